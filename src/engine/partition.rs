@@ -1,0 +1,26 @@
+use super::{keys::Sequences, offsets::Offsets};
+use crate::model::{Epoch, Offset};
+
+/// One partition, for as long as it is ours.
+#[derive(Debug)]
+pub(super) struct Partition {
+    pub(super) epoch: Epoch,
+    pub(super) offsets: Offsets,
+    pub(super) sequences: Sequences,
+    /// Nothing of it is handed out any more.
+    pub(super) draining: bool,
+    /// What the shell was told last; it starts out not reading.
+    pub(super) reading: bool,
+}
+
+impl Partition {
+    pub(super) fn new(epoch: Epoch, start: Offset) -> Self {
+        Self {
+            epoch,
+            offsets: Offsets::new(start),
+            sequences: Sequences::default(),
+            draining: false,
+            reading: false,
+        }
+    }
+}

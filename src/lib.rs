@@ -1,0 +1,7 @@
+//! A Dapr pub/sub component for Apache Kafka and Redpanda, built on librdkafka.
+//!
+//! The rooms, lowest first; a room uses only the rooms above it in this list:
+
+pub mod model;
+
+pub mod engine;

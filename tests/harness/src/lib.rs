@@ -1,0 +1,1 @@
+//! Starts and stops the real daprd, Kafka, component and Todo app.
