@@ -1,0 +1,86 @@
+//! From settings to librdkafka's configuration, as pairs of name and value.
+//!
+//! Names and meanings: librdkafka v2.12.1, `CONFIGURATION.md`.
+
+use std::time::Duration;
+
+use super::Settings;
+
+/// How long a publish to a topic that the cluster does not know waits for it to
+/// appear. Longer only delays the error.
+const UNKNOWN_TOPIC_WAIT: Duration = Duration::from_secs(5);
+
+/// A configuration: librdkafka's names and values.
+pub type Pairs = Vec<(&'static str, String)>;
+
+/// For every client.
+fn common(settings: &Settings) -> Pairs {
+    vec![
+        ("bootstrap.servers", settings.brokers.join(",")),
+        ("client.id", settings.client_id.clone()),
+        // authType none is no TLS, always.
+        ("security.protocol", "plaintext".into()),
+        // Short, so that Init learns within its 4 s that a broker is silent.
+        ("socket.connection.setup.timeout.ms", "3000".into()),
+        ("socket.keepalive.enable", "true".into()),
+        // 2 s at most instead of 10: a broker that is back is used at once (I6).
+        ("reconnect.backoff.max.ms", "2000".into()),
+        // Idle connections are closed by brokers all the time.
+        ("log.connection.close", "false".into()),
+    ]
+}
+
+/// For the producer.
+pub fn producer(settings: &Settings) -> Pairs {
+    let timeout = settings.publish_timeout;
+    // Room for a few of the largest records, and never less than 64 MiB.
+    let queue_kbytes = (settings.max_message_bytes / 1024 * 4).max(64 * 1024);
+    let mut pairs = common(settings);
+    pairs.extend([
+        // No duplicates and no reordering by the client's own retries; it
+        // implies acks=all, the built-in's default.
+        ("enable.idempotence", "true".into()),
+        // The hash of the built-in's client, or every key would move to another
+        // partition; spread records without a key as it does.
+        ("partitioner", "fnv1a_random".into()),
+        ("sticky.partitioning.linger.ms", "0".into()),
+        // Each Publish waits for its acknowledgement: waiting for company first
+        // only adds latency.
+        ("linger.ms", "0".into()),
+        ("compression.type", settings.compression.name().into()),
+        ("message.max.bytes", settings.max_message_bytes.to_string()),
+        ("message.timeout.ms", timeout.as_millis().to_string()),
+        ("queue.buffering.max.kbytes", queue_kbytes.to_string()),
+        (
+            "topic.metadata.propagation.max.ms",
+            timeout.min(UNKNOWN_TOPIC_WAIT).as_millis().to_string(),
+        ),
+    ]);
+    pairs
+}
+
+/// For the consumer of a group.
+pub fn consumer(settings: &Settings, group: &str) -> Pairs {
+    // librdkafka's queue bounds count per partition. A sixteenth of the budget
+    // each: the engine's window is what bounds the whole.
+    let queue_kbytes = (settings.max_in_flight_bytes / 1024 / 16).max(1024);
+    let mut pairs = common(settings);
+    pairs.extend([
+        ("group.id", group.to_owned()),
+        // The engine alone decides what is finished.
+        ("enable.auto.commit", "false".into()),
+        ("enable.auto.offset.store", "false".into()),
+        // Start positions are ours; out of range is an error that we answer.
+        ("auto.offset.reset", "error".into()),
+        // The built-in joins with range: so a group can hold both.
+        ("partition.assignment.strategy", "range,roundrobin".into()),
+        ("session.timeout.ms", "10000".into()),
+        ("heartbeat.interval.ms", "3000".into()),
+        // Added partitions are found within seconds.
+        ("topic.metadata.refresh.interval.ms", "10000".into()),
+        ("queued.max.messages.kbytes", queue_kbytes.to_string()),
+        ("queued.min.messages", "1000".into()),
+        ("fetch.queue.backoff.ms", "10".into()),
+    ]);
+    pairs
+}

@@ -1,0 +1,165 @@
+//! From the map of strings to settings, with every problem at once.
+
+use std::{collections::HashMap, fmt};
+
+use super::{
+    Settings,
+    keys::{KEYS, Key, Support},
+};
+
+/// How alike (0 to 1) an unknown key must be to a known one to be taken for its
+/// misspelling; below this, suggestions mislead more than they help.
+const ALIKE: f64 = 0.85;
+
+/// Settings, and what a reader of the log should know about them.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The settings.
+    pub settings: Settings,
+    /// What was accepted and has no effect, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Something wrong with one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, as it was written.
+    pub key: String,
+    /// The value, unless it is a secret or there is none.
+    pub value: Option<String>,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+/// Everything that is wrong with a component's metadata.
+#[derive(Debug, thiserror::Error)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the component's metadata can't be used:")?;
+        for Problem {
+            key,
+            value,
+            message,
+        } in &self.0
+        {
+            match value {
+                Some(value) => write!(f, " [{key}: \"{value}\": {message}]")?,
+                None => write!(f, " [{key}: {message}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Resolves a component's metadata.
+///
+/// # Errors
+/// All problems at once: keys that are missing, given twice, or known and not
+/// honoured yet, and values that can't be read.
+pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problems> {
+    let mut problems = Vec::new();
+    let mut notes = Vec::new();
+    let mut settings = Settings::blank();
+    let mut given = by_key(properties, &mut problems, &mut notes);
+
+    for key in KEYS {
+        // An empty value is the default, as in the built-in component.
+        let given = given
+            .remove(key.name)
+            .filter(|(_, value)| !value.is_empty());
+        let value = given.map(|(_, value)| value).or(key.default);
+        let written = given.map_or(key.name, |(written, _)| written);
+        match (&key.support, value) {
+            (Support::Honoured(set), Some(value)) => {
+                if let Err(message) = set(value, &mut settings) {
+                    problems.push(problem(key, written, Some(value), message));
+                }
+            }
+            (Support::NotYet, Some(value)) => {
+                let message = "known from pubsub.kafka, but not honoured by this version; \
+                               remove it, or stay with the built-in component until it is";
+                problems.push(problem(key, written, Some(value), message.into()));
+            }
+            (Support::Inert, Some(_)) => {
+                notes.push(format!("{written} has no effect: {}", key.doc));
+            }
+            (_, None) if ["brokers", "authType"].contains(&key.name) => {
+                let example = if key.name == "brokers" {
+                    "kafka:9092"
+                } else {
+                    "none"
+                };
+                let message = format!("required, but missing or empty; for example \"{example}\"");
+                problems.push(problem(key, written, None, message));
+            }
+            (Support::Daprd, Some(_)) | (_, None) => {}
+        }
+    }
+
+    if problems.is_empty() {
+        Ok(Resolved { settings, notes })
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+/// Sorts what was given by the table's names.
+fn by_key<'a>(
+    properties: &'a HashMap<String, String>,
+    problems: &mut Vec<Problem>,
+    notes: &mut Vec<String>,
+) -> HashMap<&'static str, (&'a str, &'a str)> {
+    let mut sorted: Vec<_> = properties.iter().collect();
+    sorted.sort_unstable();
+    let mut given = HashMap::new();
+    for (written, value) in sorted {
+        let Some(key) = find(written) else {
+            notes.push(unknown(written));
+            continue;
+        };
+        if let Some((first, _)) = given.insert(key.name, (written.as_str(), value.as_str())) {
+            let message = format!("given twice, as {first} and as {written}; keep one");
+            problems.push(problem(key, written, None, message));
+        }
+    }
+    given
+}
+
+fn find(written: &str) -> Option<&'static Key> {
+    KEYS.iter()
+        .find(|key| key.name.eq_ignore_ascii_case(written))
+}
+
+fn unknown(written: &str) -> String {
+    let lower = written.to_ascii_lowercase();
+    let alike = KEYS
+        .iter()
+        .map(|key| {
+            (
+                strsim::jaro_winkler(&lower, &key.name.to_ascii_lowercase()),
+                key,
+            )
+        })
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(alike, _)| *alike >= ALIKE);
+    match alike {
+        Some((_, key)) => format!(
+            "{written} is no known key and has no effect; did you mean {}?",
+            key.name
+        ),
+        None => format!("{written} is no known key and has no effect"),
+    }
+}
+
+fn problem(key: &Key, written: &str, value: Option<&str>, message: String) -> Problem {
+    Problem {
+        key: written.to_owned(),
+        value: value.filter(|_| !key.secret).map(str::to_owned),
+        message,
+    }
+}
+
+#[cfg(test)]
+mod tests;
