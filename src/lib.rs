@@ -7,3 +7,7 @@ pub mod model;
 pub mod engine;
 
 pub mod metadata;
+
+pub mod telemetry;
+
+pub mod kafka;

@@ -1,0 +1,164 @@
+//! What a librdkafka error means, decided in one place.
+
+use rdkafka::{error::KafkaError, types::RDKafkaErrorCode as Code};
+
+/// Something that Kafka, or the way to it, refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Cause {
+    /// The kind, for those who act on it.
+    pub kind: Kind,
+    /// What happened, for those who read it.
+    pub text: String,
+}
+
+/// Kinds of causes, as far as someone acts on them differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// No broker could be reached, or none in time.
+    Unreachable,
+    /// The topic or partition does not exist.
+    UnknownTopic,
+    /// The record is too large for the producer, the broker or the topic.
+    TooLarge,
+    /// The name or the record is not allowed by Kafka.
+    Invalid,
+    /// An ACL forbids it.
+    Forbidden,
+    /// The local queue is full: the brokers take less than is published.
+    QueueFull,
+    /// The position does not exist on the broker any more.
+    OutOfRange,
+    /// Anything else.
+    Other,
+}
+
+impl Cause {
+    /// A cause that nobody acts on differently.
+    pub(super) fn other(what: impl std::fmt::Display) -> Self {
+        Self {
+            kind: Kind::Other,
+            text: what.to_string(),
+        }
+    }
+}
+
+impl From<KafkaError> for Cause {
+    fn from(error: KafkaError) -> Self {
+        match error.rdkafka_error_code() {
+            Some(code) => Self {
+                kind: kind(code),
+                text: code.to_string(),
+            },
+            None => Self::other(error),
+        }
+    }
+}
+
+fn kind(code: Code) -> Kind {
+    match code {
+        Code::BrokerTransportFailure
+        | Code::AllBrokersDown
+        | Code::Resolve
+        | Code::OperationTimedOut
+        | Code::MessageTimedOut
+        | Code::RequestTimedOut
+        | Code::TimedOutQueue
+        | Code::LeaderNotAvailable
+        | Code::NotLeaderForPartition
+        | Code::NotEnoughReplicas
+        | Code::NotEnoughReplicasAfterAppend => Kind::Unreachable,
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+            Kind::UnknownTopic
+        }
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => Kind::TooLarge,
+        Code::InvalidTopic | Code::InvalidMessage | Code::InvalidRecord => Kind::Invalid,
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed => Kind::Forbidden,
+        Code::QueueFull => Kind::QueueFull,
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => Kind::OutOfRange,
+        _ => Kind::Other,
+    }
+}
+
+/// Puts what librdkafka says of a broker connection into an operator's words.
+/// The text is all there is to go by: librdkafka has one error code for most.
+pub(super) fn connection(reason: &str) -> String {
+    let found = CONNECTION
+        .iter()
+        .find(|(mark, _)| reason.contains(mark))
+        .map(|(_, words)| *words);
+    match found {
+        Some(words) => words.to_owned(),
+        None => reason.to_owned(),
+    }
+}
+
+const CONNECTION: [(&str, &str); 7] = [
+    (
+        "Failed to resolve",
+        "DNS: the name can't be resolved from here",
+    ),
+    (
+        "Connection refused",
+        "refused: nothing listens on that port",
+    ),
+    (
+        "Network is unreachable",
+        "unreachable: no route to that network",
+    ),
+    ("No route to host", "unreachable: no route to that host"),
+    (
+        "timed out",
+        "timed out: connected to nothing that answers like a Kafka broker (a firewall, a wrong address, or a service that waits for something else)",
+    ),
+    (
+        "Disconnected",
+        "closed by the peer: it ended the connection as soon as Kafka's protocol was spoken, as a TLS listener does",
+    ),
+    (
+        "reset by peer",
+        "closed by the peer: it reset the connection, as a TLS listener may do",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_failures_get_their_words() {
+        for (reason, words) in [
+            (
+                "nope:9092/bootstrap: Failed to resolve 'nope:9092': Name or service not known (after 2ms in state CONNECT)",
+                "DNS",
+            ),
+            (
+                "a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
+                "refused",
+            ),
+            (
+                "a:1/bootstrap: Connection setup timed out in state APIVERSION_QUERY (after 3001ms in state APIVERSION_QUERY)",
+                "timed out",
+            ),
+            (
+                "a:1/bootstrap: Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol configuration",
+                "closed by the peer",
+            ),
+        ] {
+            assert!(connection(reason).starts_with(words), "{reason}");
+        }
+        assert_eq!(connection("something new"), "something new");
+    }
+
+    #[test]
+    fn error_codes_have_their_kinds() {
+        let kind = |code| Cause::from(KafkaError::MessageProduction(code)).kind;
+        assert_eq!(kind(Code::MessageSizeTooLarge), Kind::TooLarge);
+        assert_eq!(kind(Code::UnknownTopic), Kind::UnknownTopic);
+        assert_eq!(kind(Code::MessageTimedOut), Kind::Unreachable);
+        assert_eq!(kind(Code::TopicAuthorizationFailed), Kind::Forbidden);
+        assert_eq!(kind(Code::AutoOffsetReset), Kind::OutOfRange);
+    }
+}

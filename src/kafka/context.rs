@@ -1,0 +1,95 @@
+//! What librdkafka calls back, for producers and consumers alike.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use rdkafka::{
+    ClientContext, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{KafkaError, KafkaResult},
+    types::RDKafkaRespErr,
+};
+use tokio::sync::mpsc;
+
+use super::{Cause, Signal, brokers::BrokerFailures, convert};
+use crate::telemetry::events::BrokerFailed;
+
+/// One client's context. Everything here is called from librdkafka's threads or
+/// from within a poll, so it only notes and hands on.
+pub(super) struct Context {
+    pub(super) instance: Arc<str>,
+    pub(super) failures: Arc<BrokerFailures>,
+    /// Where a consumer's rebalances and commit results go: to its owner.
+    pub(super) signals: Option<mpsc::Sender<Signal>>,
+    /// The consumer is being closed: nobody listens to `signals` any more.
+    pub(super) closing: AtomicBool,
+}
+
+impl Context {
+    fn signal(&self, signal: Signal) {
+        let Some(signals) = &self.signals else {
+            return;
+        };
+        // The channel holds more than librdkafka has under way: one rebalance
+        // at a time, and one commit per request of the owner.
+        if let Err(lost) = signals.try_send(signal) {
+            tracing::error!(instance = %self.instance, "a consumer signal was lost: {lost}");
+        }
+    }
+}
+
+impl ClientContext for Context {
+    /// librdkafka's own log is for those who ask for it: what matters arrives
+    /// as an error, with its broker.
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(target: "librdkafka", instance = %self.instance, "{facility} {line}");
+            }
+            _ => {
+                tracing::debug!(target: "librdkafka", instance = %self.instance, "{facility} {line}");
+            }
+        }
+    }
+
+    fn error(&self, _: KafkaError, reason: &str) {
+        self.failures.note(reason);
+        BrokerFailed {
+            instance: &self.instance,
+            reason,
+        }
+        .emit();
+    }
+}
+
+impl ConsumerContext for Context {
+    /// The owner answers a rebalance with assign or unassign when it is ready;
+    /// librdkafka waits for that, and keeps up the heartbeats meanwhile.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        event: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        if self.closing.load(Ordering::Acquire) {
+            if let Err(error) = consumer.unassign() {
+                tracing::warn!(instance = %self.instance, "unassign while closing: {error}");
+            }
+            return;
+        }
+        let partitions = convert::partitions(partitions);
+        let lost = consumer.assignment_lost();
+        self.signal(match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Signal::Assigned(partitions),
+            _ => Signal::Revoked { partitions, lost },
+        });
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let failed = convert::failed_commits(result.map_err(Cause::from), offsets);
+        self.signal(Signal::Committed { failed });
+    }
+}

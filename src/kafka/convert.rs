@@ -1,0 +1,108 @@
+//! Between librdkafka's types and the model's.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use rdkafka::{
+    Message, TopicPartitionList,
+    message::{BorrowedMessage, Headers, OwnedHeaders},
+};
+
+use super::Cause;
+use crate::model::{Header, Offset, Record, TopicPartition};
+
+/// Copies a record out of librdkafka's memory.
+pub(super) fn record(at: &TopicPartition, message: &BorrowedMessage<'_>) -> Record {
+    Record {
+        at: at.clone(),
+        offset: Offset(message.offset()),
+        timestamp: message.timestamp().to_millis(),
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
+        headers: message.headers().map_or_else(Vec::new, headers),
+    }
+}
+
+fn headers(headers: &impl Headers) -> Vec<Header> {
+    let read = |index| {
+        let header = headers.try_get(index)?;
+        Some(Header {
+            name: header.key.to_owned(),
+            value: header.value.map(Bytes::copy_from_slice),
+        })
+    };
+    // rdkafka panics at a header name that is not UTF-8 (0.39, message.rs). Such
+    // a header can't be handed to Dapr either; the record must not be lost for it.
+    (0..headers.count())
+        .filter_map(|index| {
+            catch_unwind(AssertUnwindSafe(|| read(index)))
+                .ok()
+                .flatten()
+        })
+        .collect()
+}
+
+/// Headers for a record to be sent.
+pub(super) fn owned_headers(headers: &[Header]) -> OwnedHeaders {
+    let mut owned = OwnedHeaders::new_with_capacity(headers.len());
+    for Header { name, value } in headers {
+        owned = owned.insert(rdkafka::message::Header {
+            key: name,
+            value: value.as_deref(),
+        });
+    }
+    owned
+}
+
+/// The partitions of a list.
+pub(super) fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    offsets(list).into_iter().map(|(at, _)| at).collect()
+}
+
+/// The partitions of a list, each with its offset if it has one.
+pub(super) fn offsets(list: &TopicPartitionList) -> Vec<(TopicPartition, Option<Offset>)> {
+    list.elements()
+        .iter()
+        .map(|element| {
+            let offset = match element.offset() {
+                rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
+                _ => None,
+            };
+            let topic: Arc<str> = element.topic().into();
+            (TopicPartition::new(topic, element.partition()), offset)
+        })
+        .collect()
+}
+
+/// The offsets of a commit that did not take, and why: all, or those partitions
+/// that carry an error of their own.
+pub(super) fn failed_commits(
+    result: Result<(), Cause>,
+    list: &TopicPartitionList,
+) -> Option<(Vec<(TopicPartition, Offset)>, Cause)> {
+    let mut cause = result.err();
+    let all = cause.is_some();
+    let mut failed = Vec::new();
+    for (element, (at, offset)) in list.elements().iter().zip(offsets(list)) {
+        let error = element.error().err().map(Cause::from);
+        if let Some(offset) = offset.filter(|_| all || error.is_some()) {
+            failed.push((at, offset));
+        }
+        cause = cause.or(error);
+    }
+    cause.map(|cause| (failed, cause))
+}
+
+/// A list of partitions with their offsets.
+pub(super) fn list<'a>(
+    offsets: impl IntoIterator<Item = (&'a TopicPartition, Offset)>,
+) -> Result<TopicPartitionList, Cause> {
+    let mut list = TopicPartitionList::new();
+    for (at, offset) in offsets {
+        list.add_partition_offset(&at.topic, at.partition, rdkafka::Offset::Offset(offset.0))?;
+    }
+    Ok(list)
+}

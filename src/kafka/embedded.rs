@@ -1,0 +1,65 @@
+//! librdkafka's mock cluster as a broker in memory, for demos and tests.
+
+use rdkafka::{
+    ClientConfig, bindings,
+    producer::{BaseProducer, Producer as _},
+};
+
+use super::Cause;
+
+/// Partitions of each topic: enough to see keys spread.
+const PARTITIONS: i32 = 3;
+
+/// A broker in this process, on a free port, until it is dropped.
+///
+/// It keeps 5 MiB per partition, has no admin API, no ACLs and no TLS, and
+/// forgets everything at the end. Never for production.
+pub struct EmbeddedBroker {
+    host: BaseProducer,
+}
+
+impl EmbeddedBroker {
+    /// Starts one with these topics.
+    pub fn start<'a>(topics: impl IntoIterator<Item = &'a str>) -> Result<Self, Cause> {
+        let host: BaseProducer = ClientConfig::new()
+            .set("test.mock.num.brokers", "1")
+            .create()?;
+        let broker = Self { host };
+        broker.join_groups_at_once();
+        for topic in topics {
+            broker.create_topic(topic)?;
+        }
+        Ok(broker)
+    }
+
+    /// The address to connect to, `host:port`.
+    pub fn address(&self) -> Result<String, Cause> {
+        let cluster = self.host.client().mock_cluster();
+        let cluster = cluster.ok_or_else(|| Cause::other("librdkafka has no mock cluster"))?;
+        Ok(cluster.bootstrap_servers())
+    }
+
+    /// Adds a topic.
+    pub fn create_topic(&self, topic: &str) -> Result<(), Cause> {
+        let cluster = self.host.client().mock_cluster();
+        let cluster = cluster.ok_or_else(|| Cause::other("librdkafka has no mock cluster"))?;
+        cluster
+            .create_topic(topic, PARTITIONS, 1)
+            .map_err(Cause::from)
+    }
+
+    /// The mock waits 3 s before a group's first assignment, as a real broker
+    /// does for members to gather. There are few here, and someone is watching.
+    fn join_groups_at_once(&self) {
+        let client = self.host.client().native_ptr();
+        // SAFETY: `client` is alive as long as `self.host`; the cluster belongs
+        // to it, or is null, which is checked. The call only sets a number.
+        // rdkafka has no safe function for it (0.39, mocking.rs).
+        unsafe {
+            let cluster = bindings::rd_kafka_handle_mock_cluster(client);
+            if !cluster.is_null() {
+                bindings::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+
+use super::{Cause, Kind, Unreachable, brokers::BrokerFailures, context::Context, convert};
+use crate::{
+    metadata::{Settings, librdkafka},
+    model::{Header, Offset},
+};
+
+/// A record to be sent.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The topic.
+    pub topic: String,
+    /// The key, if any; it decides the partition.
+    pub key: Option<Bytes>,
+    /// The value.
+    pub value: Bytes,
+    /// The headers.
+    pub headers: Vec<Header>,
+}
+
+/// A record was not acknowledged.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{cause}{}", if *.may_arrive { "; the record may still arrive" } else { "; the record was not written" })]
+pub struct SendError {
+    /// Why.
+    pub cause: Cause,
+    /// Whether the record may be on the broker, or get there yet.
+    pub may_arrive: bool,
+}
+
+impl From<Cause> for SendError {
+    fn from(cause: Cause) -> Self {
+        // A broker's refusal is certain; a lost connection or a timeout is not.
+        let may_arrive = matches!(cause.kind, Kind::Unreachable | Kind::Other);
+        Self { cause, may_arrive }
+    }
+}
+
+/// An idempotent producer. Cheap to clone.
+#[derive(Clone)]
+pub struct Producer {
+    inner: FutureProducer<Context>,
+    failures: Arc<BrokerFailures>,
+    timeout: Duration,
+}
+
+impl Producer {
+    /// A producer for these settings. It connects in the background.
+    pub fn new(settings: &Settings, instance: Arc<str>) -> Result<Self, Cause> {
+        let failures = Arc::new(BrokerFailures::new(&settings.brokers));
+        let context = Context {
+            instance,
+            failures: failures.clone(),
+            signals: None,
+            closing: AtomicBool::new(false),
+        };
+        Ok(Self {
+            inner: super::create(librdkafka::producer(settings), context)?,
+            failures,
+            timeout: settings.publish_timeout,
+        })
+    }
+
+    /// Sends a record and waits for the broker's acknowledgement, within the
+    /// setting `publishTimeout`.
+    pub async fn send(&self, outgoing: &Outgoing) -> Result<(i32, Offset), SendError> {
+        let mut record = FutureRecord::to(&outgoing.topic)
+            .payload(outgoing.value.as_ref())
+            .headers(convert::owned_headers(&outgoing.headers));
+        if let Some(key) = &outgoing.key {
+            record = record.key(key.as_ref());
+        }
+        let sent = self.inner.send::<[u8], [u8], _>(record, self.timeout);
+        match tokio::time::timeout(self.timeout, sent).await {
+            Ok(Ok(delivery)) => Ok((delivery.partition, Offset(delivery.offset))),
+            Ok(Err((error, _))) => Err(SendError::from(Cause::from(error))),
+            Err(_) => Err(SendError {
+                cause: Cause {
+                    kind: Kind::Unreachable,
+                    text: format!(
+                        "no acknowledgement for topic {} within publishTimeout ({:?})",
+                        outgoing.topic, self.timeout
+                    ),
+                },
+                may_arrive: true,
+            }),
+        }
+    }
+
+    /// Waits until one broker answers, and returns how many there are.
+    pub async fn reach(&self, timeout: Duration) -> Result<usize, Unreachable> {
+        let producer = self.inner.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            let metadata = producer.client().fetch_metadata(None, timeout);
+            metadata.map(|metadata| metadata.brokers().len())
+        });
+        match asked.await {
+            Ok(Ok(brokers)) => Ok(brokers),
+            Ok(Err(_)) | Err(_) => Err(self.failures.report(timeout)),
+        }
+    }
+
+    /// Waits until everything sent so far was acknowledged or failed.
+    pub async fn flush(&self, timeout: Duration) -> Result<(), Cause> {
+        let producer = self.inner.clone();
+        tokio::task::spawn_blocking(move || producer.flush(timeout).map_err(Cause::from))
+            .await
+            .unwrap_or_else(|ended| Err(Cause::other(ended)))
+    }
+}

@@ -1,0 +1,32 @@
+//! Where log lines go and how they look.
+
+use tracing_subscriber::{EnvFilter, filter::ParseError};
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line, for log collectors.
+    Json,
+}
+
+/// Starts logging to standard error.
+///
+/// `level` is a level (`error`, `warn`, `info`, `debug`, `trace`) or a filter in
+/// tracing's syntax, such as `info,librdkafka=debug`.
+///
+/// # Errors
+/// When `level` is neither.
+pub fn start(format: Format, level: &str) -> Result<(), ParseError> {
+    let filter = EnvFilter::builder().parse(level)?;
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        Format::Text => lines.with_target(false).init(),
+        Format::Json => lines.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
