@@ -11,3 +11,5 @@ pub mod metadata;
 pub mod telemetry;
 
 pub mod kafka;
+
+pub mod delivery;

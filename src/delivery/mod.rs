@@ -1,0 +1,16 @@
+//! The async shell around the engine: one owner task per consumer group.
+//!
+//! The owner alone holds the consumer, the engine and the lanes. Whatever
+//! happens (a record, an answer, a rebalance, a deadline) becomes an event for
+//! the engine, and the engine's actions are performed before the next event is
+//! looked at. Calls that wait for a broker run beside it, and come back as
+//! events too: the owner itself never waits.
+
+mod assignment;
+mod commits;
+mod group;
+mod owner;
+mod readers;
+mod subscription;
+
+pub use group::{Closed, Delivery, Drained, Group, Lane};

@@ -1,0 +1,384 @@
+use std::{
+    collections::HashMap,
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+
+use super::{
+    Delivery, Drained, Lane,
+    assignment::Phase,
+    commits::Commits,
+    group::Command,
+    readers::{Read, Readers},
+    subscription::{Step, Subscription},
+};
+use crate::{
+    engine::{Action, Engine, Event, LaneId, Limits},
+    kafka::{Cause, GroupConsumer, Kind, Signal},
+    metadata::Settings,
+    model::{Epoch, Offset, Outcome, TopicPartition},
+    telemetry::events,
+};
+
+/// Records that a stream to daprd may have and not have answered: enough to hide
+/// the way there and back, few enough that lanes stay evenly loaded.
+const LANE_DEPTH: usize = 32;
+
+/// The built-in component's wait between attempts (dapr/kit's default policy).
+const RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// How long a stream gets nothing after it gave a record back without a verdict.
+const LANE_HOLD: Duration = Duration::from_secs(1);
+
+/// Where each partition starts, or which partitions that is still to be found
+/// for.
+pub(super) type Starts = Result<Vec<(TopicPartition, Offset)>, (Vec<TopicPartition>, Cause)>;
+
+/// What a call beside the owner came back with.
+pub(super) enum Done {
+    Counted {
+        topic: Arc<str>,
+        result: Result<usize, Cause>,
+    },
+    Refreshed(Result<(), Cause>),
+    Starts {
+        generation: u64,
+        result: Starts,
+    },
+    LastCommit(Result<(), Cause>),
+    Oldest {
+        at: TopicPartition,
+        epoch: Epoch,
+        result: Result<Offset, Cause>,
+    },
+}
+
+/// The one task that owns a consumer group's state.
+pub(super) struct Owner {
+    pub(super) instance: Arc<str>,
+    pub(super) consumer: GroupConsumer,
+    pub(super) engine: Engine,
+    pub(super) readers: Readers,
+    pub(super) commits: Commits,
+    pub(super) subscription: Subscription,
+    pub(super) calls: JoinSet<Done>,
+    pub(super) phase: Phase,
+    /// Counts rebalances: a call that was made for an earlier one is outdated.
+    pub(super) generation: u64,
+    pub(super) epochs: u64,
+    pub(super) leaving: Option<oneshot::Sender<Drained>>,
+    pub(super) unanswered: usize,
+    lanes: HashMap<LaneId, (Arc<str>, mpsc::Sender<Delivery>)>,
+    last_lane: u64,
+    signals: mpsc::Receiver<Signal>,
+    commands: mpsc::Receiver<Command>,
+    reads: mpsc::Receiver<Read>,
+}
+
+impl Owner {
+    pub(super) fn new(
+        settings: &Settings,
+        instance: Arc<str>,
+        consumer: GroupConsumer,
+        signals: mpsc::Receiver<Signal>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let (readers, reads) = Readers::new();
+        Self {
+            instance,
+            consumer,
+            engine: Engine::new(Limits {
+                ordering: settings.ordering,
+                max_in_flight: settings.max_in_flight,
+                max_in_flight_bytes: settings.max_in_flight_bytes,
+                max_uncommitted: settings.max_uncommitted,
+                lane_depth: LANE_DEPTH,
+                retry_delay: RETRY_DELAY,
+                lane_hold: LANE_HOLD,
+            }),
+            readers,
+            commits: Commits::default(),
+            subscription: Subscription::new(settings.initial_offset),
+            calls: JoinSet::new(),
+            phase: Phase::Idle,
+            generation: 0,
+            epochs: 0,
+            leaving: None,
+            unanswered: 0,
+            lanes: HashMap::new(),
+            last_lane: 0,
+            signals,
+            commands,
+            reads,
+        }
+    }
+
+    /// Runs until a shutdown is asked for and done, or nobody can ask any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            let wake = self.next_wake();
+            tokio::select! {
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command),
+                    // The last handle is gone: leave as if asked to.
+                    None if self.leaving.is_none() => self.shut_down(Instant::now(), oneshot::channel().0),
+                    None => {}
+                },
+                Some(signal) = self.signals.recv() => self.signal(signal).await,
+                Some(read) = self.reads.recv() => self.read(read),
+                Some(done) = self.calls.join_next() => match done {
+                    Ok(done) => self.done(done).await,
+                    Err(ended) => tracing::error!(instance = %self.instance, "a call ended early: {ended}"),
+                },
+                cause = self.consumer.poll() => self.consumer_error(&cause),
+                () = sleep_until(wake) => self.tick(),
+            }
+            self.check_drained().await;
+            if self.leaving.is_some() && self.phase == Phase::Idle {
+                break;
+            }
+        }
+        self.close().await;
+    }
+
+    async fn close(mut self) {
+        self.readers.stop().await;
+        // Calls hold the consumer too; each is bounded by its own timeout.
+        while self.calls.join_next().await.is_some() {}
+        self.consumer.close().await;
+        if let Some(reply) = self.leaving {
+            // Whoever asked may have stopped waiting.
+            let _ = reply.send(Drained {
+                unanswered: self.unanswered,
+            });
+        }
+    }
+
+    /// Lets the engine take an event in, and does what it says.
+    pub(super) fn step(&mut self, event: Event) {
+        let now = Instant::now();
+        for action in self.engine.step(event, now) {
+            match action {
+                Action::Deliver {
+                    lane,
+                    delivery,
+                    record,
+                    attempt,
+                } => {
+                    if let Some((_, deliveries)) = self.lanes.get(&lane) {
+                        // Closed is told by its own command, and then this
+                        // record is given back; full it can't be: the engine
+                        // keeps to the lane's depth, which is its capacity.
+                        let _ = deliveries.try_send(Delivery {
+                            id: delivery,
+                            record,
+                            attempt,
+                        });
+                    }
+                }
+                Action::Commit { at, offset } => self.commits.add(at, offset, now),
+                Action::Read { at } => self.readers.set_open(&at, true),
+                Action::Pause { at, held_by } => {
+                    self.readers.set_open(&at, false);
+                    if let Some(by) = held_by {
+                        let instance = &self.instance;
+                        events::Held {
+                            instance,
+                            at: &at,
+                            by,
+                        }
+                        .emit();
+                    }
+                }
+                Action::Retry {
+                    record,
+                    attempts,
+                    delay,
+                    reason,
+                } => events::Refused {
+                    instance: &self.instance,
+                    at: &record.at,
+                    offset: record.offset,
+                    attempts,
+                    delay,
+                    reason: &reason,
+                }
+                .emit(),
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Subscribe { topic, reply } => self.open_lane(topic, reply),
+            Command::CloseLane(lane) => {
+                if let Some((topic, _)) = self.lanes.remove(&lane) {
+                    self.subscription.lane_closed(&topic, Instant::now());
+                    self.step(Event::LaneClosed { lane });
+                }
+            }
+            Command::Answer { delivery, outcome } => {
+                if let Outcome::Unknown(reason) = &outcome {
+                    let instance = &self.instance;
+                    events::Returned { instance, reason }.emit();
+                }
+                self.step(Event::Answered { delivery, outcome });
+            }
+            Command::Pause => self.step(Event::Paused),
+            Command::Resume => self.step(Event::Resumed),
+            Command::Shutdown { until, reply } => self.shut_down(until, reply),
+        }
+    }
+
+    fn open_lane(&mut self, topic: Arc<str>, reply: oneshot::Sender<Lane>) {
+        self.last_lane += 1;
+        let id = LaneId(self.last_lane);
+        let (sender, deliveries) = mpsc::channel(LANE_DEPTH);
+        if reply.send(Lane { id, deliveries }).is_err() {
+            return;
+        }
+        self.lanes.insert(id, (topic.clone(), sender));
+        self.subscription.lane_opened(topic.clone(), Instant::now());
+        self.step(Event::LaneOpened { lane: id, topic });
+    }
+
+    fn read(&mut self, read: Read) {
+        let Read { at, epoch, result } = read;
+        match result {
+            Ok(record) => {
+                let record = Arc::new(record);
+                self.step(Event::Received { epoch, record });
+            }
+            Err(cause) if cause.kind == Kind::OutOfRange => self.out_of_range(at, epoch),
+            Err(cause) => self.tries_again(&format!("reading {at}"), &cause),
+        }
+    }
+
+    /// What goes wrong on the consumer as a whole, librdkafka tries again.
+    fn consumer_error(&self, cause: &Cause) {
+        // A missing topic is asked for every second already; connection errors
+        // were told with their broker.
+        if !matches!(cause.kind, Kind::UnknownTopic | Kind::Unreachable) {
+            self.tries_again("consuming", cause);
+        }
+    }
+
+    pub(super) fn tries_again(&self, what: &str, cause: &Cause) {
+        events::TriesAgain {
+            instance: &self.instance,
+            what,
+            reason: &cause.text,
+        }
+        .emit();
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        [
+            self.engine.next_wake(),
+            self.commits.due(),
+            self.subscription.due(),
+            self.phase.until(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.engine.next_wake()) {
+            self.step(Event::Tick);
+        }
+        if due(self.commits.due()) {
+            let offsets = self.commits.take();
+            let started = self
+                .consumer
+                .commit(offsets.iter().map(|(at, offset)| (at, *offset)));
+            if let Err(cause) = started {
+                self.commit_ended(offsets.into_iter().collect(), &cause);
+            }
+        }
+        if due(self.subscription.due()) {
+            self.update_subscription(now);
+        }
+    }
+
+    pub(super) fn commit_ended(&mut self, failed: Vec<(TopicPartition, Offset)>, cause: &Cause) {
+        events::CommitFailed {
+            instance: &self.instance,
+            reason: &cause.text,
+        }
+        .emit();
+        let engine = &self.engine;
+        let mut ours = failed;
+        ours.retain(|(at, _)| engine.commit_point(at).is_some());
+        self.commits.ended(ours, Instant::now());
+    }
+
+    fn update_subscription(&mut self, now: Instant) {
+        for step in self.subscription.steps(now) {
+            match step {
+                Step::Ask(topic) => {
+                    let consumer = self.consumer.clone();
+                    self.calls.spawn(async move {
+                        let result = consumer.partition_count(&topic).await;
+                        Done::Counted { topic, result }
+                    });
+                }
+                Step::Subscribe(topics) => {
+                    let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
+                    match self.consumer.subscribe(&topics) {
+                        Ok(()) => {
+                            tracing::info!(instance = %self.instance, "subscribed to {topics:?}");
+                        }
+                        Err(cause) => self.tries_again("subscribing", &cause),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn done(&mut self, done: Done) {
+        match done {
+            Done::Counted { topic, result } => self.counted(&topic, result),
+            Done::Refreshed(Ok(())) => {}
+            Done::Refreshed(Err(cause)) => self.tries_again("refreshing the topics", &cause),
+            Done::Starts { generation, result } => self.starts(generation, result),
+            Done::LastCommit(result) => self.last_commit(result).await,
+            Done::Oldest { at, epoch, result } => self.oldest(&at, epoch, result),
+        }
+    }
+
+    fn counted(&mut self, topic: &Arc<str>, result: Result<usize, Cause>) {
+        let now = Instant::now();
+        let count = match result {
+            Ok(count) => Some(count),
+            Err(cause) => {
+                self.tries_again(&format!("asking for topic {topic}"), &cause);
+                None
+            }
+        };
+        if self.subscription.learned(topic, count, now) {
+            tracing::info!(instance = %self.instance, "topic {topic} has appeared");
+            let consumer = self.consumer.clone();
+            self.calls
+                .spawn(async move { Done::Refreshed(consumer.refresh_topics().await) });
+        } else if count == Some(0) {
+            tracing::debug!(instance = %self.instance, "topic {topic} does not exist yet");
+        }
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake.into()).await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,97 @@
+//! One task per assigned partition, that reads it into the owner's channel.
+
+use std::collections::HashMap;
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    kafka::{Cause, PartitionReader},
+    model::{Epoch, Record, TopicPartition},
+};
+
+/// Records between the readers and the owner: enough to keep it busy, and little
+/// beside the window.
+const BUFFER: usize = 256;
+
+/// What a reader read.
+pub(super) struct Read {
+    pub(super) at: TopicPartition,
+    pub(super) epoch: Epoch,
+    pub(super) result: Result<Record, Cause>,
+}
+
+/// Whether a partition is read, and in which epoch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Gate {
+    open: bool,
+    epoch: Epoch,
+}
+
+/// The readers of all assigned partitions.
+pub(super) struct Readers {
+    out: mpsc::Sender<Read>,
+    running: HashMap<TopicPartition, (watch::Sender<Gate>, JoinHandle<()>)>,
+}
+
+impl Readers {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Read>) {
+        let (out, reads) = mpsc::channel(BUFFER);
+        let readers = Self {
+            out,
+            running: HashMap::new(),
+        };
+        (readers, reads)
+    }
+
+    /// Adds a reader; it waits until its gate is opened.
+    pub(super) fn add(&mut self, reader: PartitionReader, epoch: Epoch) {
+        let at = reader.at().clone();
+        let (gate, watched) = watch::channel(Gate { open: false, epoch });
+        let task = tokio::spawn(read(reader, watched, self.out.clone()));
+        self.running.insert(at, (gate, task));
+    }
+
+    /// Opens or closes a partition's gate. One record that was under way may
+    /// still come through a closed one.
+    pub(super) fn set_open(&self, at: &TopicPartition, open: bool) {
+        if let Some((gate, _)) = self.running.get(at) {
+            gate.send_modify(|gate| gate.open = open);
+        }
+    }
+
+    /// What is read from now on belongs to this epoch.
+    pub(super) fn set_epoch(&self, at: &TopicPartition, epoch: Epoch) {
+        if let Some((gate, _)) = self.running.get(at) {
+            gate.send_modify(|gate| gate.epoch = epoch);
+        }
+    }
+
+    /// Ends all readers. When it returns, none holds the consumer any more.
+    pub(super) async fn stop(&mut self) {
+        for (_, (_, task)) in self.running.drain() {
+            task.abort();
+            // The only error there is: that it was aborted.
+            let _ = task.await;
+        }
+    }
+}
+
+async fn read(reader: PartitionReader, mut gate: watch::Receiver<Gate>, out: mpsc::Sender<Read>) {
+    loop {
+        let Ok(Gate { epoch, .. }) = gate.wait_for(|gate| gate.open).await.map(|gate| *gate) else {
+            return;
+        };
+        let result = reader.recv().await;
+        let read = Read {
+            at: reader.at().clone(),
+            epoch,
+            result,
+        };
+        if out.send(read).await.is_err() {
+            return;
+        }
+    }
+}

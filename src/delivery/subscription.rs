@@ -1,0 +1,224 @@
+//! Which topics the group is subscribed to: the union of what its lanes ask for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{kafka::StartAt, metadata::InitialOffset, model::TopicPartition};
+
+/// daprd subscribes to its topics one after the other. Those that come within
+/// this time join the group together, not with a rebalance each.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// How often a topic that does not exist, or a broker that did not say, is asked
+/// for again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What to do next about the subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Ask how many partitions a topic has, and tell [`Subscription::learned`].
+    Ask(Arc<str>),
+    /// Subscribe to exactly these topics.
+    Subscribe(Vec<Arc<str>>),
+}
+
+/// A topic as it was when the group first subscribed to it.
+#[derive(Debug)]
+struct Topic {
+    /// Partitions that existed then; those from this number on are new.
+    partitions: usize,
+    /// Whether it exists by now.
+    exists: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Subscription {
+    initial_offset: InitialOffset,
+    lanes: BTreeMap<Arc<str>, usize>,
+    known: HashMap<Arc<str>, Topic>,
+    asked: BTreeSet<Arc<str>>,
+    applied: Vec<Arc<str>>,
+    due: Option<Instant>,
+}
+
+impl Subscription {
+    pub(super) fn new(initial_offset: InitialOffset) -> Self {
+        Self {
+            initial_offset,
+            lanes: BTreeMap::new(),
+            known: HashMap::new(),
+            asked: BTreeSet::new(),
+            applied: Vec::new(),
+            due: None,
+        }
+    }
+
+    pub(super) fn lane_opened(&mut self, topic: Arc<str>, now: Instant) {
+        *self.lanes.entry(topic).or_default() += 1;
+        self.due.get_or_insert(now + GATHER);
+    }
+
+    pub(super) fn lane_closed(&mut self, topic: &str, now: Instant) {
+        if let Some(count) = self.lanes.get_mut(topic) {
+            *count -= 1;
+            if *count == 0 {
+                self.lanes.remove(topic);
+                self.due.get_or_insert(now + GATHER);
+            }
+        }
+    }
+
+    /// When [`Subscription::steps`] has something.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// What to do now that it is due.
+    pub(super) fn steps(&mut self, now: Instant) -> Vec<Step> {
+        self.due = None;
+        let mut steps = Vec::new();
+        let mut all_known = true;
+        for topic in self.lanes.keys() {
+            let known = self.known.get(topic);
+            all_known &= known.is_some();
+            if !known.is_some_and(|topic| topic.exists) && self.asked.insert(topic.clone()) {
+                steps.push(Step::Ask(topic.clone()));
+            }
+        }
+        let wanted: Vec<_> = self.lanes.keys().cloned().collect();
+        if all_known && wanted != self.applied {
+            self.applied.clone_from(&wanted);
+            steps.push(Step::Subscribe(wanted));
+        }
+        if steps.iter().any(|step| matches!(step, Step::Ask(_))) {
+            self.due = Some(now + ASK_AGAIN);
+        }
+        steps
+    }
+
+    /// A topic was asked for; `partitions` is `None` if no broker said. Returns
+    /// true if the topic has just come into being.
+    pub(super) fn learned(
+        &mut self,
+        topic: &Arc<str>,
+        partitions: Option<usize>,
+        now: Instant,
+    ) -> bool {
+        self.asked.remove(topic);
+        let Some(partitions) = partitions else {
+            self.due.get_or_insert(now + ASK_AGAIN);
+            return false;
+        };
+        let exists = partitions > 0;
+        let Some(known) = self.known.get_mut(topic) else {
+            self.known
+                .insert(topic.clone(), Topic { partitions, exists });
+            // The subscription may have waited for this.
+            self.due = Some(now);
+            return false;
+        };
+        let appeared = exists && !known.exists;
+        known.exists = exists;
+        if !exists {
+            self.due.get_or_insert(now + ASK_AGAIN);
+        }
+        appeared
+    }
+
+    /// Where to start in a partition without a committed offset: one that
+    /// appeared after the group subscribed is read from its first record.
+    pub(super) fn start_at(&self, at: &TopicPartition) -> StartAt {
+        let existed = self
+            .known
+            .get(&at.topic)
+            .map_or(0, |known| known.partitions);
+        let is_new = usize::try_from(at.partition).is_ok_and(|number| number >= existed);
+        match self.initial_offset {
+            InitialOffset::Newest if !is_new => StartAt::Newest,
+            InitialOffset::Newest | InitialOffset::Oldest => StartAt::Oldest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topics(names: &[&str]) -> Vec<Arc<str>> {
+        names.iter().map(|name| Arc::from(*name)).collect()
+    }
+
+    #[test]
+    fn topics_that_come_together_are_one_subscription() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest);
+        subscription.lane_opened("b".into(), now);
+        subscription.lane_opened("a".into(), now + GATHER / 2);
+        assert_eq!(subscription.due(), Some(now + GATHER));
+        let asks = topics(&["a", "b"]).into_iter().map(Step::Ask);
+        assert_eq!(subscription.steps(now), asks.collect::<Vec<_>>());
+        subscription.learned(&"a".into(), Some(3), now);
+        assert_eq!(subscription.steps(now), [], "b is not known yet");
+        subscription.learned(&"b".into(), Some(3), now);
+        assert_eq!(subscription.due(), Some(now));
+        let both = Step::Subscribe(topics(&["a", "b"]));
+        assert_eq!(subscription.steps(now), [both]);
+        assert_eq!(subscription.steps(now), [], "nothing changed");
+    }
+
+    #[test]
+    fn a_missing_topic_is_asked_for_every_second_and_read_from_its_start() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest);
+        subscription.lane_opened("new".into(), now);
+        subscription.steps(now);
+        subscription.learned(&"new".into(), Some(0), now);
+        let ask = Step::Ask("new".into());
+        let subscribe = Step::Subscribe(topics(&["new"]));
+        assert_eq!(subscription.steps(now), [ask.clone(), subscribe]);
+        assert!(!subscription.learned(&"new".into(), Some(0), now));
+        assert_eq!(subscription.due(), Some(now + ASK_AGAIN));
+        assert_eq!(subscription.steps(now), [ask]);
+        assert!(subscription.learned(&"new".into(), Some(3), now));
+        let at = TopicPartition::new("new", 0);
+        assert_eq!(subscription.start_at(&at), StartAt::Oldest);
+    }
+
+    #[test]
+    fn only_partitions_that_existed_follow_the_initial_offset() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest);
+        subscription.learned(&"t".into(), Some(3), now);
+        let start = |partition| subscription.start_at(&TopicPartition::new("t", partition));
+        assert_eq!(start(2), StartAt::Newest);
+        assert_eq!(start(3), StartAt::Oldest);
+    }
+
+    #[test]
+    fn a_topic_without_lanes_is_left_and_none_at_all_leaves_the_group() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Oldest);
+        subscription.lane_opened("a".into(), now);
+        subscription.lane_opened("a".into(), now);
+        subscription.learned(&"a".into(), Some(1), now);
+        subscription.steps(now);
+        subscription.lane_closed("a", now);
+        assert_eq!(subscription.due(), None, "a lane is left");
+        subscription.lane_closed("a", now);
+        assert_eq!(subscription.steps(now), [Step::Subscribe(Vec::new())]);
+    }
+
+    #[test]
+    fn a_broker_that_does_not_say_is_asked_again() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest);
+        subscription.lane_opened("a".into(), now);
+        subscription.steps(now);
+        subscription.learned(&"a".into(), None, now);
+        assert!(subscription.due().is_some());
+        assert_eq!(subscription.steps(now), [Step::Ask("a".into())]);
+    }
+}
