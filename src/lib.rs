@@ -13,3 +13,5 @@ pub mod telemetry;
 pub mod kafka;
 
 pub mod delivery;
+
+pub mod dapr;

@@ -1,0 +1,22 @@
+//! The only room that names tonic and prost: Dapr's component protocol.
+//!
+//! What daprd does with it was read in dapr/dapr at v1.16.5,
+//! `pkg/components/pluggable` and `pkg/components/pubsub/pluggable.go`.
+
+mod event;
+mod instance;
+mod instances;
+mod peer;
+#[allow(missing_docs, clippy::pedantic)]
+pub mod proto;
+mod publish;
+mod pubsub;
+mod pull;
+mod server;
+mod socket;
+mod status;
+mod verdict;
+
+pub use instances::Instances;
+pub use server::{Server, ServerError};
+pub use socket::{Access, SocketError};

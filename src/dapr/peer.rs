@@ -1,0 +1,91 @@
+//! Who is at the other end of a socket.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::UnixStream,
+};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+use tonic::{
+    Request, Status,
+    transport::server::{Connected, UdsConnectInfo},
+};
+
+/// The header in which daprd names the component instance that a call is for
+/// (dapr/dapr v1.16.5, `pkg/components/pluggable/grpc.go`).
+const INSTANCE_HEADER: &str = "x-component-instance";
+
+/// A connection that is counted as long as it is open.
+pub(super) struct Connection {
+    stream: UnixStream,
+    _counted: TaskTrackerToken,
+}
+
+impl Connection {
+    pub(super) fn new(stream: UnixStream, open: &TaskTracker) -> Self {
+        Self {
+            stream,
+            _counted: open.token(),
+        }
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = UdsConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.stream.connect_info()
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// The process id of the peer. `None` if it is unknown: the kernel says 0 for a
+/// process of another PID namespace, such as daprd's container.
+pub(super) fn process<T>(request: &Request<T>) -> Option<i32> {
+    let info = request.extensions().get::<UdsConnectInfo>()?;
+    let process = info.peer_cred.as_ref()?.pid()?;
+    (process > 0).then_some(process)
+}
+
+/// The component instance that a call is for.
+pub(super) fn instance<T>(request: &Request<T>) -> Result<String, Status> {
+    let Some(name) = request.metadata().get(INSTANCE_HEADER) else {
+        return Ok(String::new());
+    };
+    let name = name.to_str().map_err(|_| {
+        Status::invalid_argument(format!("the header {INSTANCE_HEADER} is not plain ASCII"))
+    })?;
+    Ok(name.to_owned())
+}

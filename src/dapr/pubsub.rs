@@ -1,0 +1,163 @@
+//! The `PubSub` service of one socket.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{
+    instance::Instance,
+    instances::{Identity, Instances},
+    proto::{
+        BulkPublishRequest, BulkPublishResponse, FeaturesRequest, FeaturesResponse, PauseRequest,
+        PauseResponse, PingRequest, PingResponse, PubSubInitRequest, PubSubInitResponse,
+        PublishRequest, PublishResponse, PullMessagesRequest, ResumeRequest, ResumeResponse,
+        pub_sub_server::PubSub,
+    },
+    publish, pull, status,
+};
+
+/// Never `MESSAGE_TTL`: daprd would stop handling TTL itself.
+const BULK_PUBLISH: &str = "BULK_PUBSUB";
+
+/// Shows in daprd's metadata API, so that one can see whether `pubsub.kafka` is
+/// this component or the built-in one.
+const MARKER: &str = concat!("DAPR_RDKAFKA/", env!("CARGO_PKG_VERSION"));
+
+/// Serves the instances of one socket.
+pub(super) struct Service {
+    pub(super) socket: Arc<str>,
+    pub(super) instances: Instances,
+}
+
+impl Service {
+    fn instance<T>(&self, request: &Request<T>) -> Result<Arc<Instance>, Status> {
+        self.instances.find(&Identity::of(request, &self.socket)?)
+    }
+}
+
+#[tonic::async_trait]
+impl PubSub for Service {
+    async fn init(
+        &self,
+        request: Request<PubSubInitRequest>,
+    ) -> Result<Response<PubSubInitResponse>, Status> {
+        let identity = Identity::of(&request, &self.socket)?;
+        let metadata = request.into_inner().metadata.unwrap_or_default();
+        let started = self.instances.init(identity.clone(), &metadata.properties);
+        if let Err(status) = started.await {
+            tracing::error!("component {identity}: {}", status.message());
+            return Err(status);
+        }
+        Ok(Response::new(PubSubInitResponse {}))
+    }
+
+    async fn features(
+        &self,
+        _: Request<FeaturesRequest>,
+    ) -> Result<Response<FeaturesResponse>, Status> {
+        Ok(Response::new(FeaturesResponse {
+            features: vec![BULK_PUBLISH.into(), MARKER.into()],
+        }))
+    }
+
+    async fn publish(
+        &self,
+        request: Request<PublishRequest>,
+    ) -> Result<Response<PublishResponse>, Status> {
+        let instance = self.instance(&request)?;
+        let request = request.into_inner();
+        let record = publish::outgoing(&request.topic, request.data, request.metadata)?;
+        instance
+            .producer
+            .send(&record)
+            .await
+            .map_err(|error| status::publish(&request.topic, &error))?;
+        Ok(Response::new(PublishResponse {}))
+    }
+
+    async fn bulk_publish(
+        &self,
+        request: Request<BulkPublishRequest>,
+    ) -> Result<Response<BulkPublishResponse>, Status> {
+        let instance = self.instance(&request)?;
+        let BulkPublishRequest {
+            entries,
+            topic,
+            metadata,
+            ..
+        } = request.into_inner();
+        let total = entries.len();
+        let sent = entries.into_iter().map(|entry| {
+            let (instance, topic, metadata) = (&instance, &topic, &metadata);
+            async move {
+                // The request's metadata wins over the entry's, as with the
+                // built-in component.
+                let mut merged = entry.metadata;
+                merged.extend(metadata.clone());
+                let published = match publish::outgoing(topic, entry.event, merged) {
+                    Ok(record) => instance
+                        .producer
+                        .send(&record)
+                        .await
+                        .map(drop)
+                        .map_err(|error| status::publish(topic, &error)),
+                    Err(status) => Err(status),
+                };
+                published.map_err(|status| (entry.entry_id, status))
+            }
+        });
+        // join_all starts them in order, so equal keys keep theirs.
+        let failed: Vec<_> = join_all(sent)
+            .await
+            .into_iter()
+            .filter_map(Result::err)
+            .collect();
+        if !failed.is_empty() {
+            return Err(status::bulk_publish(&topic, total, &failed));
+        }
+        Ok(Response::new(BulkPublishResponse::default()))
+    }
+
+    type PullMessagesStream = pull::Messages;
+
+    async fn pull_messages(
+        &self,
+        request: Request<Streaming<PullMessagesRequest>>,
+    ) -> Result<Response<Self::PullMessagesStream>, Status> {
+        let instance = self.instance(&request)?;
+        let messages = pull::open(instance, request.into_inner()).await?;
+        Ok(Response::new(messages))
+    }
+
+    async fn pause(
+        &self,
+        request: Request<PauseRequest>,
+    ) -> Result<Response<PauseResponse>, Status> {
+        // Without a subscription there is nothing to pause, nor to resume.
+        if let Some(group) = self.instance(&request)?.started_group() {
+            group
+                .pause()
+                .await
+                .map_err(|closed| Status::unavailable(closed.to_string()))?;
+        }
+        Ok(Response::new(PauseResponse {}))
+    }
+
+    async fn resume(
+        &self,
+        request: Request<ResumeRequest>,
+    ) -> Result<Response<ResumeResponse>, Status> {
+        if let Some(group) = self.instance(&request)?.started_group() {
+            group
+                .resume()
+                .await
+                .map_err(|closed| Status::unavailable(closed.to_string()))?;
+        }
+        Ok(Response::new(ResumeResponse {}))
+    }
+
+    async fn ping(&self, _: Request<PingRequest>) -> Result<Response<PingResponse>, Status> {
+        Ok(Response::new(PingResponse {}))
+    }
+}

@@ -1,0 +1,160 @@
+//! The gRPC servers, one per socket.
+
+use std::{path::PathBuf, time::Duration};
+
+use tokio::{net::UnixListener, task::JoinSet};
+use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::service::Routes;
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::limit::GlobalConcurrencyLimitLayer;
+
+use super::{
+    instances::Instances,
+    peer::Connection,
+    proto::{DESCRIPTORS, pub_sub_server::PubSubServer},
+    pubsub::Service,
+    socket::{self, Access, Socket, SocketError},
+};
+use crate::telemetry::readiness::Readiness;
+
+/// The service's name in gRPC's health protocol.
+const SERVICE: &str = "dapr.proto.components.v1.PubSub";
+
+/// The largest request, in bytes: tonic's own 4 MiB is less than one bulk
+/// publish soon is.
+const LARGEST_REQUEST: usize = 64 * 1024 * 1024;
+
+/// Calls that are served at once, over all sockets; more wait. It bounds what
+/// publishers can make this process hold.
+const CONCURRENT_CALLS: usize = 1024;
+
+/// HTTP/2's 64 KiB windows make a large publish wait for many round trips.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// How long servers may take to end once nobody is connected any more.
+const STOP: Duration = Duration::from_secs(1);
+
+/// The servers could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A socket could not be set up.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The generated descriptors can't be read.
+    #[error("gRPC reflection can't be served: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// All sockets, bound and served.
+pub struct Server {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+    connections: TaskTracker,
+    sockets: Vec<Socket>,
+}
+
+impl Server {
+    /// Binds `<folder>/<name>.sock` for each name, and serves them.
+    pub async fn start(
+        folder: PathBuf,
+        names: &[String],
+        access: &Access,
+        instances: Instances,
+        readiness: &Readiness,
+    ) -> Result<Self, ServerError> {
+        let mut server = Self {
+            tasks: JoinSet::new(),
+            stop: CancellationToken::new(),
+            connections: TaskTracker::new(),
+            sockets: Vec::new(),
+        };
+        // All are bound before any is served: a name that is taken fails the start.
+        let mut listeners = Vec::new();
+        for name in names {
+            let (listener, socket) = socket::bind(&folder, name, access).await?;
+            tracing::info!("pubsub.{name} listens on {}", socket.path.display());
+            listeners.push((name.as_str(), listener));
+            server.sockets.push(socket);
+        }
+        let (health, health_service) = tonic_health::server::health_reporter();
+        server.tasks.spawn(report_health(health, readiness.clone()));
+        let calls = GlobalConcurrencyLimitLayer::new(CONCURRENT_CALLS);
+        for (name, listener) in listeners {
+            let service = PubSubServer::new(Service {
+                socket: name.into(),
+                instances: instances.clone(),
+            })
+            .max_decoding_message_size(LARGEST_REQUEST);
+            let reflection = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(DESCRIPTORS)
+                .build_v1alpha()?;
+            let routes = Routes::new(reflection)
+                .add_service(health_service.clone())
+                .add_service(service);
+            server.serve(listener, routes, calls.clone());
+        }
+        Ok(server)
+    }
+
+    fn serve(
+        &mut self,
+        listener: UnixListener,
+        routes: Routes,
+        calls: GlobalConcurrencyLimitLayer,
+    ) {
+        let connections = self.connections.clone();
+        let incoming = UnixListenerStream::new(listener)
+            .map(move |stream| stream.map(|stream| Connection::new(stream, &connections)));
+        let stop = self.stop.clone().cancelled_owned();
+        self.tasks.spawn(async move {
+            let served = tonic::transport::Server::builder()
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .layer(calls)
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(incoming, stop)
+                .await;
+            if let Err(error) = served {
+                tracing::error!("a socket's server ended: {error}");
+            }
+        });
+    }
+
+    /// Waits until every connection has closed.
+    pub async fn disconnected(&self) {
+        self.connections.close();
+        self.connections.wait().await;
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Ends the servers, and removes the sockets last.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        // Connections that are still open, and the health reporter, end here.
+        let _ = tokio::time::timeout(STOP, ended).await;
+        self.tasks.shutdown().await;
+        drop(self.sockets);
+    }
+}
+
+/// Tells gRPC's health protocol what [`Readiness`] says.
+async fn report_health(health: HealthReporter, readiness: Readiness) {
+    let mut holds = readiness.watch();
+    loop {
+        let status = match *holds.borrow_and_update() {
+            0 => ServingStatus::Serving,
+            _ => ServingStatus::NotServing,
+        };
+        health.set_service_status(SERVICE, status).await;
+        if holds.changed().await.is_err() {
+            return;
+        }
+    }
+}
