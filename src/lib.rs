@@ -15,3 +15,9 @@ pub mod kafka;
 pub mod delivery;
 
 pub mod dapr;
+
+pub mod shutdown;
+
+pub mod cli;
+
+pub mod app;

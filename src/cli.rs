@@ -1,0 +1,168 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::telemetry::logging::Format;
+
+/// Where daprd looks for components by default (dapr/dapr v1.16.5,
+/// `pkg/components/pluggable/discovery.go`).
+const DEFAULT_FOLDER: &str = "/tmp/dapr-components-sockets";
+
+/// daprd's own variable for the folder, then the one that the component SDKs
+/// and the Kubernetes injector use.
+const FOLDER_VARIABLES: [&str; 2] = [
+    "DAPR_COMPONENTS_SOCKETS_FOLDER",
+    "DAPR_COMPONENT_SOCKETS_FOLDER",
+];
+
+/// A Dapr pub/sub component for Apache Kafka and Redpanda, built on librdkafka.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the component to daprd, until SIGTERM or SIGINT.
+    ///
+    /// Exit codes: 0 everything was drained and committed; 1 it could not start;
+    /// 2 the command line is wrong; 3 records were delivered and not answered in
+    /// time, and will be delivered again; 130 a second signal cut it short.
+    Run(RunArgs),
+    /// Run a broker in memory, for demos and tests only.
+    ///
+    /// It prints its address on the first line, keeps 5 MiB per partition, and
+    /// forgets everything when it ends. It is librdkafka's mock cluster, not a
+    /// Kafka: never use it for data.
+    Broker(BrokerArgs),
+}
+
+/// `dapr-rdkafka run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// The component type's name: NAME.sock is `pubsub.NAME` for daprd.
+    /// Repeatable; `kafka` takes the place of the built-in `pubsub.kafka`.
+    #[arg(long = "name", value_name = "NAME", default_value = "rdkafka", value_parser = socket_name)]
+    pub names: Vec<String>,
+    /// Where the sockets go. By default $`DAPR_COMPONENTS_SOCKETS_FOLDER`, then
+    /// $`DAPR_COMPONENT_SOCKETS_FOLDER`, then /tmp/dapr-components-sockets.
+    #[arg(long, value_name = "FOLDER")]
+    pub socket_folder: Option<PathBuf>,
+    /// The sockets' file mode, in octal. daprd must be able to write to them.
+    #[arg(long, value_name = "MODE", default_value = "660", value_parser = mode)]
+    pub socket_mode: u32,
+    /// The sockets' group, by name or number (daprd runs as 65532 in its image).
+    #[arg(long, value_name = "GROUP")]
+    pub socket_group: Option<String>,
+    /// How logs look, and what they hold.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `dapr-rdkafka broker`.
+#[derive(Args, Debug)]
+pub struct BrokerArgs {
+    /// The topics to create, comma-separated, with three partitions each. Others
+    /// are created when something is published to them.
+    #[arg(long, value_delimiter = ',', value_name = "TOPIC,…")]
+    pub topics: Vec<String>,
+    /// How logs look, and what they hold.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Logging, for every command.
+#[derive(Args, Debug)]
+pub struct LogArgs {
+    /// How log lines look.
+    #[arg(long, value_enum, default_value_t)]
+    pub log_format: Format,
+    /// error, warn, info, debug or trace; or a filter such as
+    /// info,librdkafka=debug.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+}
+
+impl RunArgs {
+    /// The folder for the sockets; `variable` reads the environment.
+    pub fn folder(&self, variable: impl Fn(&str) -> Option<String>) -> PathBuf {
+        let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
+        self.socket_folder.clone().unwrap_or_else(|| {
+            FOLDER_VARIABLES
+                .iter()
+                .find_map(set)
+                .unwrap_or_else(|| DEFAULT_FOLDER.to_owned())
+                .into()
+        })
+    }
+}
+
+fn socket_name(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if text.is_empty() || text.starts_with('.') || !text.bytes().all(fits) {
+        return Err("a name has letters, digits, - _ and . and does not begin with a dot".into());
+    }
+    Ok(text.to_owned())
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "expected an octal file mode, such as 660".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_args(line: &[&str]) -> RunArgs {
+        let line = ["dapr-rdkafka", "run"].iter().chain(line);
+        match Cli::try_parse_from(line).expect("it is right").command {
+            Command::Run(args) => args,
+            Command::Broker(_) => panic!("run was asked for"),
+        }
+    }
+
+    #[test]
+    fn the_definitions_hold_together() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn names_repeat_and_have_a_default() {
+        assert_eq!(run_args(&[]).names, ["rdkafka"]);
+        let both = run_args(&["--name", "rdkafka", "--name", "kafka"]);
+        assert_eq!(both.names, ["rdkafka", "kafka"]);
+        assert!(Cli::try_parse_from(["dapr-rdkafka", "run", "--name", "a/b"]).is_err());
+    }
+
+    #[test]
+    fn the_folder_comes_from_the_option_then_daprds_variable_then_the_sdks() {
+        let none = |_: &str| None;
+        let sdk = |name: &str| (name == "DAPR_COMPONENT_SOCKETS_FOLDER").then(|| "/sdk".into());
+        let both = |name: &str| Some(format!("/{name}"));
+        let args = run_args(&[]);
+        assert_eq!(args.folder(none), PathBuf::from(DEFAULT_FOLDER));
+        assert_eq!(args.folder(sdk), PathBuf::from("/sdk"));
+        let daprds = PathBuf::from("/DAPR_COMPONENTS_SOCKETS_FOLDER");
+        assert_eq!(args.folder(both), daprds);
+        let option = run_args(&["--socket-folder", "/option"]);
+        assert_eq!(option.folder(both), PathBuf::from("/option"));
+    }
+
+    #[test]
+    fn the_mode_is_octal() {
+        assert_eq!(run_args(&["--socket-mode", "0600"]).socket_mode, 0o600);
+        for wrong in ["rw", "999", "7777"] {
+            let line = ["dapr-rdkafka", "run", "--socket-mode", wrong];
+            assert!(Cli::try_parse_from(line).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! `dapr-rdkafka`: parses the command line, runs it, and says how it ended.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser as _;
+use dapr_rdkafka::{
+    app,
+    cli::{BrokerArgs, Cli, Command, LogArgs, RunArgs},
+    telemetry::logging,
+};
+
+/// How long librdkafka's blocking calls may hold up the exit.
+const LINGER: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let (Command::Run(RunArgs { log, .. }) | Command::Broker(BrokerArgs { log, .. })) =
+        &cli.command;
+    if let Err(problem) = start_logging(log) {
+        eprintln!("error: {problem}");
+        return ExitCode::from(2);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("starting the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => app::run(args).await,
+            Command::Broker(args) => app::broker(args).await,
+        }
+    });
+    runtime.shutdown_timeout(LINGER);
+    match ended {
+        Ok(ended) => {
+            tracing::info!("ended: {ended:?}");
+            ExitCode::from(ended.code())
+        }
+        Err(failed) => {
+            tracing::error!("{failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_logging(args: &LogArgs) -> Result<(), String> {
+    let LogArgs {
+        log_format,
+        log_level,
+    } = args;
+    logging::start(*log_format, log_level).map_err(|error| {
+        format!(
+            "--log-level \"{log_level}\": {error}; \
+             write error, warn, info, debug or trace, or a filter such as info,librdkafka=debug"
+        )
+    })
+}
