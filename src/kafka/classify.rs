@@ -82,6 +82,14 @@ fn kind(code: Code) -> Kind {
     }
 }
 
+/// The failure of a broker connection in a line of librdkafka's log, without the
+/// thread that found it: `[thrd:a:9092/bootstrap]: a:9092/bootstrap: Connect to …`.
+pub(super) fn connection_failure<'a>(facility: &str, line: &'a str) -> Option<&'a str> {
+    let failed = ["FAIL", "ERROR"].contains(&facility) && !line.contains("brokers are down");
+    let text = line.split_once("]: ").map_or(line, |(_, text)| text);
+    failed.then_some(text)
+}
+
 /// Puts what librdkafka says of a broker connection into an operator's words.
 /// The text is all there is to go by: librdkafka has one error code for most.
 pub(super) fn connection(reason: &str) -> String {
@@ -95,7 +103,7 @@ pub(super) fn connection(reason: &str) -> String {
     }
 }
 
-const CONNECTION: [(&str, &str); 7] = [
+const CONNECTION: [(&str, &str); 8] = [
     (
         "Failed to resolve",
         "DNS: the name can't be resolved from here",
@@ -116,6 +124,10 @@ const CONNECTION: [(&str, &str); 7] = [
     (
         "Disconnected",
         "closed by the peer: it ended the connection as soon as Kafka's protocol was spoken, as a TLS listener does",
+    ),
+    (
+        "ApiVersionRequest failed",
+        "closed by the peer: it ended the connection at the first request of Kafka's protocol, as a TLS listener does",
     ),
     (
         "reset by peer",
@@ -150,6 +162,16 @@ mod tests {
             assert!(connection(reason).starts_with(words), "{reason}");
         }
         assert_eq!(connection("something new"), "something new");
+    }
+
+    #[test]
+    fn a_failure_is_found_in_the_log() {
+        let line = "[thrd:a:1/bootstrap]: a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed";
+        let failure = "a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed";
+        assert_eq!(connection_failure("FAIL", line), Some(failure));
+        assert_eq!(connection_failure("CONFWARN", line), None);
+        let follows = "[thrd:app]: 1/1 brokers are down";
+        assert_eq!(connection_failure("ERROR", follows), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-use super::{Cause, brokers::BrokerFailures, context::Context, convert};
+use super::{Cause, context::Context, convert};
 use crate::{
     metadata::{Settings, librdkafka},
     model::{Offset, Record, TopicPartition},
@@ -70,7 +70,6 @@ impl GroupConsumer {
         let (signals, receiver) = mpsc::channel(SIGNALS);
         let context = Context {
             instance,
-            failures: Arc::new(BrokerFailures::new(&settings.brokers)),
             signals: Some(signals),
             closing: AtomicBool::new(false),
         };

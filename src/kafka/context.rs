@@ -14,14 +14,13 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-use super::{Cause, Signal, brokers::BrokerFailures, convert};
+use super::{Cause, Signal, classify, convert};
 use crate::telemetry::events::BrokerFailed;
 
 /// One client's context. Everything here is called from librdkafka's threads or
 /// from within a poll, so it only notes and hands on.
 pub(super) struct Context {
     pub(super) instance: Arc<str>,
-    pub(super) failures: Arc<BrokerFailures>,
     /// Where a consumer's rebalances and commit results go: to its owner.
     pub(super) signals: Option<mpsc::Sender<Signal>>,
     /// The consumer is being closed: nobody listens to `signals` any more.
@@ -42,9 +41,14 @@ impl Context {
 }
 
 impl ClientContext for Context {
-    /// librdkafka's own log is for those who ask for it: what matters arrives
-    /// as an error, with its broker.
+    /// librdkafka's own log is for those who ask for it, except what it says of a
+    /// broker's connection: it logs each failure, but makes an event of few.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        if let Some(reason) = classify::connection_failure(facility, line) {
+            let instance = &self.instance;
+            BrokerFailed { instance, reason }.emit();
+            return;
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(target: "librdkafka", instance = %self.instance, "{facility} {line}");
@@ -55,13 +59,8 @@ impl ClientContext for Context {
         }
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.failures.note(reason);
-        BrokerFailed {
-            instance: &self.instance,
-            reason,
-        }
-        .emit();
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(instance = %self.instance, "librdkafka: {error}: {reason}");
     }
 }
 

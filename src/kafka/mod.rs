@@ -3,19 +3,19 @@
 //! What goes up from here is the model's vocabulary and [`Cause`], which says
 //! what went wrong in words that an operator can act on.
 
-mod brokers;
 mod classify;
 mod consumer;
 mod context;
 mod convert;
 mod embedded;
 mod producer;
+mod reach;
 
-pub use brokers::Unreachable;
 pub use classify::{Cause, Kind};
 pub use consumer::{GroupConsumer, PartitionReader, Signal, StartAt};
 pub use embedded::EmbeddedBroker;
 pub use producer::{Outgoing, Producer, SendError};
+pub use reach::Unreachable;
 
 use rdkafka::{
     ClientConfig,

@@ -6,7 +6,7 @@ use std::{
 use bytes::Bytes;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
-use super::{Cause, Kind, Unreachable, brokers::BrokerFailures, context::Context, convert};
+use super::{Cause, Kind, Unreachable, context::Context, convert, reach};
 use crate::{
     metadata::{Settings, librdkafka},
     model::{Header, Offset},
@@ -47,46 +47,43 @@ impl From<Cause> for SendError {
 #[derive(Clone)]
 pub struct Producer {
     inner: FutureProducer<Context>,
-    failures: Arc<BrokerFailures>,
-    timeout: Duration,
+    settings: Settings,
 }
 
 impl Producer {
     /// A producer for these settings. It connects in the background.
     pub fn new(settings: &Settings, instance: Arc<str>) -> Result<Self, Cause> {
-        let failures = Arc::new(BrokerFailures::new(&settings.brokers));
         let context = Context {
             instance,
-            failures: failures.clone(),
             signals: None,
             closing: AtomicBool::new(false),
         };
         Ok(Self {
             inner: super::create(librdkafka::producer(settings), context)?,
-            failures,
-            timeout: settings.publish_timeout,
+            settings: settings.clone(),
         })
     }
 
     /// Sends a record and waits for the broker's acknowledgement, within the
     /// setting `publishTimeout`.
     pub async fn send(&self, outgoing: &Outgoing) -> Result<(i32, Offset), SendError> {
+        let timeout = self.settings.publish_timeout;
         let mut record = FutureRecord::to(&outgoing.topic)
             .payload(outgoing.value.as_ref())
             .headers(convert::owned_headers(&outgoing.headers));
         if let Some(key) = &outgoing.key {
             record = record.key(key.as_ref());
         }
-        let sent = self.inner.send::<[u8], [u8], _>(record, self.timeout);
-        match tokio::time::timeout(self.timeout, sent).await {
+        let sent = self.inner.send::<[u8], [u8], _>(record, timeout);
+        match tokio::time::timeout(timeout, sent).await {
             Ok(Ok(delivery)) => Ok((delivery.partition, Offset(delivery.offset))),
             Ok(Err((error, _))) => Err(SendError::from(Cause::from(error))),
             Err(_) => Err(SendError {
                 cause: Cause {
                     kind: Kind::Unreachable,
                     text: format!(
-                        "no acknowledgement for topic {} within publishTimeout ({:?})",
-                        outgoing.topic, self.timeout
+                        "no acknowledgement for topic {} within publishTimeout ({timeout:?})",
+                        outgoing.topic
                     ),
                 },
                 may_arrive: true,
@@ -94,17 +91,15 @@ impl Producer {
         }
     }
 
-    /// Waits until one broker answers, and returns how many there are.
+    /// Waits until one broker answers, and returns how many there are. An error
+    /// names each bootstrap broker and what happened there.
     pub async fn reach(&self, timeout: Duration) -> Result<usize, Unreachable> {
         let producer = self.inner.clone();
-        let asked = tokio::task::spawn_blocking(move || {
-            let metadata = producer.client().fetch_metadata(None, timeout);
-            metadata.map(|metadata| metadata.brokers().len())
-        });
-        match asked.await {
-            Ok(Ok(brokers)) => Ok(brokers),
-            Ok(Err(_)) | Err(_) => Err(self.failures.report(timeout)),
-        }
+        reach::reach(&self.settings, timeout, move |timeout| {
+            let metadata = producer.client().fetch_metadata(None, timeout).ok()?;
+            Some(metadata.brokers().len())
+        })
+        .await
     }
 
     /// Waits until everything sent so far was acknowledged or failed.

@@ -19,7 +19,7 @@ impl BrokerFailed<'_> {
     /// Logs it.
     pub fn emit(self) {
         warn!(
-            instance = self.instance,
+            instance = %self.instance,
             "broker connection failed: {}", self.reason
         );
     }
@@ -43,7 +43,7 @@ impl Assigned<'_> {
             .map(|(at, offset)| format!("{at}@{offset}"))
             .collect();
         info!(
-            instance = self.instance,
+            instance = %self.instance,
             "assigned {} partitions: {}",
             starts.len(),
             starts.join(" ")
@@ -67,7 +67,7 @@ impl Revoked<'_> {
     /// Logs it.
     pub fn emit(self) {
         info!(
-            instance = self.instance,
+            instance = %self.instance,
             unanswered = self.unanswered,
             "revoked {} partitions",
             self.partitions
@@ -96,7 +96,7 @@ impl Refused<'_> {
     /// Logs it.
     pub fn emit(self) {
         warn!(
-            instance = self.instance,
+            instance = %self.instance,
             attempts = self.attempts,
             "{} offset {} was refused, next attempt in {:?}; the records of its key wait: {}",
             self.at,
@@ -120,7 +120,7 @@ impl Returned<'_> {
     /// Logs it.
     pub fn emit(self) {
         debug!(
-            instance = self.instance,
+            instance = %self.instance,
             "a record came back without a verdict and is delivered again: {}", self.reason
         );
     }
@@ -141,7 +141,7 @@ impl Held<'_> {
     /// Logs it.
     pub fn emit(self) {
         warn!(
-            instance = self.instance,
+            instance = %self.instance,
             "{} is paused: maxUncommitted records are finished or waiting above offset {}, \
              which the app has not acknowledged",
             self.at,
@@ -164,7 +164,7 @@ impl CommitFailed<'_> {
     /// Logs it.
     pub fn emit(self) {
         warn!(
-            instance = self.instance,
+            instance = %self.instance,
             "committing offsets failed: {}", self.reason
         );
     }
@@ -183,7 +183,7 @@ impl OutOfRange<'_> {
     /// Logs it.
     pub fn emit(self) {
         error!(
-            instance = self.instance,
+            instance = %self.instance,
             "{}: the committed offset is out of range (retention removed the records, or the \
              topic was recreated); going on from the earliest offset left",
             self.at
@@ -206,7 +206,7 @@ impl TriesAgain<'_> {
     /// Logs it.
     pub fn emit(self) {
         warn!(
-            instance = self.instance,
+            instance = %self.instance,
             "{} failed, trying again: {}", self.what, self.reason
         );
     }

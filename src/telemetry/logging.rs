@@ -1,5 +1,7 @@
 //! Where log lines go and how they look.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::{EnvFilter, filter::ParseError};
 
 /// How a log line looks.
@@ -23,6 +25,7 @@ pub fn start(format: Format, level: &str) -> Result<(), ParseError> {
     let filter = EnvFilter::builder().parse(level)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match format {
         Format::Text => lines.with_target(false).init(),

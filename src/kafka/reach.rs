@@ -1,0 +1,150 @@
+//! Whether a broker answers, and if none does, why not each of them.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    ClientContext,
+    config::RDKafkaLogLevel,
+    error::KafkaError,
+    producer::{BaseProducer, Producer as _, ProducerContext},
+};
+use tokio::task::JoinSet;
+
+use super::classify;
+use crate::metadata::{Settings, librdkafka};
+
+/// How long the producer may look for a broker alone. librdkafka tries bootstrap
+/// brokers one after the other; a cluster that is well answers far sooner.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// The end of a probe's time, kept for hearing what went wrong.
+const LISTEN: Duration = Duration::from_millis(200);
+
+/// No bootstrap broker answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Unreachable {
+    /// How long they were given.
+    pub waited: Duration,
+    /// Each broker and what happened there.
+    pub brokers: BTreeMap<String, String>,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no broker answered within {:?}:", self.waited)?;
+        for (broker, said) in &self.brokers {
+            write!(f, " [{broker}: {said}]")?;
+        }
+        write!(
+            f,
+            " (check the component's `brokers`; `startWithoutBrokers: \"true\"` starts anyway)"
+        )
+    }
+}
+
+/// Waits until `ask` says how many brokers there are. If that takes long, each
+/// bootstrap broker is tried for itself, so that each has its own verdict.
+pub(super) async fn reach(
+    settings: &Settings,
+    timeout: Duration,
+    ask: impl FnOnce(Duration) -> Option<usize> + Send + 'static,
+) -> Result<usize, Unreachable> {
+    let end = Instant::now() + timeout;
+    let mut asked = tokio::task::spawn_blocking(move || ask(timeout));
+    if let Ok(Ok(Some(brokers))) = tokio::time::timeout(HEAD_START, &mut asked).await {
+        return Ok(brokers);
+    }
+    let mut probes = JoinSet::new();
+    for broker in &settings.brokers {
+        let alone = Settings {
+            brokers: vec![broker.clone()],
+            ..settings.clone()
+        };
+        probes.spawn_blocking(move || probe(&alone, end));
+    }
+    let mut brokers = BTreeMap::new();
+    while let Some(probed) = probes.join_next().await {
+        match probed {
+            Ok(Ok(count)) => return Ok(count),
+            Ok(Err((broker, said))) => drop(brokers.insert(broker, said)),
+            Err(ended) => tracing::error!("a broker's probe ended early: {ended}"),
+        }
+    }
+    Err(Unreachable {
+        waited: timeout,
+        brokers,
+    })
+}
+
+/// Tries one broker until `end`: how many brokers it knows, or what happened.
+fn probe(alone: &Settings, end: Instant) -> Result<usize, (String, String)> {
+    let broker = alone.brokers.join(",");
+    let said = Said::default();
+    let mut pairs = librdkafka::producer(alone);
+    // Half of the time, since librdkafka looks at this once a second, and a
+    // silent broker's verdict must come before the end.
+    let setup = end.saturating_duration_since(Instant::now()).as_millis() / 2;
+    pairs.extend([
+        (
+            "socket.connection.setup.timeout.ms",
+            setup.max(1000).to_string(),
+        ),
+        // Here a connection that is closed is no idle one.
+        ("log.connection.close", "true".into()),
+    ]);
+    let client: BaseProducer<Said> = match super::create(pairs, said.clone()) {
+        Ok(client) => client,
+        Err(cause) => return Err((broker, cause.text)),
+    };
+    let left = end.saturating_duration_since(Instant::now() + LISTEN);
+    if let Ok(metadata) = client.client().fetch_metadata(None, left) {
+        return Ok(metadata.brokers().len());
+    }
+    // What it said waits in a queue, behind its log, until it is polled for.
+    while Instant::now() < end && said.first().is_none() {
+        client.poll(Duration::from_millis(1));
+    }
+    let first = said.first();
+    let said = first.map_or_else(
+        || "no answer".to_owned(),
+        |said| classify::connection(&said),
+    );
+    Err((broker, said))
+}
+
+/// Keeps the first failure of the one broker's connection. librdkafka logs every
+/// one, but makes an error event of few.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Option<String>>>);
+
+impl Said {
+    fn first(&self) -> Option<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl ClientContext for Said {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
+        tracing::debug!(target: "librdkafka", "probe: {facility} {line}");
+        if let Some(failure) = classify::connection_failure(facility, line) {
+            let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert_with(|| failure.to_owned());
+        }
+    }
+
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl ProducerContext for Said {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &rdkafka::producer::DeliveryResult<'_>, (): ()) {}
+}
