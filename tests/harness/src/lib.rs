@@ -1,1 +1,73 @@
-//! Starts and stops the real daprd, Kafka, component and Todo app.
+//! Starts and stops the real daprd, Kafka, component and Todo app, for the tests
+//! and the demo.
+//!
+//! Every child is ended by its id when its handle is dropped. Waiting is always
+//! for a state, with a deadline; what a child printed is told when it fails.
+
+mod component;
+mod daprd;
+mod kafka;
+mod process;
+mod todo;
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+pub use component::{Component, EmbeddedBroker, copy_sample, write_component};
+pub use daprd::{Daprd, DaprdOptions};
+pub use kafka::Kafka;
+pub use process::{Process, Stopped};
+pub use todo::Todo;
+
+/// What goes wrong here goes wrong for a person: text is enough.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// The harness's results.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// How long a child may take to come up on a loaded machine with two cores.
+pub const STARTUP: Duration = Duration::from_secs(45);
+
+/// A port that nobody listens on right now.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
+    harness.ancestors().nth(2).unwrap_or(harness).to_owned()
+}
+
+/// The folder that cargo built this program's binaries and `examples/` into.
+pub fn build_folder() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    // target/debug/deps/<test> or target/debug/examples/<example>
+    let folder = program.ancestors().nth(2);
+    Ok(folder
+        .ok_or("this program stands in no build folder")?
+        .to_owned())
+}
+
+/// Waits until `state` gives a value; `what` names it if it never does. Asks
+/// again every 50 ms.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    within: Duration,
+    mut state: impl FnMut() -> F,
+) -> Result<T> {
+    let mut interval = tokio::time::interval(Duration::from_millis(50));
+    let asked = async {
+        loop {
+            interval.tick().await;
+            if let Some(value) = state().await {
+                return value;
+            }
+        }
+    };
+    tokio::time::timeout(within, asked)
+        .await
+        .map_err(|_| format!("not within {within:?}: {what}").into())
+}

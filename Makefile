@@ -1,0 +1,68 @@
+# make demo   the Todo app on a real daprd, this component and a broker in memory
+# make test   everything that must hold: format, lints, unit, integration, system
+#
+# Whatever is fetched or built goes to target/.
+
+CARGO ?= cargo
+DAPR_VERSION := 1.16.5
+BUILT_DAPRD := target/daprd/daprd
+KAFKA_JARS := target/kafka/.fetched
+
+# A daprd that is there already serves the demo. The tests always use the built one.
+DAPRD ?= $(firstword $(shell command -v daprd 2>/dev/null) $(wildcard $(HOME)/.dapr/bin/daprd))
+BROKERS ?=
+
+.PHONY: help demo test lint unit system deny daprd kafka build clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: ## Run the Todo app end to end (BROKERS=host:port for a real cluster)
+	@scripts/prerequisites demo "$(DAPRD)"
+	$(if $(DAPRD),,$(MAKE) --no-print-directory $(BUILT_DAPRD))
+	$(CARGO) build --locked --workspace --all-targets
+	@DAPRD="$(DAPRD)" BROKERS="$(BROKERS)" target/debug/examples/demo
+
+test: ## Run everything that must hold
+	@scripts/prerequisites test
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory $(BUILT_DAPRD) $(KAFKA_JARS)
+	$(CARGO) test --locked --workspace
+
+lint: ## Check format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+unit: ## Run the fast tests only: no daprd, no Kafka
+	$(CARGO) test --locked --lib
+	$(CARGO) test --locked --test integration -- --skip system
+
+system: $(BUILT_DAPRD) $(KAFKA_JARS) ## Run the tests with the real daprd and Kafka only
+	$(CARGO) test --locked --test integration -- system
+
+deny: ## Check licences and advisories (needs cargo-deny)
+	$(CARGO) deny check
+
+build: ## Build the release binary: target/release/dapr-rdkafka
+	@scripts/prerequisites build
+	$(CARGO) build --locked --release
+
+daprd: $(BUILT_DAPRD) ## Build the real daprd for the tests (about ten minutes, once)
+
+kafka: $(KAFKA_JARS) ## Fetch the real Kafka for the tests
+
+$(BUILT_DAPRD): tests/daprd/go.mod tests/daprd/go.sum
+	@echo "Building daprd $(DAPR_VERSION); ten minutes on two cores, once."
+	@mkdir -p $(@D)
+	cd tests/daprd && go build -tags stablecomponents -trimpath \
+		-ldflags "-s -w -X github.com/dapr/dapr/pkg/buildinfo.version=$(DAPR_VERSION)" \
+		-o $(CURDIR)/$@ github.com/dapr/dapr/cmd/daprd
+
+$(KAFKA_JARS): tests/kafka/pom.xml
+	@rm -rf $(@D) && mkdir -p $(@D)
+	mvn -B -q -f tests/kafka/pom.xml dependency:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(@D)
+	@touch $@
+
+clean: ## Remove everything that was built or fetched
+	rm -rf target

@@ -1,0 +1,54 @@
+//! A small Todo app that knows Dapr's HTTP API and nothing of Kafka.
+//!
+//! It publishes an event for whatever happens to a task, subscribes to the same
+//! six topics, and shows each event as it comes back. Environment: `APP_PORT`
+//! (default 3000), `DAPR_HTTP_PORT` (3500), `PUBSUB_NAME` (todo-pubsub).
+
+mod dapr;
+mod events;
+mod tasks;
+mod timer;
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use axum::{
+    Router,
+    response::Html,
+    routing::{get, post, put},
+};
+
+/// What the handlers share.
+pub struct App {
+    tasks: tasks::Tasks,
+    events: events::Events,
+    dapr: dapr::Dapr,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let app = Arc::new(App {
+        tasks: tasks::Tasks::default(),
+        events: events::Events::default(),
+        dapr: dapr::Dapr::from_environment(),
+    });
+    tokio::spawn(timer::run(app.clone()));
+    let routes = Router::new()
+        .route("/", get(|| async { Html(include_str!("page.html")) }))
+        .route("/api/tasks", get(tasks::list).post(tasks::create))
+        .route("/api/tasks/{id}", put(tasks::update).delete(tasks::delete))
+        .route("/api/tasks/{id}/complete", post(tasks::complete))
+        .route("/api/events", get(events::list))
+        .route("/api/stream", get(events::stream))
+        .route("/dapr/subscribe", get(dapr::subscriptions))
+        .route("/events/{topic}", post(events::receive))
+        .with_state(app);
+
+    let port = dapr::variable("APP_PORT", "3000").parse()?;
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    println!(
+        "the Todo app is listening on http://{}",
+        listener.local_addr()?
+    );
+    axum::serve(listener, routes).await?;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+use std::{path::Path, time::Duration};
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::{Process, Result, STARTUP, free_port, root};
+
+/// A real Apache Kafka, one node in `KRaft` mode, in a fresh data folder.
+#[derive(Debug)]
+pub struct Kafka {
+    process: Option<Process>,
+    folder: TempDir,
+    /// Where it listens, `host:port`.
+    pub address: String,
+}
+
+impl Kafka {
+    /// Formats a data folder, starts the broker and waits for it.
+    pub async fn start() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (port, controller) = (free_port()?, free_port()?);
+        let properties = folder.path().join("server.properties");
+        std::fs::write(&properties, configuration(folder.path(), port, controller))?;
+        let mut format = java("kafka.tools.StorageTool")?;
+        format
+            .args([
+                "format",
+                "--cluster-id",
+                "dapr-rdkafka-test00000",
+                "--config",
+            ])
+            .arg(&properties);
+        let formatted = Process::start("Kafka's storage tool", format)?;
+        let stopped = formatted.wait(STARTUP).await?;
+        if !stopped.status.success() {
+            return Err(format!("formatting Kafka's folder: {}", stopped.output).into());
+        }
+        let mut kafka = Self {
+            process: None,
+            folder,
+            address: format!("127.0.0.1:{port}"),
+        };
+        kafka.up().await?;
+        Ok(kafka)
+    }
+
+    /// Starts it again on the same port and data.
+    pub async fn up(&mut self) -> Result<()> {
+        let mut command = java("kafka.Kafka")?;
+        command.arg(self.folder.path().join("server.properties"));
+        let mut process = Process::start("Kafka", command)?;
+        let started = "Kafka Server started";
+        process
+            .line(started, STARTUP, |line| line.contains(started))
+            .await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Kills it, as a crash would.
+    pub async fn down(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(process) => process.kill().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Stops it in order.
+    pub async fn stop(mut self) -> Result<()> {
+        if let Some(process) = self.process.take() {
+            process.stop(Duration::from_secs(30)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn configuration(folder: &Path, port: u16, controller: u16) -> String {
+    let data = folder.join("data");
+    format!(
+        "process.roles=broker,controller\n\
+         node.id=1\n\
+         controller.quorum.voters=1@127.0.0.1:{controller}\n\
+         controller.listener.names=CONTROLLER\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         log.dirs={data}\n\
+         auto.create.topics.enable=false\n\
+         offsets.topic.num.partitions=1\n\
+         offsets.topic.replication.factor=1\n\
+         transaction.state.log.replication.factor=1\n\
+         transaction.state.log.min.isr=1\n\
+         group.initial.rebalance.delay.ms=0\n\
+         message.max.bytes=10485760\n\
+         replica.fetch.max.bytes=10485760\n",
+        data = data.display()
+    )
+}
+
+/// A class of the broker that `make` fetches from Maven.
+fn java(class: &str) -> Result<Command> {
+    let jars = root().join("target/kafka");
+    if !jars.is_dir() {
+        return Err(format!("{} is missing; `make kafka` fetches it", jars.display()).into());
+    }
+    let mut command = Command::new("java");
+    command
+        .args([
+            "-Xms256m",
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+        ])
+        // What the harness waits for is said at info level by this one.
+        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+        .arg("-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info")
+        .arg("-cp")
+        .arg(jars.join("*"))
+        .arg(class);
+    Ok(command)
+}

@@ -1,0 +1,188 @@
+use std::{
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::{Child, Command},
+    sync::watch,
+};
+
+use crate::Result;
+
+/// Lines of a child's output that are kept.
+const KEPT: usize = 20_000;
+
+/// A running child. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    lines: Lines,
+}
+
+/// How a child ended.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// Everything that it printed.
+    pub output: String,
+}
+
+#[derive(Clone, Debug)]
+struct Lines {
+    kept: Arc<Mutex<Vec<String>>>,
+    count: Arc<watch::Sender<usize>>,
+}
+
+impl Lines {
+    fn push(&self, line: String) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT {
+            kept.push(line);
+        }
+        drop(kept);
+        self.count.send_modify(|count| *count += 1);
+    }
+
+    fn find(&self, wanted: &dyn Fn(&str) -> bool) -> Option<String> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|line| wanted(line)).cloned()
+    }
+
+    fn all(&self) -> String {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.join("\n")
+    }
+}
+
+impl Process {
+    /// Starts a command, and keeps what it prints on both outputs.
+    pub fn start(name: &str, mut command: Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("starting {name} ({command:?}): {error}"))?;
+        let lines = Lines {
+            kept: Arc::default(),
+            count: Arc::new(watch::Sender::new(0)),
+        };
+        if let Some(output) = child.stdout.take() {
+            tokio::spawn(keep(output, lines.clone()));
+        }
+        if let Some(output) = child.stderr.take() {
+            tokio::spawn(keep(output, lines.clone()));
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            lines,
+        })
+    }
+
+    /// Waits for a line; fails early if the child ends before.
+    pub async fn line(
+        &mut self,
+        what: &str,
+        within: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String> {
+        let lines = self.lines.clone();
+        let mut count = lines.count.subscribe();
+        let found = async {
+            loop {
+                if let Some(line) = lines.find(&wanted) {
+                    return Some(line);
+                }
+                if count.changed().await.is_err() {
+                    return None;
+                }
+            }
+        };
+        let ended = tokio::select! {
+            found = tokio::time::timeout(within, found) => match found {
+                Ok(Some(line)) => return Ok(line),
+                _ => format!("did not print {what} within {within:?}"),
+            },
+            status = self.child.wait() => format!("ended ({status:?}) before it printed {what}"),
+        };
+        // What it printed last may still be on its way through the pipe.
+        match lines.find(&wanted) {
+            Some(line) => Ok(line),
+            None => Err(self.failed(&ended)),
+        }
+    }
+
+    /// The process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Everything that it printed so far.
+    pub fn output(&self) -> String {
+        self.lines.all()
+    }
+
+    /// Sends a signal by its name, such as TERM.
+    pub async fn signal(&self, signal: &str) -> Result<()> {
+        let id = self
+            .id()
+            .ok_or_else(|| format!("{} has ended", self.name))?;
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &id.to_string()])
+            .status()
+            .await?;
+        if sent.success() {
+            return Ok(());
+        }
+        Err(format!("kill -{signal} {id}: {sent}").into())
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn stop(self, within: Duration) -> Result<Stopped> {
+        self.signal("TERM").await?;
+        self.wait(within).await
+    }
+
+    /// Kills it, and waits until it is gone.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn wait(mut self, within: Duration) -> Result<Stopped> {
+        match tokio::time::timeout(within, self.child.wait()).await {
+            Ok(status) => Ok(Stopped {
+                status: status?,
+                output: self.lines.all(),
+            }),
+            Err(_) => Err(self.failed(&format!("did not end within {within:?}"))),
+        }
+    }
+
+    /// An error about this child, with the end of what it printed.
+    pub fn failed(&self, what: &str) -> crate::Error {
+        let output = self.lines.all();
+        let lines: Vec<_> = output.lines().collect();
+        let last = lines[lines.len().saturating_sub(40)..].join("\n  ");
+        format!("{} {what}; it printed:\n  {last}", self.name).into()
+    }
+}
+
+async fn keep(output: impl AsyncRead + Unpin, lines: Lines) {
+    let mut output = BufReader::new(output).lines();
+    while let Ok(Some(line)) = output.next_line().await {
+        lines.push(line);
+    }
+}

@@ -1,0 +1,127 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use harness::Result;
+
+use super::Bench;
+use crate::{
+    ensure,
+    support::{Fixture, SOON, player::text},
+};
+
+pub async fn keys_run_concurrently_and_equal_keys_in_order(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut pull = player.pull("orders").await?;
+    for round in 0..2 {
+        for key in ["a", "b", "c", "d"] {
+            player
+                .publish("orders", key, &format!("{key}{round}"))
+                .await?;
+        }
+    }
+    // Nothing was answered: only the first of each key may come.
+    let mut first = Vec::new();
+    for _ in 0..4 {
+        first.push(pull.next(SOON).await?);
+    }
+    let texts: BTreeSet<_> = first.iter().map(text).collect();
+    let expected = ["a0", "b0", "c0", "d0"].map(String::from);
+    ensure!(texts == BTreeSet::from(expected), "{texts:?}");
+
+    for message in &first {
+        pull.ack(message).await?;
+        let next = pull.next(SOON).await?;
+        let key = text(message).replace('0', "1");
+        ensure!(
+            text(&next) == key,
+            "after {} came {}",
+            text(message),
+            text(&next)
+        );
+        pull.ack(&next).await?;
+    }
+    Ok(())
+}
+
+pub async fn a_refused_record_comes_again_and_the_others_of_its_key_wait(
+    _: Arc<Fixture>,
+) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut pull = player.pull("orders").await?;
+    for (key, data) in [("a", "a0"), ("a", "a1"), ("b", "b0")] {
+        player.publish("orders", key, data).await?;
+    }
+    let mut seen = Vec::new();
+    let mut refused = false;
+    while seen.len() < 4 {
+        let message = pull.next(SOON).await?;
+        if text(&message) == "a0" && !refused {
+            refused = true;
+            pull.nack(&message, "the app is not in the mood").await?;
+        } else {
+            pull.ack(&message).await?;
+        }
+        seen.push(text(&message));
+    }
+    let of_key_a: Vec<_> = seen.iter().filter(|text| text.starts_with('a')).collect();
+    ensure!(of_key_a == ["a0", "a0", "a1"], "{seen:?}");
+    ensure!(
+        seen.iter().position(|text| text == "b0") < Some(3),
+        "b waited: {seen:?}"
+    );
+    let log = bench.component.process.output();
+    ensure!(
+        log.contains("the app is not in the mood"),
+        "the reason is not in the log: {log}"
+    );
+    Ok(())
+}
+
+pub async fn no_verdict_is_delivered_again_soon(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut pull = player.pull("orders").await?;
+    player.publish("orders", "a", "a0").await?;
+    let message = pull.next(SOON).await?;
+    pull.nack(&message, "subscription is closed").await?;
+    let again = pull.next(SOON).await?;
+    ensure!(text(&again) == "a0" && again.id != message.id, "{again:?}");
+    let log = bench.component.process.output();
+    ensure!(
+        !log.contains("was refused"),
+        "it was taken for a verdict: {log}"
+    );
+    pull.ack(&again).await
+}
+
+pub async fn what_a_cut_stream_had_comes_again_on_another(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut first = player.pull("orders").await?;
+    player.publish("orders", "a", "a0").await?;
+    let unanswered = first.next(SOON).await?;
+    drop(first);
+    let mut second = player.pull("orders").await?;
+    let again = second.next(SOON).await?;
+    ensure!(text(&again) == text(&unanswered), "{again:?}");
+    second.ack(&again).await
+}
+
+pub async fn paused_nothing_is_delivered(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut pull = player.pull("orders").await?;
+    player.publish("orders", "a", "before").await?;
+    pull.take(1, SOON).await?;
+    player.pause().await?;
+    player.publish("orders", "a", "while paused").await?;
+    // A second stream is a lane of the same group; had the first one got the
+    // message, it would stand in its way.
+    let nothing = pull.next(std::time::Duration::from_secs(2)).await;
+    ensure!(nothing.is_err(), "delivered while paused: {nothing:?}");
+    player.resume().await?;
+    let texts = pull.take(1, SOON).await?;
+    ensure!(texts == ["while paused"], "{texts:?}");
+    Ok(())
+}

@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use harness::Result;
+use tonic::Code;
+
+use super::Bench;
+use crate::{
+    ensure,
+    support::{Fixture, SOON, player::Player},
+};
+
+pub async fn a_call_without_init_says_so(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = Player::connect(&bench.place.socket("rdkafka"), "todo-pubsub").await?;
+    let Err(status) = player.publish("orders", "a", "x").await else {
+        return Err("published through an instance that does not exist".into());
+    };
+    ensure!(status.code() == Code::FailedPrecondition, "{status}");
+    for part in [
+        "\"todo-pubsub\" (pubsub.rdkafka)",
+        "never initialised",
+        "restart daprd",
+    ] {
+        ensure!(
+            status.message().contains(part),
+            "{part} is not in: {status}"
+        );
+    }
+    Ok(())
+}
+
+/// gRPC drops idle connections and dials again, without Init.
+pub async fn an_instance_outlives_its_connections(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    drop(bench.player().await?);
+    let socket = bench.place.socket("rdkafka");
+    let mut redialled = Player::connect(&socket, "todo-pubsub").await?;
+    redialled.publish("orders", "a", "x").await?;
+    let mut pull = redialled.pull("orders").await?;
+    let texts = pull.take(1, SOON).await?;
+    ensure!(texts == ["x"], "{texts:?}");
+    Ok(())
+}
+
+pub async fn a_second_init_replaces_the_first(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut old = player.pull("orders").await?;
+    player.publish("orders", "a", "first").await?;
+    old.take(1, SOON).await?;
+
+    player
+        .init(bench.properties(&[("clientID", "second")])?)
+        .await?;
+    old.ended(SOON).await?;
+    let mut new = player.pull("orders").await?;
+    player.publish("orders", "a", "second").await?;
+    let texts = new.take(1, SOON).await?;
+    ensure!(texts == ["second"], "the same group goes on: {texts:?}");
+    Ok(())
+}

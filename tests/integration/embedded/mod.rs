@@ -1,0 +1,74 @@
+//! The component on the embedded broker, with a client that plays daprd.
+
+mod delivery;
+mod init;
+mod instances;
+mod publish;
+mod shutdown;
+mod sockets;
+mod topics;
+
+use std::collections::HashMap;
+
+use dapr_rdkafka::kafka::EmbeddedBroker;
+use harness::{Component, Result};
+
+use crate::{
+    support::{
+        Place,
+        player::{Player, properties},
+    },
+    tests,
+};
+
+tests!("embedded":
+    delivery::a_refused_record_comes_again_and_the_others_of_its_key_wait,
+    delivery::keys_run_concurrently_and_equal_keys_in_order,
+    delivery::no_verdict_is_delivered_again_soon,
+    delivery::paused_nothing_is_delivered,
+    delivery::what_a_cut_stream_had_comes_again_on_another,
+    init::a_broker_that_cant_be_reached_is_named_with_its_cause,
+    init::bad_metadata_is_reported_at_once,
+    init::the_component_starts_without_brokers_if_told_to,
+    instances::a_call_without_init_says_so,
+    instances::a_second_init_replaces_the_first,
+    instances::an_instance_outlives_its_connections,
+    publish::a_message_carries_its_metadata,
+    publish::a_partly_failed_bulk_names_its_entries,
+    publish::a_topic_that_cant_be_is_refused_by_name,
+    shutdown::publish_is_served_until_daprd_has_gone,
+    shutdown::what_is_not_answered_in_time_is_told_by_the_exit_code,
+    sockets::daprd_can_discover_the_service,
+    sockets::the_embedded_broker_prints_its_address_first,
+    sockets::the_sockets_go_with_the_process_and_live_ones_are_refused,
+    topics::a_missing_topic_is_read_from_its_first_message,
+    topics::topics_that_come_together_join_once,
+);
+
+/// A component on a broker of its own.
+struct Bench {
+    broker: EmbeddedBroker,
+    place: Place,
+    component: Component,
+}
+
+impl Bench {
+    async fn start(topics: &[&str]) -> Result<Self> {
+        let broker = EmbeddedBroker::start(topics.iter().copied())?;
+        let place = Place::new()?;
+        let component = place.component().await?;
+        Ok(Self {
+            broker,
+            place,
+            component,
+        })
+    }
+
+    fn properties(&self, more: &[(&str, &str)]) -> Result<HashMap<String, String>> {
+        Ok(properties(&self.broker.address()?, "group", more))
+    }
+
+    async fn player(&self) -> Result<Player> {
+        Player::start(&self.place.socket("rdkafka"), self.properties(&[])?).await
+    }
+}

@@ -1,0 +1,88 @@
+use std::{collections::HashMap, sync::Arc};
+
+use harness::Result;
+use tonic::Code;
+
+use super::Bench;
+use crate::{
+    ensure,
+    support::{Fixture, SOON, player::Player},
+};
+
+pub async fn a_message_carries_its_metadata(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let pairs = [("partitionKey", "k1"), ("traceid", "t")];
+    let metadata: HashMap<_, _> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    player
+        .publish_bytes("orders", b"{}".to_vec(), metadata)
+        .await?;
+    let mut pull = player.pull("orders").await?;
+    let message = pull.next(SOON).await?;
+    pull.ack(&message).await?;
+    ensure!(message.topic_name == "orders", "{message:?}");
+    let expected = [
+        ("__key", "k1"),
+        ("__topic", "orders"),
+        ("__offset", "0"),
+        ("partitionKey", "k1"),
+        ("traceid", "t"),
+    ];
+    for (name, value) in expected {
+        let found = message.metadata.get(name).map(String::as_str);
+        ensure!(found == Some(value), "{name} is {found:?}, not {value}");
+    }
+    for name in ["__partition", "__timestamp"] {
+        let number = message
+            .metadata
+            .get(name)
+            .and_then(|value| value.parse::<i64>().ok());
+        ensure!(number.is_some(), "{name} is no number: {message:?}");
+    }
+    Ok(())
+}
+
+pub async fn a_partly_failed_bulk_names_its_entries(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let entries = [
+        ("small".to_owned(), b"fits".to_vec()),
+        ("huge".to_owned(), vec![b'x'; 2 << 20]),
+    ];
+    let Err(status) = player.bulk("orders", &entries).await else {
+        return Err("an oversized entry was taken".into());
+    };
+    ensure!(status.code() == Code::InvalidArgument, "{status}");
+    for part in [
+        "1 of 2 entries",
+        "[entry huge: ",
+        "too large",
+        "maxMessageBytes",
+    ] {
+        ensure!(
+            status.message().contains(part),
+            "{part} is not in: {status}"
+        );
+    }
+    ensure!(!status.message().contains("entry small"), "{status}");
+    let mut pull = player.pull("orders").await?;
+    let texts = pull.take(1, SOON).await?;
+    ensure!(
+        texts == ["fits"],
+        "the other entry was published: {texts:?}"
+    );
+    Ok(())
+}
+
+pub async fn a_topic_that_cant_be_is_refused_by_name(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player: Player = bench.player().await?;
+    let published = player.publish("task created", "a", "x").await;
+    let subscribed = player.pull("task created").await.map(drop);
+    for (what, result) in [("publish", published), ("subscribe", subscribed)] {
+        let named = matches!(&result, Err(status)
+            if status.code() == Code::InvalidArgument && status.message().contains("\"task created\""));
+        ensure!(named, "{what}: {result:?}");
+    }
+    Ok(())
+}

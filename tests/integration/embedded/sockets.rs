@@ -1,0 +1,79 @@
+use std::sync::Arc;
+
+use harness::{EmbeddedBroker, Process, Result};
+use tokio::process::Command;
+use tokio_stream::StreamExt as _;
+use tonic_reflection::pb::v1alpha::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
+
+use crate::{
+    ensure,
+    support::{Fixture, Place, SOON, player::dial, program},
+};
+
+/// daprd lists services by gRPC reflection v1alpha, and by nothing else.
+pub async fn daprd_can_discover_the_service(_: Arc<Fixture>) -> Result<()> {
+    let place = Place::new()?;
+    let _component = place.component().await?;
+    let mut client = ServerReflectionClient::new(dial(&place.socket("rdkafka")).await?);
+    let list = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let answers = client
+        .server_reflection_info(tokio_stream::once(list))
+        .await?;
+    let answer = answers.into_inner().next().await.ok_or("no answer")??;
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+        return Err(format!("not a list: {answer:?}").into());
+    };
+    let wanted = "dapr.proto.components.v1.PubSub";
+    ensure!(
+        list.service.iter().any(|service| service.name == wanted),
+        "{list:?}"
+    );
+    Ok(())
+}
+
+pub async fn the_sockets_go_with_the_process_and_live_ones_are_refused(
+    _: Arc<Fixture>,
+) -> Result<()> {
+    let place = Place::new()?;
+    let component = place.component().await?;
+    let mut second = Command::new(program());
+    second
+        .arg("run")
+        .arg("--socket-folder")
+        .arg(place.sockets());
+    let refused = Process::start("a second component", second)?
+        .wait(SOON)
+        .await?;
+    ensure!(refused.status.code() == Some(1), "{}", refused.status);
+    let named = place.socket("rdkafka").display().to_string();
+    ensure!(refused.output.contains(&named), "{}", refused.output);
+    ensure!(
+        place.socket("rdkafka").exists(),
+        "the second one took the first one's socket"
+    );
+
+    let stopped = component.stop().await?;
+    ensure!(
+        stopped.status.success(),
+        "{}: {}",
+        stopped.status,
+        stopped.output
+    );
+    ensure!(!place.socket("rdkafka").exists(), "the socket is left over");
+    Ok(())
+}
+
+pub async fn the_embedded_broker_prints_its_address_first(_: Arc<Fixture>) -> Result<()> {
+    let broker = EmbeddedBroker::start(program(), &["orders"]).await?;
+    let output = broker.process.output();
+    ensure!(output.starts_with(&broker.address), "{output}");
+    let stopped = broker.process.stop(SOON).await?;
+    ensure!(stopped.status.success(), "{}", stopped.status);
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! What the tests share.
+
+pub mod admin;
+pub mod app;
+pub mod player;
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use harness::{Component, Daprd, DaprdOptions, Kafka, Result};
+use tempfile::TempDir;
+use tokio::{runtime::Runtime, sync::OnceCell};
+
+/// How long any one test may take.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// How long something may take that should happen at once: a machine with two
+/// cores runs two tests, each with several processes.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// One test.
+#[derive(Clone, Copy)]
+pub struct Test {
+    /// Its name.
+    pub name: &'static str,
+    /// Its body.
+    pub run: fn(Arc<Fixture>) -> Running,
+}
+
+/// A test under way.
+pub type Running = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
+/// Lists tests: their functions, under a name for each.
+#[macro_export]
+macro_rules! tests {
+    ($room:literal: $($module:ident::$test:ident),* $(,)?) => {
+        /// The tests of this room.
+        pub const TESTS: &[$crate::support::Test] = &[$(
+            $crate::support::Test {
+                name: concat!($room, "::", stringify!($module), "::", stringify!($test)),
+                run: |fixture| Box::pin($module::$test(fixture)),
+            },
+        )*];
+    };
+}
+
+/// The runtime, and the Kafka that tests share; each uses names of its own.
+/// Kafka ends with it, before the runtime does.
+pub struct Fixture {
+    kafka: OnceCell<Kafka>,
+    runtime: Runtime,
+    names: AtomicU32,
+}
+
+impl Fixture {
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            runtime: Runtime::new()?,
+            kafka: OnceCell::new(),
+            names: AtomicU32::new(0),
+        })
+    }
+
+    /// Runs a test to its end.
+    pub fn run(self: &Arc<Self>, test: fn(Arc<Self>) -> Running) -> Result<()> {
+        let run = test(self.clone());
+        self.runtime.block_on(async {
+            tokio::time::timeout(LIMIT, run)
+                .await
+                .map_err(|_| format!("not done within {LIMIT:?}"))?
+        })
+    }
+
+    /// The address of the shared Kafka, started for the first test that asks.
+    pub async fn kafka(&self) -> Result<&str> {
+        let kafka = self.kafka.get_or_try_init(Kafka::start).await?;
+        Ok(&kafka.address)
+    }
+
+    /// A name that no other test has.
+    pub fn name(&self, prefix: &str) -> String {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        format!("{prefix}-{number}")
+    }
+}
+
+/// The component's program.
+pub fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_dapr-rdkafka"))
+}
+
+/// Folders for one test's sockets and Component files.
+pub struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            folder: tempfile::tempdir()?,
+        })
+    }
+
+    pub fn sockets(&self) -> PathBuf {
+        self.folder.path().join("sockets")
+    }
+
+    pub fn socket(&self, name: &str) -> PathBuf {
+        self.sockets().join(format!("{name}.sock"))
+    }
+
+    pub fn resources(&self) -> PathBuf {
+        self.folder.path().join("components")
+    }
+
+    /// Starts the component with its sockets here.
+    pub async fn component(&self) -> Result<Component> {
+        Component::start(program(), &self.sockets(), &["rdkafka"]).await
+    }
+
+    /// Starts the built daprd with this place's folders.
+    pub async fn daprd(&self, app_id: &str, app_port: Option<u16>) -> Result<Daprd> {
+        let options = DaprdOptions {
+            app_id,
+            app_port,
+            resources: &self.resources(),
+            sockets: &self.sockets(),
+        };
+        Daprd::start(&Daprd::built(), options).await
+    }
+}
+
+/// Fails a test with a message, unless it holds.
+#[macro_export]
+macro_rules! ensure {
+    ($holds:expr, $($message:tt)+) => {
+        if !$holds {
+            return Err(format!($($message)+).into());
+        }
+    };
+}
