@@ -65,10 +65,6 @@ impl Owner {
                     self.drain(Instant::now() + REVOKE_DRAIN);
                 }
             }
-            Signal::Committed { failed } => match failed {
-                None => self.commits.ended(Vec::new(), Instant::now()),
-                Some((offsets, cause)) => self.commit_ended(offsets, &cause),
-            },
         }
     }
 
@@ -158,7 +154,7 @@ impl Owner {
         self.phase = Phase::Committing;
         let consumer = self.consumer.clone();
         self.calls
-            .spawn(async move { Done::LastCommit(consumer.commit_and_wait(offsets).await) });
+            .spawn(async move { Done::LastCommit(consumer.commit(offsets).await) });
     }
 
     pub(super) async fn last_commit(&mut self, result: Result<(), Cause>) {

@@ -28,14 +28,15 @@ impl Commits {
 
     /// When [`Commits::take`] has something.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.due.filter(|_| !self.under_way)
+        self.due
+            .filter(|_| !self.under_way && !self.pending.is_empty())
     }
 
     /// What to commit now; nothing else is due until it ended.
-    pub(super) fn take(&mut self) -> BTreeMap<TopicPartition, Offset> {
+    pub(super) fn take(&mut self) -> Vec<(TopicPartition, Offset)> {
         self.due = None;
         self.under_way = true;
-        std::mem::take(&mut self.pending)
+        std::mem::take(&mut self.pending).into_iter().collect()
     }
 
     /// The commit under way ended; what failed is tried again, unless it is
@@ -72,12 +73,21 @@ mod tests {
         commits.add(at(0), Offset(1), now);
         commits.add(at(0), Offset(2), now + GATHER / 2);
         assert_eq!(commits.due(), Some(now + GATHER));
-        assert_eq!(commits.take(), BTreeMap::from([(at(0), Offset(2))]));
+        assert_eq!(commits.take(), [(at(0), Offset(2))]);
 
         commits.add(at(0), Offset(3), now + GATHER);
         assert_eq!(commits.due(), None, "the first is still under way");
         commits.ended(Vec::new(), now + GATHER);
         assert!(commits.due().is_some());
+    }
+
+    #[test]
+    fn when_all_was_forgotten_nothing_is_due() {
+        let now = Instant::now();
+        let mut commits = Commits::default();
+        commits.add(at(0), Offset(1), now);
+        commits.forget(&at(0));
+        assert_eq!(commits.due(), None);
     }
 
     #[test]
@@ -89,9 +99,9 @@ mod tests {
         commits.add(at(2), Offset(1), now);
         let taken = commits.take();
         commits.add(at(1), Offset(5), now);
-        commits.ended(taken.into_iter().collect(), now);
+        commits.ended(taken, now);
         commits.forget(&at(2));
-        let again = BTreeMap::from([(at(0), Offset(1)), (at(1), Offset(5))]);
+        let again = [(at(0), Offset(1)), (at(1), Offset(5))];
         assert_eq!(commits.take(), again);
     }
 }

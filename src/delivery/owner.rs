@@ -51,6 +51,10 @@ pub(super) enum Done {
         generation: u64,
         result: Starts,
     },
+    Committed {
+        offsets: Vec<(TopicPartition, Offset)>,
+        result: Result<(), Cause>,
+    },
     LastCommit(Result<(), Cause>),
     Oldest {
         at: TopicPartition,
@@ -298,28 +302,29 @@ impl Owner {
         }
         if due(self.commits.due()) {
             let offsets = self.commits.take();
-            let started = self
-                .consumer
-                .commit(offsets.iter().map(|(at, offset)| (at, *offset)));
-            if let Err(cause) = started {
-                self.commit_ended(offsets.into_iter().collect(), &cause);
-            }
+            let consumer = self.consumer.clone();
+            self.calls.spawn(async move {
+                let result = consumer.commit(offsets.clone()).await;
+                Done::Committed { offsets, result }
+            });
         }
         if due(self.subscription.due()) {
             self.update_subscription(now);
         }
     }
 
-    pub(super) fn commit_ended(&mut self, failed: Vec<(TopicPartition, Offset)>, cause: &Cause) {
-        events::CommitFailed {
-            instance: &self.instance,
-            reason: &cause.text,
+    fn committed(&mut self, offsets: Vec<(TopicPartition, Offset)>, result: Result<(), Cause>) {
+        let mut failed = Vec::new();
+        if let Err(cause) = result {
+            events::CommitFailed {
+                instance: &self.instance,
+                reason: &cause.text,
+            }
+            .emit();
+            failed = offsets;
+            failed.retain(|(at, _)| self.engine.commit_point(at).is_some());
         }
-        .emit();
-        let engine = &self.engine;
-        let mut ours = failed;
-        ours.retain(|(at, _)| engine.commit_point(at).is_some());
-        self.commits.ended(ours, Instant::now());
+        self.commits.ended(failed, Instant::now());
     }
 
     fn update_subscription(&mut self, now: Instant) {
@@ -351,6 +356,7 @@ impl Owner {
             Done::Refreshed(Ok(())) => {}
             Done::Refreshed(Err(cause)) => self.tries_again("refreshing the topics", &cause),
             Done::Starts { generation, result } => self.starts(generation, result),
+            Done::Committed { offsets, result } => self.committed(offsets, result),
             Done::LastCommit(result) => self.last_commit(result).await,
             Done::Oldest { at, epoch, result } => self.oldest(&at, epoch, result),
         }

@@ -21,9 +21,9 @@ use crate::{
 /// How long one request to a broker may take in the calls that wait for it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Room for signals: librdkafka has one rebalance under way at a time and the
-/// owner one commit, so this is never full.
-const SIGNALS: usize = 64;
+/// Room for signals: librdkafka has one rebalance under way at a time, so this is
+/// never full.
+const SIGNALS: usize = 8;
 
 /// What librdkafka tells the owner of a consumer.
 #[derive(Clone, Debug)]
@@ -37,11 +37,6 @@ pub enum Signal {
         partitions: Vec<TopicPartition>,
         /// They are gone already (the session timed out): commits would fail.
         lost: bool,
-    },
-    /// A commit was answered.
-    Committed {
-        /// What was not committed, and why.
-        failed: Option<(Vec<(TopicPartition, Offset)>, Cause)>,
     },
 }
 
@@ -201,23 +196,13 @@ impl GroupConsumer {
         .await
     }
 
-    /// Starts a commit; [`Signal::Committed`] tells how it ended.
-    pub fn commit<'a>(
-        &self,
-        offsets: impl IntoIterator<Item = (&'a TopicPartition, Offset)>,
-    ) -> Result<(), Cause> {
-        let list = convert::list(offsets)?;
-        self.inner
-            .commit(&list, CommitMode::Async)
-            .map_err(Cause::from)
-    }
-
-    /// Commits and waits for the answer, but not for long: librdkafka itself
+    /// Commits, and waits for the answer, but not for long: librdkafka itself
     /// would wait for a lost coordinator to come back.
-    pub async fn commit_and_wait(
-        &self,
-        offsets: Vec<(TopicPartition, Offset)>,
-    ) -> Result<(), Cause> {
+    ///
+    /// It is librdkafka's synchronous commit, because nobody is told how an
+    /// asynchronous one ended: rdkafka 0.39 takes events, and librdkafka makes
+    /// none of a commit unless `offset_commit_cb` is set.
+    pub async fn commit(&self, offsets: Vec<(TopicPartition, Offset)>) -> Result<(), Cause> {
         let commit = self.blocking(move |consumer| {
             let list = convert::list(offsets.iter().map(|(at, offset)| (at, *offset)))?;
             consumer.commit(&list, CommitMode::Sync)?;

@@ -9,19 +9,19 @@ use rdkafka::{
     ClientContext, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
-    error::{KafkaError, KafkaResult},
+    error::KafkaError,
     types::RDKafkaRespErr,
 };
 use tokio::sync::mpsc;
 
-use super::{Cause, Signal, classify, convert};
+use super::{Signal, classify, convert};
 use crate::telemetry::events::BrokerFailed;
 
 /// One client's context. Everything here is called from librdkafka's threads or
 /// from within a poll, so it only notes and hands on.
 pub(super) struct Context {
     pub(super) instance: Arc<str>,
-    /// Where a consumer's rebalances and commit results go: to its owner.
+    /// Where a consumer's rebalances go: to its owner.
     pub(super) signals: Option<mpsc::Sender<Signal>>,
     /// The consumer is being closed: nobody listens to `signals` any more.
     pub(super) closing: AtomicBool,
@@ -32,8 +32,8 @@ impl Context {
         let Some(signals) = &self.signals else {
             return;
         };
-        // The channel holds more than librdkafka has under way: one rebalance
-        // at a time, and one commit per request of the owner.
+        // librdkafka has one rebalance under way at a time, and the channel
+        // holds several.
         if let Err(lost) = signals.try_send(signal) {
             tracing::error!(instance = %self.instance, "a consumer signal was lost: {lost}");
         }
@@ -85,10 +85,5 @@ impl ConsumerContext for Context {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Signal::Assigned(partitions),
             _ => Signal::Revoked { partitions, lost },
         });
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let failed = convert::failed_commits(result.map_err(Cause::from), offsets);
-        self.signal(Signal::Committed { failed });
     }
 }

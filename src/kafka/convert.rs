@@ -77,25 +77,6 @@ pub(super) fn offsets(list: &TopicPartitionList) -> Vec<(TopicPartition, Option<
         .collect()
 }
 
-/// The offsets of a commit that did not take, and why: all, or those partitions
-/// that carry an error of their own.
-pub(super) fn failed_commits(
-    result: Result<(), Cause>,
-    list: &TopicPartitionList,
-) -> Option<(Vec<(TopicPartition, Offset)>, Cause)> {
-    let mut cause = result.err();
-    let all = cause.is_some();
-    let mut failed = Vec::new();
-    for (element, (at, offset)) in list.elements().iter().zip(offsets(list)) {
-        let error = element.error().err().map(Cause::from);
-        if let Some(offset) = offset.filter(|_| all || error.is_some()) {
-            failed.push((at, offset));
-        }
-        cause = cause.or(error);
-    }
-    cause.map(|cause| (failed, cause))
-}
-
 /// A list of partitions with their offsets.
 pub(super) fn list<'a>(
     offsets: impl IntoIterator<Item = (&'a TopicPartition, Offset)>,

@@ -1,11 +1,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
-use harness::Result;
+use harness::{Result, eventually};
 
 use super::Bench;
 use crate::{
     ensure,
-    support::{Fixture, SOON, player::text},
+    support::{Fixture, SOON, admin, player::text},
 };
 
 pub async fn keys_run_concurrently_and_equal_keys_in_order(_: Arc<Fixture>) -> Result<()> {
@@ -123,5 +123,25 @@ pub async fn paused_nothing_is_delivered(_: Arc<Fixture>) -> Result<()> {
     player.resume().await?;
     let texts = pull.take(1, SOON).await?;
     ensure!(texts == ["while paused"], "{texts:?}");
+    Ok(())
+}
+
+/// Not the first one only: how a commit ended must be learned for the next to go.
+pub async fn every_commit_reaches_the_broker(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let brokers = bench.broker.address()?;
+    let mut player = bench.player().await?;
+    let mut pull = player.pull("orders").await?;
+    for round in 1..=3 {
+        player.publish("orders", "a", "x").await?;
+        pull.take(1, SOON).await?;
+        eventually(&format!("commit {round}"), SOON, || async {
+            let committed = admin::committed(&brokers, "group", "orders", 3)
+                .await
+                .ok()?;
+            committed.contains(&Some(round)).then_some(())
+        })
+        .await?;
+    }
     Ok(())
 }

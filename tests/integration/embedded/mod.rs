@@ -22,6 +22,7 @@ use crate::{
 };
 
 tests!("embedded":
+    delivery::every_commit_reaches_the_broker,
     delivery::a_refused_record_comes_again_and_the_others_of_its_key_wait,
     delivery::keys_run_concurrently_and_equal_keys_in_order,
     delivery::no_verdict_is_delivered_again_soon,
@@ -41,7 +42,6 @@ tests!("embedded":
     sockets::daprd_can_discover_the_service,
     sockets::the_embedded_broker_prints_its_address_first,
     sockets::the_sockets_go_with_the_process_and_live_ones_are_refused,
-    topics::a_missing_topic_is_read_from_its_first_message,
     topics::topics_that_come_together_join_once,
 );
 

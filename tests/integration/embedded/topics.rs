@@ -1,34 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use harness::{Result, eventually};
+use harness::Result;
 
 use super::Bench;
 use crate::{
     ensure,
-    support::{Fixture, SOON, player::Player},
+    support::{Fixture, SOON},
 };
-
-/// How soon after its creation a topic's first message must come.
-const APPEARS: Duration = Duration::from_secs(3);
-
-pub async fn a_missing_topic_is_read_from_its_first_message(_: Arc<Fixture>) -> Result<()> {
-    let bench = Bench::start(&["orders"]).await?;
-    let newest = bench.properties(&[("initialOffset", "newest")])?;
-    let mut player = Player::start(&bench.place.socket("rdkafka"), newest).await?;
-    let mut pull = player.pull("later").await?;
-    let subscribed = "subscribed to [\"later\"]";
-    let process = &bench.component.process;
-    eventually(subscribed, SOON, || async {
-        process.output().contains(subscribed).then_some(())
-    })
-    .await?;
-
-    bench.broker.create_topic("later")?;
-    player.publish("later", "a", "first").await?;
-    let texts = pull.take(1, APPEARS).await?;
-    ensure!(texts == ["first"], "{texts:?}");
-    Ok(())
-}
 
 pub async fn topics_that_come_together_join_once(_: Arc<Fixture>) -> Result<()> {
     let topics = ["a", "b", "c", "d", "e", "f"];

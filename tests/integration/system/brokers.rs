@@ -20,7 +20,13 @@ pub async fn a_broker_that_crashed_and_came_back_loses_nothing(_: Arc<Fixture>) 
     let mut kafka = Kafka::start().await?;
     admin::create_topic(&kafka.address, "orders", 1, &[]).await?;
     let place = Place::new()?;
-    let _component = place.component().await?;
+    let component = place.component().await?;
+    let crashed = crash_and_come_back(&mut kafka, &place).await;
+    crashed.map_err(|error| component.process.failed(&format!("ran: {error}")))?;
+    kafka.stop().await
+}
+
+async fn crash_and_come_back(kafka: &mut Kafka, place: &Place) -> Result<()> {
     let properties = properties(&kafka.address, "group", &[("publishTimeout", "60s")]);
     let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
     let mut pull = player.pull("orders").await?;
@@ -28,7 +34,7 @@ pub async fn a_broker_that_crashed_and_came_back_loses_nothing(_: Arc<Fixture>) 
     let texts = pull.take(1, SOON).await?;
     ensure!(texts == ["before"], "{texts:?}");
     // What is not committed yet may come twice; so it is, before the crash.
-    committed(&kafka, 1).await?;
+    committed(kafka, 1).await?;
 
     kafka.down().await?;
     // Published while there is no broker: it waits, and is acknowledged later.
@@ -40,8 +46,7 @@ pub async fn a_broker_that_crashed_and_came_back_loses_nothing(_: Arc<Fixture>) 
     // The same stream goes on, and nobody restarted anything.
     let texts = pull.take(2, COMEBACK).await?;
     ensure!(texts == ["meanwhile", "after"], "{texts:?}");
-    committed(&kafka, 3).await?;
-    kafka.stop().await
+    committed(kafka, 3).await
 }
 
 /// Waits until the group has committed so far.
