@@ -4,6 +4,7 @@ mod brokers;
 mod daprds;
 mod partitions;
 mod publish;
+mod rebalance;
 mod restart;
 mod todo;
 
@@ -19,6 +20,7 @@ tests!("system":
     publish::a_bulk_with_an_oversized_entry_fails_for_the_app,
     publish::cloud_events_raw_payloads_and_bulks_arrive,
     publish::large_requests_are_taken,
+    rebalance::members_come_and_go_and_nothing_is_lost,
     restart::a_restarted_component_goes_on_at_once,
     restart::component_and_daprd_restarted_go_on_where_they_stopped,
     todo::all_six_topics_go_around,

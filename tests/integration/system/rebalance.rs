@@ -1,0 +1,145 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use harness::{Component, Result, eventually};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::{
+    ensure,
+    support::{
+        Fixture, Place, SOON, admin,
+        player::{Player, properties, text},
+    },
+};
+
+const PARTITIONS: i32 = 6;
+const MESSAGES: usize = 600;
+const KEYS: usize = 20;
+
+/// One member of the group: a component, and a daprd that acknowledges whatever
+/// comes, and tells of it.
+struct Member {
+    component: Component,
+    pulling: JoinHandle<()>,
+    _place: Place,
+}
+
+impl Member {
+    async fn join(
+        kafka: &str,
+        group: &str,
+        topic: &str,
+        seen: mpsc::Sender<String>,
+    ) -> Result<(Self, Player)> {
+        let place = Place::new()?;
+        let component = place.component().await?;
+        let mut player =
+            Player::start(&place.socket("rdkafka"), properties(kafka, group, &[])).await?;
+        let mut pull = player.pull(topic).await?;
+        let pulling = tokio::spawn(async move {
+            while let Ok(message) = pull.next(SOON * 3).await {
+                if seen.send(text(&message)).await.is_err() || pull.ack(&message).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let member = Self {
+            component,
+            pulling,
+            _place: place,
+        };
+        Ok((member, player))
+    }
+
+    async fn leave(self, player: Player) -> Result<()> {
+        let stopping = self.component.stop();
+        // daprd goes when the component has drained: its stream ends.
+        let gone = async {
+            let ended = self.pulling.await;
+            drop(player);
+            ended
+        };
+        let (stopped, ended) = tokio::join!(stopping, gone);
+        ended?;
+        let stopped = stopped?;
+        ensure!(
+            stopped.status.success(),
+            "{}: {}",
+            stopped.status,
+            stopped.output
+        );
+        Ok(())
+    }
+}
+
+/// Members come and go under load: nothing is lost, equal keys stay in order,
+/// and since every member drains before it gives partitions up, nothing is
+/// delivered twice.
+pub async fn members_come_and_go_and_nothing_is_lost(fixture: Arc<Fixture>) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let (topic, group) = (fixture.name("rebalance"), fixture.name("group"));
+    admin::create_topic(kafka, &topic, PARTITIONS, &[]).await?;
+    let (seen, mut all) = mpsc::channel(MESSAGES * 2);
+    let (first, first_player) = Member::join(kafka, &group, &topic, seen.clone()).await?;
+
+    let mut publisher = first_player.clone();
+    let mut second = None;
+    let mut first = Some((first, first_player));
+    for n in 0..MESSAGES {
+        if n == MESSAGES / 3 {
+            let (member, player) = Member::join(kafka, &group, &topic, seen.clone()).await?;
+            publisher = player.clone();
+            second = Some((member, player));
+        }
+        if n == MESSAGES * 2 / 3
+            && let Some((member, player)) = first.take()
+        {
+            member.leave(player).await?;
+        }
+        let key = format!("k{}", n % KEYS);
+        publisher
+            .publish(&topic, &key, &format!("{key} {n}"))
+            .await?;
+    }
+
+    let mut texts = Vec::new();
+    let mut distinct = BTreeSet::new();
+    while distinct.len() < MESSAGES {
+        let text = tokio::time::timeout(SOON, all.recv()).await;
+        let text = text.map_err(|_| format!("only {} of {MESSAGES} came", distinct.len()))?;
+        let text = text.ok_or("both members are gone")?;
+        distinct.insert(text.clone());
+        texts.push(text);
+    }
+    in_order(&texts)?;
+    ensure!(
+        texts.len() == MESSAGES,
+        "{} came twice",
+        texts.len() - MESSAGES
+    );
+    eventually("everything is committed", SOON, || async {
+        let committed = admin::committed(kafka, &group, &topic, PARTITIONS)
+            .await
+            .ok()?;
+        let sum: i64 = committed.into_iter().flatten().sum();
+        (usize::try_from(sum) == Ok(MESSAGES)).then_some(())
+    })
+    .await?;
+    drop(second);
+    Ok(())
+}
+
+/// Per key, first deliveries are in the order of publishing.
+fn in_order(texts: &[String]) -> Result<()> {
+    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+    for text in texts {
+        let (key, number) = text.split_once(' ').ok_or("not one of ours")?;
+        let number = number.parse()?;
+        if let Some(before) = last.insert(key, number) {
+            ensure!(before < number, "{key}: {number} came after {before}");
+        }
+    }
+    Ok(())
+}
