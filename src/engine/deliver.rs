@@ -71,9 +71,11 @@ impl Engine {
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        // An answer to nothing: of a revoked partition, of a closed lane, or a
-        // second one. It changes nothing.
         let Some(in_flight) = self.in_flight.remove(&delivery) else {
+            // Of a revoked partition; else of a closed lane, or a second answer.
+            if let Some(lane) = self.orphans.remove(&delivery) {
+                self.lanes.release(lane);
+            }
             return;
         };
         self.lanes.release(in_flight.lane);
@@ -89,15 +91,16 @@ impl Engine {
 
     pub(super) fn close_lane(&mut self, lane: LaneId) {
         self.lanes.close(lane);
-        let mut orphans: Vec<DeliveryId> = self
+        self.orphans.retain(|_, of| *of != lane);
+        let mut unanswered: Vec<DeliveryId> = self
             .in_flight
             .iter()
             .filter(|(_, in_flight)| in_flight.lane == lane)
             .map(|(delivery, _)| *delivery)
             .collect();
         // Given back newest first, each before the one given back before it.
-        orphans.sort_unstable_by(|a, b| b.cmp(a));
-        for delivery in orphans {
+        unanswered.sort_unstable_by(|a, b| b.cmp(a));
+        for delivery in unanswered {
             if let Some(in_flight) = self.in_flight.remove(&delivery) {
                 self.give_back(in_flight.ready);
             }
@@ -110,7 +113,7 @@ impl Engine {
             return;
         };
         if let Some(record) = partition.sequences.finish(&ready.sequence) {
-            self.window.remove(record.size());
+            partition.window.remove(record.size());
         }
         if let Some(offset) = partition.offsets.finish(in_flight.offset) {
             actions.push(Action::Commit {

@@ -15,8 +15,9 @@ pub struct DeliveryId(pub u64);
 pub struct Limits {
     /// What must stay in order.
     pub ordering: Ordering,
-    /// Records that are received and not finished, over all partitions. Each
-    /// partition that is being read may exceed it by what was under way already.
+    /// Records that are received and not finished, over all partitions; each has
+    /// an equal share, at least one record. A partition may exceed its share by
+    /// what was under way when it was paused.
     pub max_in_flight: usize,
     /// The same in bytes.
     pub max_in_flight_bytes: usize,

@@ -78,9 +78,4 @@ impl Sequences {
     pub(super) fn has(&self, id: &SequenceId) -> bool {
         self.map.contains_key(id)
     }
-
-    /// All unfinished records, in no order.
-    pub(super) fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.map.values().flat_map(|sequence| &sequence.records)
-    }
 }

@@ -32,7 +32,6 @@ use keys::SequenceId;
 use lanes::Lanes;
 use partition::Partition;
 use retry::Schedule;
-use window::Window;
 
 /// A sequence whose head may be handed to the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +55,12 @@ pub struct Engine {
     limits: Limits,
     partitions: BTreeMap<TopicPartition, Partition>,
     lanes: Lanes,
-    window: Window,
     ready: HashMap<Arc<str>, VecDeque<Ready>>,
     retries: Schedule<Ready>,
     in_flight: HashMap<DeliveryId, InFlight>,
+    /// What lanes still have of partitions that are not ours any more: it takes
+    /// up their room until it is answered.
+    orphans: HashMap<DeliveryId, LaneId>,
     last_delivery: u64,
     paused: bool,
 }
@@ -68,13 +69,13 @@ impl Engine {
     /// An engine that owns no partition and has no lane.
     pub fn new(limits: Limits) -> Self {
         Self {
-            window: Window::new(limits.max_in_flight, limits.max_in_flight_bytes),
             limits,
             partitions: BTreeMap::new(),
             lanes: Lanes::default(),
             ready: HashMap::new(),
             retries: Schedule::default(),
             in_flight: HashMap::new(),
+            orphans: HashMap::new(),
             last_delivery: 0,
             paused: false,
         }
@@ -113,14 +114,6 @@ impl Engine {
             .min()
     }
 
-    /// How many records of this partition lanes have and did not answer yet.
-    pub fn in_flight(&self, at: &TopicPartition) -> usize {
-        self.in_flight
-            .values()
-            .filter(|in_flight| in_flight.ready.at == *at)
-            .count()
-    }
-
     /// How many records of all partitions lanes have and did not answer yet.
     pub fn total_in_flight(&self) -> usize {
         self.in_flight.len()
@@ -132,6 +125,14 @@ impl Engine {
         self.partitions
             .get(at)
             .map(|partition| partition.offsets.commit_point())
+    }
+
+    /// The first offset of this partition that was not received yet. `None` if the
+    /// partition is not ours.
+    pub fn position(&self, at: &TopicPartition) -> Option<Offset> {
+        self.partitions
+            .get(at)
+            .map(|partition| partition.offsets.next())
     }
 
     /// Whether this partition is ours, in this epoch.
@@ -158,22 +159,16 @@ impl Engine {
     }
 
     /// Forgets the partition. What lanes still have of it is no longer in
-    /// flight: its answers find nothing and change nothing (I9).
+    /// flight: its answers change nothing (I9), but that its lane has room again.
     fn revoke(&mut self, at: &TopicPartition) {
-        let Some(partition) = self.partitions.remove(at) else {
+        if self.partitions.remove(at).is_none() {
             return;
-        };
-        for record in partition.sequences.records() {
-            self.window.remove(record.size());
         }
-        let lanes = &mut self.lanes;
-        self.in_flight.retain(|_, in_flight| {
-            let keep = in_flight.ready.at != *at;
-            if !keep {
-                lanes.release(in_flight.lane);
-            }
-            keep
-        });
+        let orphans = self
+            .in_flight
+            .extract_if(|_, in_flight| in_flight.ready.at == *at)
+            .map(|(delivery, in_flight)| (delivery, in_flight.lane));
+        self.orphans.extend(orphans);
         if let Some(ready) = self.ready.get_mut(&at.topic) {
             ready.retain(|ready| ready.at != *at);
         }
@@ -186,7 +181,7 @@ impl Engine {
         if partition.epoch != epoch || !partition.offsets.receive(record.offset) {
             return;
         }
-        self.window.add(record.size());
+        partition.window.add(record.size());
         let sequence = SequenceId::of(record, self.limits.ordering);
         if partition.sequences.push(sequence.clone(), record.clone()) {
             self.ready
@@ -201,9 +196,15 @@ impl Engine {
     }
 
     /// Tells which partitions to read from, where that changed.
+    ///
+    /// Each partition has an equal share of the window: records that wait behind
+    /// a refused one fill their own share, and never another partition's.
     fn gate(&mut self, actions: &mut Vec<Action>) {
-        let open = self.window.open();
+        let owned = self.partitions.len().max(1);
+        let records = (self.limits.max_in_flight / owned).max(1);
+        let bytes = (self.limits.max_in_flight_bytes / owned).max(1);
         for (at, partition) in &mut self.partitions {
+            let open = partition.window.open(records, bytes);
             let held_at = partition.offsets.uncommitted() >= self.limits.max_uncommitted;
             let read = open && !partition.draining && !held_at;
             if partition.reading == read {

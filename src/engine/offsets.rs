@@ -10,7 +10,6 @@ use crate::model::Offset;
 pub(super) struct Offsets {
     /// Every received offset from the commit point on, and whether it is finished.
     finished: BTreeMap<Offset, bool>,
-    /// The lowest offset that may still be received.
     next: Offset,
 }
 
@@ -51,6 +50,11 @@ impl Offsets {
         self.finished
             .first_key_value()
             .map_or(self.next, |(offset, _)| *offset)
+    }
+
+    /// The lowest offset that may still be received.
+    pub(super) fn next(&self) -> Offset {
+        self.next
     }
 
     /// How many received records stand at the commit point or above.

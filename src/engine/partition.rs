@@ -1,4 +1,4 @@
-use super::{keys::Sequences, offsets::Offsets};
+use super::{keys::Sequences, offsets::Offsets, window::Window};
 use crate::model::{Epoch, Offset};
 
 /// One partition, for as long as it is ours.
@@ -7,6 +7,7 @@ pub(super) struct Partition {
     pub(super) epoch: Epoch,
     pub(super) offsets: Offsets,
     pub(super) sequences: Sequences,
+    pub(super) window: Window,
     /// Nothing of it is handed out any more.
     pub(super) draining: bool,
     /// What the shell was told last; it starts out not reading.
@@ -19,6 +20,7 @@ impl Partition {
             epoch,
             offsets: Offsets::new(start),
             sequences: Sequences::default(),
+            window: Window::default(),
             draining: false,
             reading: false,
         }

@@ -261,7 +261,7 @@ fn after_a_revocation_nothing_commits_however_late_the_ack() {
     bench.receive(0, "a");
     let late = bench.delivery(0);
     bench.step(Event::Revoked { at: at() });
-    assert_eq!(bench.engine.in_flight(&at()), 0);
+    assert_eq!(bench.engine.total_in_flight(), 0);
     bench.assign(Epoch(2), 0);
     let outcome = Outcome::Ack;
     let actions = bench.step(Event::Answered {
@@ -272,6 +272,53 @@ fn after_a_revocation_nothing_commits_however_late_the_ack() {
     assert_eq!(bench.receive(1, "a"), NOTHING, "read in the old epoch");
     assert_eq!(bench.receive_in(Epoch(2), 0, Some("a")), [0]);
     assert_eq!(bench.engine.commit_point(&at()), Some(Offset(0)));
+}
+
+#[test]
+fn what_a_lane_has_of_a_revoked_partition_takes_up_its_room_until_answered() {
+    let mut bench = Bench::new(Limits {
+        lane_depth: 1,
+        ..limits()
+    });
+    bench.receive(0, "a");
+    let late = bench.delivery(0);
+    bench.step(Event::Revoked { at: at() });
+    bench.assign(Epoch(2), 0);
+    assert_eq!(bench.receive_in(Epoch(2), 0, Some("a")), NOTHING);
+    let outcome = Outcome::Ack;
+    let actions = bench.step(Event::Answered {
+        delivery: late,
+        outcome,
+    });
+    assert_eq!(delivered(&actions), [0], "now there is room for it again");
+    assert_eq!(committed(&actions), NOTHING);
+}
+
+#[test]
+fn a_partition_never_takes_up_anothers_share_of_the_window() {
+    let mut bench = Bench::new(Limits {
+        max_in_flight: 4,
+        ..limits()
+    });
+    let other = TopicPartition::new("orders", 1);
+    let actions = bench.step(Event::Assigned {
+        at: other.clone(),
+        epoch: EPOCH,
+        start: Offset(0),
+    });
+    assert_eq!(actions, [Action::Read { at: other.clone() }]);
+    bench.receive(0, "poison");
+    bench.answer(0, nack());
+    bench.receive(1, "poison");
+    let paused: Vec<_> = bench.log.iter().filter_map(paused_at).collect();
+    assert_eq!(paused, [&at()], "its share is two records; {other} goes on");
+}
+
+fn paused_at(action: &Action) -> Option<&TopicPartition> {
+    match action {
+        Action::Pause { at, .. } => Some(at),
+        _ => None,
+    }
 }
 
 #[test]

@@ -1,26 +1,14 @@
-//! How much may be unfinished at once.
+//! How much of a partition may be unfinished at once.
 
-/// Counts records and bytes against their bounds.
-#[derive(Debug)]
+/// Counts received, unfinished records and their bytes.
+#[derive(Debug, Default)]
 pub(super) struct Window {
     records: usize,
     bytes: usize,
-    max_records: usize,
-    max_bytes: usize,
-    open: bool,
+    full: bool,
 }
 
 impl Window {
-    pub(super) fn new(max_records: usize, max_bytes: usize) -> Self {
-        Self {
-            records: 0,
-            bytes: 0,
-            max_records,
-            max_bytes,
-            open: true,
-        }
-    }
-
     pub(super) fn add(&mut self, bytes: usize) {
         self.records += 1;
         self.bytes += bytes;
@@ -31,14 +19,14 @@ impl Window {
         self.bytes -= bytes;
     }
 
-    /// Whether more may come in. It closes at the bound and opens again at three
-    /// quarters of it, so that partitions are not paused and resumed per record.
-    pub(super) fn open(&mut self) -> bool {
-        self.open = if self.open {
-            self.records < self.max_records && self.bytes < self.max_bytes
+    /// Whether more may come in. It closes at a bound and opens again at three
+    /// quarters of it, so that a partition is not paused and resumed per record.
+    pub(super) fn open(&mut self, max_records: usize, max_bytes: usize) -> bool {
+        self.full = if self.full {
+            self.records > max_records * 3 / 4 || self.bytes > max_bytes * 3 / 4
         } else {
-            self.records <= self.max_records / 4 * 3 && self.bytes <= self.max_bytes / 4 * 3
+            self.records >= max_records || self.bytes >= max_bytes
         };
-        self.open
+        !self.full
     }
 }

@@ -47,5 +47,5 @@ impl fmt::Display for Offset {
 ///
 /// A partition that comes back gets a new epoch, so that whatever is left over
 /// from the old one (a record under way, a late ack) can be told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
