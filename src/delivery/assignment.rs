@@ -6,11 +6,11 @@ use tokio::sync::oneshot;
 
 use super::{
     Drained,
-    owner::{Done, Owner, Starts},
+    owner::{Done, Owner},
 };
 use crate::{
     engine::Event,
-    kafka::{Cause, Signal},
+    kafka::{Cause, Signal, Start, StartFrom},
     model::{Epoch, Offset, TopicPartition},
     telemetry::events,
 };
@@ -19,17 +19,15 @@ use crate::{
 /// waits with it; what is not answered by then is delivered again.
 const REVOKE_DRAIN: Duration = Duration::from_secs(5);
 
-/// How long to wait before start positions are asked for again.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// How long to wait before something is asked for again that a broker did not say.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Where the group stands with its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// It has none.
     Idle,
-    /// It was given some, and their start positions are being asked for.
-    Resolving,
-    /// It has some.
+    /// It was given some; those whose start is known are being read.
     Owning,
     /// It gives them back when all is answered, or at the latest then.
     Draining { until: Instant },
@@ -48,82 +46,165 @@ impl Phase {
 
 impl Owner {
     pub(super) async fn signal(&mut self, signal: Signal) {
+        self.generation += 1;
         match signal {
             Signal::Assigned(partitions) => {
-                self.generation += 1;
-                self.phase = Phase::Resolving;
+                // Answered at once, with nothing: until it is, librdkafka sees
+                // neither a lost session nor the next rebalance. The partitions
+                // follow as soon as it is known where they start.
+                if let Err(cause) = self.consumer.assign([]) {
+                    self.failed("answering the rebalance", &cause);
+                }
+                self.phase = Phase::Owning;
                 self.ask_for_starts(partitions, Duration::ZERO);
             }
-            Signal::Revoked { lost: true, .. } => {
-                self.generation += 1;
-                self.give_back().await;
-            }
-            Signal::Revoked { .. } => {
-                self.generation += 1;
-                // Partitions that are being drained already keep their deadline.
-                if !matches!(self.phase, Phase::Draining { .. } | Phase::Committing) {
-                    self.drain(Instant::now() + REVOKE_DRAIN);
-                }
-            }
+            Signal::Revoked { lost: true, .. } => self.give_back().await,
+            // Partitions that are being drained already keep their deadline.
+            Signal::Revoked { .. }
+                if matches!(self.phase, Phase::Draining { .. } | Phase::Committing) => {}
+            Signal::Revoked { .. } => self.drain(Instant::now() + REVOKE_DRAIN),
         }
     }
 
     pub(super) fn shut_down(&mut self, until: Instant, reply: oneshot::Sender<Drained>) {
-        self.leaving = Some(reply);
+        self.leaving.push(reply);
         self.generation += 1;
         self.drain(until);
     }
 
     fn ask_for_starts(&mut self, partitions: Vec<TopicPartition>, wait: Duration) {
         let wanted = partitions
-            .iter()
-            .map(|at| (at.clone(), self.subscription.start_at(at)))
+            .into_iter()
+            .map(|at| {
+                let start = self.subscription.start_at(&at);
+                (at, start)
+            })
             .collect();
         let consumer = self.consumer.clone();
         let generation = self.generation;
         self.calls.spawn(async move {
             tokio::time::sleep(wait).await;
-            let result = consumer.start_positions(wanted).await;
-            let result = result.map_err(|cause| (partitions, cause));
-            Done::Starts { generation, result }
+            let results = consumer.start_positions(wanted).await;
+            Done::Starts {
+                generation,
+                results,
+            }
         });
     }
 
-    pub(super) fn starts(&mut self, generation: u64, result: Starts) {
-        if generation != self.generation || self.phase != Phase::Resolving {
+    /// Reads what has a committed start; a start that we decided is committed
+    /// first, so that a crash in between skips nothing.
+    pub(super) fn starts(
+        &mut self,
+        generation: u64,
+        results: Vec<(TopicPartition, Result<Start, Cause>)>,
+    ) {
+        if !self.is_owning(generation) {
             return;
         }
-        let starts = match result {
-            Ok(starts) => starts,
-            Err((partitions, cause)) => {
-                self.tries_again("finding the start positions", &cause);
-                self.ask_for_starts(partitions, ASK_AGAIN);
-                return;
+        let mut again = Vec::new();
+        let (mut committed, mut decided) = (Vec::new(), Vec::new());
+        for (at, result) in results {
+            match result {
+                Ok(start) if start.from == StartFrom::Commit => committed.push(start),
+                Ok(start) => decided.push(start),
+                Err(cause) => {
+                    self.tries_again(&format!("finding where {at} starts"), &cause);
+                    again.push(at);
+                }
             }
-        };
-        let readers = match self.consumer.assign(&starts) {
-            Ok(readers) => readers,
-            Err(cause) => {
-                self.tries_again("taking the assignment", &cause);
-                let partitions = starts.into_iter().map(|(at, _)| at).collect();
-                self.ask_for_starts(partitions, ASK_AGAIN);
-                return;
-            }
-        };
-        self.phase = Phase::Owning;
-        let epoch = self.next_epoch();
-        for reader in readers {
-            self.readers.add(reader, epoch);
         }
-        let instance = self.instance.clone();
+        if !again.is_empty() {
+            self.ask_for_starts(again, ASK_AGAIN);
+        }
+        if !decided.is_empty() {
+            let offsets = decided.iter().map(|start| (start.at.clone(), start.offset));
+            let offsets = offsets.collect();
+            let consumer = self.consumer.clone();
+            self.calls.spawn(async move {
+                let result = consumer.commit(offsets).await;
+                Done::Decided {
+                    generation,
+                    starts: decided,
+                    result,
+                }
+            });
+        }
+        self.take_on(committed);
+    }
+
+    /// The starts that we decided were committed, or not.
+    pub(super) fn decided(
+        &mut self,
+        generation: u64,
+        starts: Vec<Start>,
+        result: Result<(), Cause>,
+    ) {
+        if !self.is_owning(generation) {
+            return;
+        }
+        if let Err(cause) = result {
+            self.tries_again("committing the start positions", &cause);
+            let again = starts.into_iter().map(|start| start.at).collect();
+            self.ask_for_starts(again, ASK_AGAIN);
+            return;
+        }
+        let lost = starts
+            .iter()
+            .filter(|start| start.from == StartFrom::OutOfRange);
+        for Start { at, .. } in lost {
+            let instance = &self.instance;
+            events::OutOfRange { instance, at }.emit();
+        }
+        self.take_on(starts);
+    }
+
+    /// Adds partitions to those that are being read.
+    fn take_on(&mut self, starts: Vec<Start>) {
+        if starts.is_empty() {
+            return;
+        }
+        if let Err(cause) = self.try_take_on(&starts) {
+            self.tries_again("taking the assignment", &cause);
+            let again = starts.into_iter().map(|start| start.at).collect();
+            self.ask_for_starts(again, ASK_AGAIN);
+            return;
+        }
+        let starts: Vec<_> = starts
+            .into_iter()
+            .map(|start| (start.at, start.offset))
+            .collect();
         events::Assigned {
-            instance: &instance,
+            instance: &self.instance,
             starts: &starts,
         }
         .emit();
         for (at, start) in starts {
+            let epoch = self.next_epoch();
+            self.readers.set_epoch(&at, epoch);
             self.step(Event::Assigned { at, epoch, start });
         }
+    }
+
+    fn try_take_on(&mut self, starts: &[Start]) -> Result<(), Cause> {
+        for Start { at, .. } in starts {
+            self.readers.add(self.consumer.reader(at)?);
+        }
+        let added = starts.iter().map(|start| (&start.at, start.offset));
+        self.consumer.assign(self.positions().chain(added))
+    }
+
+    /// The partitions that are being read, and how far they have come. They may
+    /// be assigned from there again: what comes twice the engine has seen.
+    fn positions(&self) -> impl Iterator<Item = (&TopicPartition, Offset)> {
+        let engine = &self.engine;
+        engine
+            .partitions()
+            .filter_map(|at| Some((at, engine.position(at)?)))
+    }
+
+    fn is_owning(&self, generation: u64) -> bool {
+        generation == self.generation && self.phase == Phase::Owning
     }
 
     fn drain(&mut self, until: Instant) {
@@ -153,14 +234,21 @@ impl Owner {
         }
         self.phase = Phase::Committing;
         let consumer = self.consumer.clone();
-        self.calls
-            .spawn(async move { Done::LastCommit(consumer.commit(offsets).await) });
+        self.calls.spawn(async move {
+            let result = consumer.commit(offsets.clone()).await;
+            Done::LastCommit { offsets, result }
+        });
     }
 
-    pub(super) async fn last_commit(&mut self, result: Result<(), Cause>) {
+    pub(super) async fn last_commit(
+        &mut self,
+        offsets: &[(TopicPartition, Offset)],
+        result: Result<(), Cause>,
+    ) {
         if let Err(cause) = result {
             events::CommitFailed {
                 instance: &self.instance,
+                offsets,
                 reason: &cause.text,
             }
             .emit();
@@ -186,45 +274,58 @@ impl Owner {
             self.step(Event::Revoked { at });
         }
         if let Err(cause) = self.consumer.unassign() {
-            self.tries_again("giving the assignment back", &cause);
+            self.failed("giving the assignment back", &cause);
         }
         self.phase = Phase::Idle;
     }
 
-    pub(super) fn out_of_range(&mut self, at: TopicPartition, epoch: Epoch) {
-        events::OutOfRange {
-            instance: &self.instance,
-            at: &at,
+    /// A partition's position is not on the broker any more, and librdkafka has
+    /// stopped fetching it. It will not seek there, but takes a new assignment.
+    pub(super) fn out_of_range(&mut self, at: TopicPartition, epoch: Epoch, wait: Duration) {
+        if !self.engine.owns(&at, epoch) {
+            return;
         }
-        .emit();
         let consumer = self.consumer.clone();
         self.calls.spawn(async move {
-            let result = consumer.seek_to_oldest(&at).await;
+            tokio::time::sleep(wait).await;
+            let result = consumer.ends(&at).await.map(|(oldest, _)| oldest);
             Done::Oldest { at, epoch, result }
         });
     }
 
-    /// The partition goes on at another position, possibly an earlier one (the
-    /// topic was recreated): for the engine that is a new assignment.
     pub(super) fn oldest(
         &mut self,
-        at: &TopicPartition,
+        at: TopicPartition,
         epoch: Epoch,
         result: Result<Offset, Cause>,
     ) {
-        if !self.engine.owns(at, epoch) {
+        if self.phase != Phase::Owning || !self.engine.owns(&at, epoch) {
             return;
         }
-        match result {
+        let assigned = result.and_then(|oldest| {
+            let others = self.positions().filter(|(other, _)| **other != at);
+            self.consumer.assign(others.chain([(&at, oldest)]))?;
+            Ok(oldest)
+        });
+        match assigned {
             Ok(start) => {
-                let epoch = self.next_epoch();
-                self.readers.set_epoch(at, epoch);
-                let at = at.clone();
-                self.step(Event::Assigned { at, epoch, start });
+                let instance = &self.instance;
+                events::OutOfRange { instance, at: &at }.emit();
+                // Earlier than where we were means that the topic was recreated:
+                // what is known of the old one counts for nothing.
+                if self
+                    .engine
+                    .position(&at)
+                    .is_some_and(|position| start < position)
+                {
+                    let epoch = self.next_epoch();
+                    self.readers.set_epoch(&at, epoch);
+                    self.step(Event::Assigned { at, epoch, start });
+                }
             }
             Err(cause) => {
                 self.tries_again(&format!("finding the earliest offset of {at}"), &cause);
-                self.out_of_range(at.clone(), epoch);
+                self.out_of_range(at, epoch, ASK_AGAIN);
             }
         }
     }

@@ -11,8 +11,10 @@ use crate::model::{Offset, TopicPartition};
 /// acks, and little to deliver again after a crash.
 const GATHER: Duration = Duration::from_millis(200);
 
-/// What is to be committed, and when. One commit is under way at a time, so an
-/// older one can't overtake a newer.
+/// How long to wait after a commit that failed.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
+/// What is to be committed, and when. One commit is under way at a time.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     pending: BTreeMap<TopicPartition, Offset>,
@@ -43,12 +45,13 @@ impl Commits {
     /// outdated by now.
     pub(super) fn ended(&mut self, failed: Vec<(TopicPartition, Offset)>, now: Instant) {
         self.under_way = false;
+        if failed.is_empty() {
+            return;
+        }
         for (at, offset) in failed {
             self.pending.entry(at).or_insert(offset);
         }
-        if !self.pending.is_empty() {
-            self.due.get_or_insert(now + GATHER);
-        }
+        self.due = Some(now + TRY_AGAIN);
     }
 
     /// The partition is not ours any more.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::JoinSet,
 };
 
@@ -20,7 +23,7 @@ use super::{
 };
 use crate::{
     engine::{Action, Engine, Event, LaneId, Limits},
-    kafka::{Cause, GroupConsumer, Kind, Signal},
+    kafka::{Cause, GroupConsumer, Kind, Signal, Start},
     metadata::Settings,
     model::{Epoch, Offset, Outcome, TopicPartition},
     telemetry::events,
@@ -36,10 +39,6 @@ const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long a stream gets nothing after it gave a record back without a verdict.
 const LANE_HOLD: Duration = Duration::from_secs(1);
 
-/// Where each partition starts, or which partitions that is still to be found
-/// for.
-pub(super) type Starts = Result<Vec<(TopicPartition, Offset)>, (Vec<TopicPartition>, Cause)>;
-
 /// What a call beside the owner came back with.
 pub(super) enum Done {
     Counted {
@@ -49,13 +48,21 @@ pub(super) enum Done {
     Refreshed(Result<(), Cause>),
     Starts {
         generation: u64,
-        result: Starts,
+        results: Vec<(TopicPartition, Result<Start, Cause>)>,
+    },
+    Decided {
+        generation: u64,
+        starts: Vec<Start>,
+        result: Result<(), Cause>,
     },
     Committed {
         offsets: Vec<(TopicPartition, Offset)>,
         result: Result<(), Cause>,
     },
-    LastCommit(Result<(), Cause>),
+    LastCommit {
+        offsets: Vec<(TopicPartition, Offset)>,
+        result: Result<(), Cause>,
+    },
     Oldest {
         at: TopicPartition,
         epoch: Epoch,
@@ -76,7 +83,8 @@ pub(super) struct Owner {
     /// Counts rebalances: a call that was made for an earlier one is outdated.
     pub(super) generation: u64,
     pub(super) epochs: u64,
-    pub(super) leaving: Option<oneshot::Sender<Drained>>,
+    /// Who asked for the shutdown; nobody did as long as it is empty.
+    pub(super) leaving: Vec<oneshot::Sender<Drained>>,
     pub(super) unanswered: usize,
     lanes: HashMap<LaneId, (Arc<str>, mpsc::Sender<Delivery>)>,
     last_lane: u64,
@@ -113,7 +121,7 @@ impl Owner {
             phase: Phase::Idle,
             generation: 0,
             epochs: 0,
-            leaving: None,
+            leaving: Vec::new(),
             unanswered: 0,
             lanes: HashMap::new(),
             last_lane: 0,
@@ -125,26 +133,29 @@ impl Owner {
 
     /// Runs until a shutdown is asked for and done, or nobody can ask any more.
     pub(super) async fn run(mut self) {
+        let mut abandoned = false;
         loop {
             let wake = self.next_wake();
             tokio::select! {
-                command = self.commands.recv() => match command {
-                    Some(command) => self.command(command),
-                    // The last handle is gone: leave as if asked to.
-                    None if self.leaving.is_none() => self.shut_down(Instant::now(), oneshot::channel().0),
-                    None => {}
-                },
+                command = self.commands.recv(), if !abandoned => {
+                    // Without a command the last handle is gone: leave as if asked to.
+                    abandoned = command.is_none();
+                    let until = Instant::now();
+                    let reply = oneshot::channel().0;
+                    self.command(command.unwrap_or(Command::Shutdown { until, reply }));
+                }
                 Some(signal) = self.signals.recv() => self.signal(signal).await,
                 Some(read) = self.reads.recv() => self.read(read),
                 Some(done) = self.calls.join_next() => match done {
                     Ok(done) => self.done(done).await,
                     Err(ended) => tracing::error!(instance = %self.instance, "a call ended early: {ended}"),
                 },
-                cause = self.consumer.poll() => self.consumer_error(&cause),
+                // librdkafka tells each in its own words, and tries again itself.
+                cause = self.consumer.poll() => tracing::debug!(instance = %self.instance, "consuming: {cause}"),
                 () = sleep_until(wake) => self.tick(),
             }
             self.check_drained().await;
-            if self.leaving.is_some() && self.phase == Phase::Idle {
+            if !self.leaving.is_empty() && self.phase == Phase::Idle {
                 break;
             }
         }
@@ -156,7 +167,7 @@ impl Owner {
         // Calls hold the consumer too; each is bounded by its own timeout.
         while self.calls.join_next().await.is_some() {}
         self.consumer.close().await;
-        if let Some(reply) = self.leaving {
+        for reply in self.leaving {
             // Whoever asked may have stopped waiting.
             let _ = reply.send(Drained {
                 unanswered: self.unanswered,
@@ -175,15 +186,25 @@ impl Owner {
                     record,
                     attempt,
                 } => {
-                    if let Some((_, deliveries)) = self.lanes.get(&lane) {
-                        // Closed is told by its own command, and then this
-                        // record is given back; full it can't be: the engine
-                        // keeps to the lane's depth, which is its capacity.
-                        let _ = deliveries.try_send(Delivery {
-                            id: delivery,
-                            record,
-                            attempt,
-                        });
+                    let delivery = Delivery {
+                        id: delivery,
+                        record,
+                        attempt,
+                    };
+                    let sent = self
+                        .lanes
+                        .get(&lane)
+                        .map(|(_, lane)| lane.try_send(delivery));
+                    // Closed is told by a command of its own, and then this record
+                    // is given back. Full it can't be: the engine keeps to the
+                    // lane's depth, which is its capacity.
+                    if let Some(Err(TrySendError::Full(lost))) = sent {
+                        tracing::error!(
+                            instance = %self.instance,
+                            "a lane is full; {} offset {} waits until its stream closes",
+                            lost.record.at,
+                            lost.record.offset
+                        );
                     }
                 }
                 Action::Commit { at, offset } => self.commits.add(at, offset, now),
@@ -259,17 +280,10 @@ impl Owner {
                 let record = Arc::new(record);
                 self.step(Event::Received { epoch, record });
             }
-            Err(cause) if cause.kind == Kind::OutOfRange => self.out_of_range(at, epoch),
+            Err(cause) if cause.kind == Kind::OutOfRange => {
+                self.out_of_range(at, epoch, Duration::ZERO);
+            }
             Err(cause) => self.tries_again(&format!("reading {at}"), &cause),
-        }
-    }
-
-    /// What goes wrong on the consumer as a whole, librdkafka tries again.
-    fn consumer_error(&self, cause: &Cause) {
-        // A missing topic is asked for every second already; connection errors
-        // were told with their broker.
-        if !matches!(cause.kind, Kind::UnknownTopic | Kind::Unreachable) {
-            self.tries_again("consuming", cause);
         }
     }
 
@@ -280,6 +294,11 @@ impl Owner {
             reason: &cause.text,
         }
         .emit();
+    }
+
+    /// Something failed that nothing here tries again.
+    pub(super) fn failed(&self, what: &str, cause: &Cause) {
+        tracing::error!(instance = %self.instance, "{what} failed: {cause}");
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -318,11 +337,19 @@ impl Owner {
         if let Err(cause) = result {
             events::CommitFailed {
                 instance: &self.instance,
+                offsets: &offsets,
                 reason: &cause.text,
             }
             .emit();
-            failed = offsets;
-            failed.retain(|(at, _)| self.engine.commit_point(at).is_some());
+            // As far as they are ours now, and as far as they have come by now:
+            // what failed may be of an earlier epoch.
+            let point = |(at, _)| Some((self.engine.commit_point(&at)?, at));
+            failed.extend(
+                offsets
+                    .into_iter()
+                    .filter_map(point)
+                    .map(|(offset, at)| (at, offset)),
+            );
         }
         self.commits.ended(failed, Instant::now());
     }
@@ -343,7 +370,10 @@ impl Owner {
                         Ok(()) => {
                             tracing::info!(instance = %self.instance, "subscribed to {topics:?}");
                         }
-                        Err(cause) => self.tries_again("subscribing", &cause),
+                        Err(cause) => {
+                            self.tries_again("subscribing", &cause);
+                            self.subscription.not_applied(now);
+                        }
                     }
                 }
             }
@@ -355,10 +385,18 @@ impl Owner {
             Done::Counted { topic, result } => self.counted(&topic, result),
             Done::Refreshed(Ok(())) => {}
             Done::Refreshed(Err(cause)) => self.tries_again("refreshing the topics", &cause),
-            Done::Starts { generation, result } => self.starts(generation, result),
+            Done::Starts {
+                generation,
+                results,
+            } => self.starts(generation, results),
+            Done::Decided {
+                generation,
+                starts,
+                result,
+            } => self.decided(generation, starts, result),
             Done::Committed { offsets, result } => self.committed(offsets, result),
-            Done::LastCommit(result) => self.last_commit(result).await,
-            Done::Oldest { at, epoch, result } => self.oldest(&at, epoch, result),
+            Done::LastCommit { offsets, result } => self.last_commit(&offsets, result).await,
+            Done::Oldest { at, epoch, result } => self.oldest(at, epoch, result),
         }
     }
 

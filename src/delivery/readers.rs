@@ -24,7 +24,7 @@ pub(super) struct Read {
 }
 
 /// Whether a partition is read, and in which epoch.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default)]
 struct Gate {
     open: bool,
     epoch: Epoch,
@@ -47,9 +47,9 @@ impl Readers {
     }
 
     /// Adds a reader; it waits until its gate is opened.
-    pub(super) fn add(&mut self, reader: PartitionReader, epoch: Epoch) {
+    pub(super) fn add(&mut self, reader: PartitionReader) {
         let at = reader.at().clone();
-        let (gate, watched) = watch::channel(Gate { open: false, epoch });
+        let (gate, watched) = watch::channel(Gate::default());
         let task = tokio::spawn(read(reader, watched, self.out.clone()));
         self.running.insert(at, (gate, task));
     }
@@ -81,13 +81,14 @@ impl Readers {
 
 async fn read(reader: PartitionReader, mut gate: watch::Receiver<Gate>, out: mpsc::Sender<Read>) {
     loop {
-        let Ok(Gate { epoch, .. }) = gate.wait_for(|gate| gate.open).await.map(|gate| *gate) else {
+        if gate.wait_for(|gate| gate.open).await.is_err() {
             return;
-        };
+        }
         let result = reader.recv().await;
         let read = Read {
             at: reader.at().clone(),
-            epoch,
+            // Read after the record: the epoch may have changed meanwhile.
+            epoch: gate.borrow().epoch,
             result,
         };
         if out.send(read).await.is_err() {

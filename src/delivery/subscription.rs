@@ -99,6 +99,12 @@ impl Subscription {
         steps
     }
 
+    /// Subscribing failed: do it again later.
+    pub(super) fn not_applied(&mut self, now: Instant) {
+        self.applied.clear();
+        self.due.get_or_insert(now + ASK_AGAIN);
+    }
+
     /// A topic was asked for; `partitions` is `None` if no broker said. Returns
     /// true if the topic has just come into being.
     pub(super) fn learned(

@@ -6,8 +6,10 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt as _, stream};
 use rdkafka::{
     consumer::{CommitMode, Consumer as _, StreamConsumer, stream_consumer::StreamPartitionQueue},
+    error::{KafkaError, RDKafkaErrorCode},
     util::DefaultRuntime,
 };
 use tokio::sync::mpsc;
@@ -20,6 +22,10 @@ use crate::{
 
 /// How long one request to a broker may take in the calls that wait for it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Partitions whose ends are asked for at once: a broker answers many quickly, and
+/// one without a leader must not hold up the others.
+const ASKED_AT_ONCE: usize = 16;
 
 /// Room for signals: librdkafka has one rebalance under way at a time, so this is
 /// never full.
@@ -47,6 +53,29 @@ pub enum StartAt {
     Newest,
     /// At the first record that is left.
     Oldest,
+}
+
+/// Where a partition starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The partition.
+    pub at: TopicPartition,
+    /// Its first record is this one or a later one.
+    pub offset: Offset,
+    /// What the offset comes from.
+    pub from: StartFrom,
+}
+
+/// What a start offset comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartFrom {
+    /// The group committed it.
+    Commit,
+    /// The group never committed any, so [`StartAt`] decided.
+    Policy,
+    /// What the group committed is not there any more: retention removed it, or
+    /// the topic was recreated. It is the oldest that is left.
+    OutOfRange,
 }
 
 /// A member of a consumer group. Cheap to clone; one owner calls it.
@@ -101,8 +130,15 @@ impl GroupConsumer {
         let topic = topic.to_owned();
         self.blocking(move |consumer| {
             let metadata = consumer.fetch_metadata(Some(&topic), REQUEST_TIMEOUT)?;
-            let found = metadata.topics().iter().find(|found| found.name() == topic);
-            Ok(found.map_or(0, |found| found.partitions().len()))
+            let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+                return Ok(0);
+            };
+            match found.error().map(RDKafkaErrorCode::from) {
+                None => Ok(found.partitions().len()),
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(0),
+                // Forbidden, or without a leader: it may well exist.
+                Some(code) => Err(KafkaError::MetadataFetch(code).into()),
+            }
         })
         .await
     }
@@ -117,83 +153,87 @@ impl GroupConsumer {
         .await
     }
 
-    /// Where to start in each partition: at the committed offset, else where
-    /// `StartAt` says; that is committed before this returns, so that a crash
-    /// between here and the first commit skips nothing.
+    /// Where to start in each partition: at the committed offset if it is still
+    /// there, else where `StartAt` says. Each partition has a result of its own.
     pub async fn start_positions(
         &self,
         wanted: Vec<(TopicPartition, StartAt)>,
-    ) -> Result<Vec<(TopicPartition, Offset)>, Cause> {
+    ) -> Vec<(TopicPartition, Result<Start, Cause>)> {
+        let list = convert::list(wanted.iter().map(|(at, _)| (at, Offset(0))));
+        let committed = self.blocking(move |consumer| {
+            let committed = consumer.committed_offsets(list?, REQUEST_TIMEOUT)?;
+            Ok(convert::committed(&committed))
+        });
+        let committed = match committed.await {
+            Ok(committed) => committed,
+            Err(cause) => {
+                let all = wanted.into_iter();
+                return all.map(|(at, _)| (at, Err(cause.clone()))).collect();
+            }
+        };
+        let starts = wanted.into_iter().map(|(at, start)| {
+            let committed = committed.get(&at).cloned().unwrap_or(Ok(None));
+            async move {
+                let start = self.start_position(&at, committed, start).await;
+                (at, start)
+            }
+        });
+        stream::iter(starts)
+            .buffer_unordered(ASKED_AT_ONCE)
+            .collect()
+            .await
+    }
+
+    async fn start_position(
+        &self,
+        at: &TopicPartition,
+        committed: Result<Option<Offset>, Cause>,
+        start: StartAt,
+    ) -> Result<Start, Cause> {
+        let committed = committed?;
+        let (low, high) = self.ends(at).await?;
+        let (offset, from) = match (committed, start) {
+            (Some(offset), _) if (low..=high).contains(&offset) => (offset, StartFrom::Commit),
+            (Some(_), _) => (low, StartFrom::OutOfRange),
+            (None, StartAt::Newest) => (high, StartFrom::Policy),
+            (None, StartAt::Oldest) => (low, StartFrom::Policy),
+        };
+        let at = at.clone();
+        Ok(Start { at, offset, from })
+    }
+
+    /// A partition's first offset, and the one after its last.
+    pub async fn ends(&self, at: &TopicPartition) -> Result<(Offset, Offset), Cause> {
+        let TopicPartition { topic, partition } = at.clone();
         self.blocking(move |consumer| {
-            let list = convert::list(wanted.iter().map(|(at, _)| (at, Offset(0))))?;
-            let committed = consumer.committed_offsets(list, REQUEST_TIMEOUT)?;
-            let committed = convert::offsets(&committed);
-            let mut starts = Vec::with_capacity(wanted.len());
-            let mut resolved = Vec::new();
-            for (at, start) in wanted {
-                let found = committed.iter().find(|(found, _)| *found == at);
-                if let Some((_, Some(offset))) = found {
-                    starts.push((at, *offset));
-                    continue;
-                }
-                let (low, high) =
-                    consumer.fetch_watermarks(&at.topic, at.partition, REQUEST_TIMEOUT)?;
-                let offset = Offset(match start {
-                    StartAt::Newest => high,
-                    StartAt::Oldest => low,
-                });
-                resolved.push((at.clone(), offset));
-                starts.push((at, offset));
-            }
-            if !resolved.is_empty() {
-                let list = convert::list(resolved.iter().map(|(at, offset)| (at, *offset)))?;
-                consumer.commit(&list, CommitMode::Sync)?;
-            }
-            Ok(starts)
+            let (low, high) = consumer.fetch_watermarks(&topic, partition, REQUEST_TIMEOUT)?;
+            Ok((Offset(low), Offset(high)))
         })
         .await
     }
 
-    /// Takes the partitions, each from its offset, and returns a reader for each.
-    /// It replaces the whole assignment.
-    pub fn assign(
+    /// A reader for a partition that is about to be assigned. Before, not after:
+    /// a record that is fetched in between would come out of the main queue.
+    pub fn reader(&self, at: &TopicPartition) -> Result<PartitionReader, Cause> {
+        let queue = self.inner.split_partition_queue(&at.topic, at.partition);
+        let queue =
+            queue.ok_or_else(|| Cause::other(format!("librdkafka has no queue for {at}")))?;
+        let at = at.clone();
+        Ok(PartitionReader { at, queue })
+    }
+
+    /// Takes exactly these partitions, each from its offset. Readers stay.
+    pub fn assign<'a>(
         &self,
-        starts: &[(TopicPartition, Offset)],
-    ) -> Result<Vec<PartitionReader>, Cause> {
-        // The queues are split off before the assignment: a record that was
-        // fetched in between would come out of the main queue otherwise.
-        let readers = starts
-            .iter()
-            .map(|(at, _)| {
-                let queue = self.inner.split_partition_queue(&at.topic, at.partition);
-                queue
-                    .map(|queue| PartitionReader {
-                        at: at.clone(),
-                        queue,
-                    })
-                    .ok_or_else(|| Cause::other(format!("librdkafka has no queue for {at}")))
-            })
-            .collect::<Result<_, _>>()?;
-        let list = convert::list(starts.iter().map(|(at, offset)| (at, *offset)))?;
-        self.inner.assign(&list)?;
-        Ok(readers)
+        starts: impl IntoIterator<Item = (&'a TopicPartition, Offset)>,
+    ) -> Result<(), Cause> {
+        let list = convert::list(starts)?;
+        self.inner.assign(&list).map_err(Cause::from)
     }
 
     /// Gives all partitions up.
     pub fn unassign(&self) -> Result<(), Cause> {
         self.inner.unassign().map_err(Cause::from)
-    }
-
-    /// Goes on at a partition's first record that is left; returns its offset.
-    pub async fn seek_to_oldest(&self, at: &TopicPartition) -> Result<Offset, Cause> {
-        let TopicPartition { topic, partition } = at.clone();
-        self.blocking(move |consumer| {
-            let (low, _) = consumer.fetch_watermarks(&topic, partition, REQUEST_TIMEOUT)?;
-            let oldest = rdkafka::Offset::Offset(low);
-            consumer.seek(&topic, partition, oldest, REQUEST_TIMEOUT)?;
-            Ok(Offset(low))
-        })
-        .await
     }
 
     /// Commits, and waits for the answer, but not for long: librdkafka itself

@@ -9,7 +9,7 @@ use rdkafka::{
     ClientContext, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer, ConsumerContext},
-    error::KafkaError,
+    error::{KafkaError, RDKafkaErrorCode},
     types::RDKafkaRespErr,
 };
 use tokio::sync::mpsc;
@@ -28,15 +28,12 @@ pub(super) struct Context {
 }
 
 impl Context {
-    fn signal(&self, signal: Signal) {
-        let Some(signals) = &self.signals else {
-            return;
-        };
-        // librdkafka has one rebalance under way at a time, and the channel
-        // holds several.
-        if let Err(lost) = signals.try_send(signal) {
-            tracing::error!(instance = %self.instance, "a consumer signal was lost: {lost}");
-        }
+    /// Hands a rebalance to the owner. False if it can't be: then nobody would
+    /// answer it, and librdkafka would wait for ever.
+    fn signal(&self, signal: Signal) -> bool {
+        let open = !self.closing.load(Ordering::Acquire);
+        let owner = self.signals.as_ref().filter(|_| open);
+        owner.is_some_and(|owner| owner.try_send(signal).is_ok())
     }
 }
 
@@ -59,8 +56,24 @@ impl ClientContext for Context {
         }
     }
 
+    /// What is not about a connection: it names the topic, partition or group.
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(instance = %self.instance, "librdkafka: {error}: {reason}");
+        let told = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::AllBrokersDown
+                    | RDKafkaErrorCode::BrokerTransportFailure
+                    | RDKafkaErrorCode::Resolve
+                    | RDKafkaErrorCode::OperationTimedOut
+                    // A missing topic is asked for every second already.
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+            )
+        );
+        if told {
+            tracing::debug!(instance = %self.instance, "librdkafka: {error}: {reason}");
+        } else {
+            tracing::warn!(instance = %self.instance, "librdkafka: {reason}");
+        }
     }
 }
 
@@ -73,17 +86,14 @@ impl ConsumerContext for Context {
         event: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        if self.closing.load(Ordering::Acquire) {
-            if let Err(error) = consumer.unassign() {
-                tracing::warn!(instance = %self.instance, "unassign while closing: {error}");
-            }
-            return;
-        }
         let partitions = convert::partitions(partitions);
         let lost = consumer.assignment_lost();
-        self.signal(match event {
+        let taken = self.signal(match event {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Signal::Assigned(partitions),
             _ => Signal::Revoked { partitions, lost },
         });
+        if !taken && let Err(error) = consumer.unassign() {
+            tracing::warn!(instance = %self.instance, "unassign while closing: {error}");
+        }
     }
 }

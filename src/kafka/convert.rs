@@ -1,14 +1,15 @@
 //! Between librdkafka's types and the model's.
 
 use std::{
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
 use bytes::Bytes;
 use rdkafka::{
     Message, TopicPartitionList,
     message::{BorrowedMessage, Headers, OwnedHeaders},
+    topic_partition_list::TopicPartitionListElem,
 };
 
 use super::Cause;
@@ -59,22 +60,29 @@ pub(super) fn owned_headers(headers: &[Header]) -> OwnedHeaders {
 
 /// The partitions of a list.
 pub(super) fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
-    offsets(list).into_iter().map(|(at, _)| at).collect()
+    list.elements().iter().map(partition).collect()
 }
 
-/// The partitions of a list, each with its offset if it has one.
-pub(super) fn offsets(list: &TopicPartitionList) -> Vec<(TopicPartition, Option<Offset>)> {
+/// What a group has committed for each partition of a list. librdkafka tells an
+/// error of one partition there, with no offset: that is not "never committed".
+pub(super) fn committed(
+    list: &TopicPartitionList,
+) -> HashMap<TopicPartition, Result<Option<Offset>, Cause>> {
+    let offset = |element: &TopicPartitionListElem<'_>| {
+        element.error()?;
+        Ok(match element.offset() {
+            rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
+            _ => None,
+        })
+    };
     list.elements()
         .iter()
-        .map(|element| {
-            let offset = match element.offset() {
-                rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
-                _ => None,
-            };
-            let topic: Arc<str> = element.topic().into();
-            (TopicPartition::new(topic, element.partition()), offset)
-        })
+        .map(|element| (partition(element), offset(element)))
         .collect()
+}
+
+fn partition(element: &TopicPartitionListElem<'_>) -> TopicPartition {
+    TopicPartition::new(element.topic(), element.partition())
 }
 
 /// A list of partitions with their offsets.

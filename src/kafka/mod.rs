@@ -12,7 +12,7 @@ mod producer;
 mod reach;
 
 pub use classify::{Cause, Kind};
-pub use consumer::{GroupConsumer, PartitionReader, Signal, StartAt};
+pub use consumer::{GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom};
 pub use embedded::EmbeddedBroker;
 pub use producer::{Outgoing, Producer, SendError};
 pub use reach::Unreachable;

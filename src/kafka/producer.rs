@@ -43,7 +43,12 @@ impl From<Cause> for SendError {
     }
 }
 
-/// An idempotent producer. Cheap to clone.
+/// The end of `publishTimeout` that is kept for telling that the queue was full
+/// all the time.
+const TELL: Duration = Duration::from_millis(100);
+
+/// An idempotent producer. Cheap to clone; dropping the last clone waits for its
+/// threads, so that is for where waiting is allowed.
 #[derive(Clone)]
 pub struct Producer {
     inner: FutureProducer<Context>,
@@ -74,7 +79,9 @@ impl Producer {
         if let Some(key) = &outgoing.key {
             record = record.key(key.as_ref());
         }
-        let sent = self.inner.send::<[u8], [u8], _>(record, timeout);
+        let sent = self
+            .inner
+            .send::<[u8], [u8], _>(record, timeout.saturating_sub(TELL));
         match tokio::time::timeout(timeout, sent).await {
             Ok(Ok(delivery)) => Ok((delivery.partition, Offset(delivery.offset))),
             Ok(Err((error, _))) => Err(SendError::from(Cause::from(error))),

@@ -6,6 +6,12 @@ use tracing::{debug, error, info, warn};
 
 use crate::model::{Offset, TopicPartition};
 
+/// Partitions with their offsets, as a reader of the log likes them.
+fn positions(offsets: &[(TopicPartition, Offset)]) -> String {
+    let each = offsets.iter().map(|(at, offset)| format!("{at}@{offset}"));
+    each.collect::<Vec<_>>().join(" ")
+}
+
 /// A broker could not be reached, or ended the connection.
 #[derive(Debug)]
 pub struct BrokerFailed<'a> {
@@ -37,16 +43,11 @@ pub struct Assigned<'a> {
 impl Assigned<'_> {
     /// Logs it.
     pub fn emit(self) {
-        let starts: Vec<_> = self
-            .starts
-            .iter()
-            .map(|(at, offset)| format!("{at}@{offset}"))
-            .collect();
         info!(
             instance = %self.instance,
             "assigned {} partitions: {}",
-            starts.len(),
-            starts.join(" ")
+            self.starts.len(),
+            positions(self.starts)
         );
     }
 }
@@ -156,6 +157,8 @@ impl Held<'_> {
 pub struct CommitFailed<'a> {
     /// The component instance.
     pub instance: &'a str,
+    /// What was to be committed.
+    pub offsets: &'a [(TopicPartition, Offset)],
     /// Why.
     pub reason: &'a str,
 }
@@ -165,7 +168,9 @@ impl CommitFailed<'_> {
     pub fn emit(self) {
         warn!(
             instance = %self.instance,
-            "committing offsets failed: {}", self.reason
+            "committing {} failed: {}",
+            positions(self.offsets),
+            self.reason
         );
     }
 }

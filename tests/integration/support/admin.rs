@@ -34,6 +34,21 @@ pub async fn create_topic(
     Ok(())
 }
 
+/// Removes all records before an offset from a topic's only partition.
+pub async fn delete_records(brokers: &str, topic: &str, before: i64) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()?;
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, 0, Offset::Offset(before))?;
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    let deleted = admin.delete_records(&list, &options).await?;
+    for element in deleted.elements() {
+        element.error()?;
+    }
+    Ok(())
+}
+
 /// The offsets that a group has committed for a topic's partitions.
 pub async fn committed(
     brokers: &str,

@@ -6,6 +6,7 @@ mod partitions;
 mod publish;
 mod rebalance;
 mod restart;
+mod retention;
 mod todo;
 
 use crate::tests;
@@ -23,5 +24,7 @@ tests!("system":
     rebalance::members_come_and_go_and_nothing_is_lost,
     restart::a_restarted_component_goes_on_at_once,
     restart::component_and_daprd_restarted_go_on_where_they_stopped,
+    retention::a_group_that_comes_back_too_late_goes_on_at_what_is_left,
+    retention::a_reader_that_falls_behind_retention_goes_on_at_what_is_left,
     todo::all_six_topics_go_around,
 );

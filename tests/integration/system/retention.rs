@@ -1,0 +1,100 @@
+use std::{collections::HashMap, sync::Arc};
+
+use harness::{Component, Result};
+
+use crate::{
+    ensure,
+    support::{
+        Fixture, Place, SOON, admin,
+        player::{Player, properties, text},
+        program,
+    },
+};
+
+const OUT_OF_RANGE: &str = "out of range";
+
+/// The group was away for longer than the records were kept.
+pub async fn a_group_that_comes_back_too_late_goes_on_at_what_is_left(
+    fixture: Arc<Fixture>,
+) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let (topic, group) = (fixture.name("retention"), fixture.name("group"));
+    admin::create_topic(kafka, &topic, 1, &[]).await?;
+    let place = Place::new()?;
+    let socket = place.socket("rdkafka");
+    let component = place.component().await?;
+    let mut player = Player::start(&socket, properties(kafka, &group, &[])).await?;
+    for n in 0..5 {
+        player.publish(&topic, "a", &n.to_string()).await?;
+    }
+    player.pull(&topic).await?.take(2, SOON).await?;
+    drop(player);
+    component.stop().await?;
+    admin::delete_records(kafka, &topic, 4).await?;
+
+    let mut component = Component::start(program(), &place.sockets(), &["rdkafka"]).await?;
+    // Not where a new group would start: that would skip what is left.
+    let newest = properties(kafka, &group, &[("initialOffset", "newest")]);
+    let mut player = Player::start(&socket, newest).await?;
+    let mut pull = player.pull(&topic).await?;
+    let texts = pull.take(1, SOON).await?;
+    ensure!(texts == ["4"], "{texts:?}");
+    component
+        .process
+        .line(OUT_OF_RANGE, SOON, |line| line.contains(OUT_OF_RANGE))
+        .await?;
+    player.publish(&topic, "a", "after").await?;
+    let texts = pull.take(1, SOON).await?;
+    ensure!(texts == ["after"], "{texts:?}");
+    Ok(())
+}
+
+/// Records are removed in front of a group that reads, but slowly.
+pub async fn a_reader_that_falls_behind_retention_goes_on_at_what_is_left(
+    fixture: Arc<Fixture>,
+) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let (topic, group) = (fixture.name("retention"), fixture.name("group"));
+    admin::create_topic(kafka, &topic, 1, &[]).await?;
+    let place = Place::new()?;
+    let mut component = place.component().await?;
+    // The smallest window, and records that nearly fill it: what librdkafka
+    // fetches ahead stays far behind the end.
+    let small = [("maxInFlightBytes", "1048576"), ("maxInFlight", "1")];
+    let properties = properties(kafka, &group, &small);
+    let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
+    for n in 0..20 {
+        let mut data = format!("{n} ").into_bytes();
+        data.resize(900_000, b'.');
+        player.publish_bytes(&topic, data, HashMap::new()).await?;
+    }
+    let mut pull = player.pull(&topic).await?;
+    let first = pull.next(SOON).await?;
+    ensure!(number(&text(&first)) == "0", "the first record is first");
+    admin::delete_records(kafka, &topic, 18).await?;
+    pull.ack(&first).await?;
+
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|last| last != "19") {
+        let message = pull.next(SOON).await.map_err(|error| {
+            let what = format!("delivered {seen:?}: {error}");
+            component.process.failed(&what)
+        })?;
+        pull.ack(&message).await?;
+        seen.push(number(&text(&message)));
+    }
+    ensure!(
+        seen.len() < 19,
+        "nothing was removed in front of it: {seen:?}"
+    );
+    ensure!(seen.ends_with(&["18".into(), "19".into()]), "{seen:?}");
+    component
+        .process
+        .line(OUT_OF_RANGE, SOON, |line| line.contains(OUT_OF_RANGE))
+        .await?;
+    Ok(())
+}
+
+fn number(text: &str) -> String {
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
