@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
+use tokio::time::timeout_at;
+
 use crate::{
     cli::{BrokerArgs, RunArgs},
     dapr::{Access, Instances, Server, ServerError},
+    delivery::Drained,
     kafka::{Cause, EmbeddedBroker},
     shutdown,
     telemetry::readiness::Readiness,
@@ -15,7 +18,7 @@ use crate::{
 pub enum Ended {
     /// Nothing is left over.
     Clean,
-    /// Records were delivered and not answered in time.
+    /// Records were delivered and not answered, or not committed, in time.
     Unanswered,
     /// A second signal cut it short.
     Cut,
@@ -72,34 +75,43 @@ pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
     }
 }
 
-/// Drains, then serves Publish until daprd has gone, then flushes.
+/// Drains, then serves Publish until daprd has gone, then flushes. Every step has
+/// its end, counted from now.
 async fn stop(server: &Server, instances: &Instances) -> Ended {
+    let now = Instant::now();
     tracing::info!("shutting down: draining subscriptions");
-    let drained = instances.drain(Instant::now() + shutdown::DRAIN).await;
-    if drained.unanswered > 0 {
-        tracing::warn!(
-            unanswered = drained.unanswered,
-            "records were delivered and not answered in time; they will be delivered again"
-        );
-    }
+    let left = timeout_at(
+        (now + shutdown::LEAVE).into(),
+        instances.drain(now + shutdown::DRAIN),
+    );
+    let ended = match left.await {
+        Ok(Drained { unanswered: 0 }) => Ended::Clean,
+        Ok(Drained { unanswered }) => {
+            tracing::warn!(
+                unanswered,
+                "records were delivered and not answered in time; they will be delivered again"
+            );
+            Ended::Unanswered
+        }
+        Err(_) => {
+            tracing::warn!("the brokers did not let the group go in time");
+            Ended::Unanswered
+        }
+    };
     if server.connections() > 0 {
         tracing::info!(
-            "drained; serving Publish until daprd has closed its {} connections, at most {:?} \
-             (a second signal stops at once)",
+            "serving Publish until daprd has closed its {} connections, at most {:?} after the \
+             signal (a second signal stops at once)",
             server.connections(),
             shutdown::CONNECTIONS
         );
     }
-    let gone = tokio::time::timeout(shutdown::CONNECTIONS, server.disconnected()).await;
+    let gone = timeout_at((now + shutdown::CONNECTIONS).into(), server.disconnected()).await;
     if gone.is_err() {
         tracing::warn!("daprd is still connected; stopping all the same");
     }
     instances.flush(Instant::now() + shutdown::FLUSH).await;
-    if drained.unanswered > 0 {
-        Ended::Unanswered
-    } else {
-        Ended::Clean
-    }
+    ended
 }
 
 /// Runs the embedded broker until a signal.

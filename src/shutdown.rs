@@ -9,11 +9,15 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// How long delivered records may take to be answered after SIGTERM. With
-/// [`CONNECTIONS`] it stays below a pod's usual grace period of 30 s.
+/// How long delivered records may take to be answered after the signal.
 pub const DRAIN: Duration = Duration::from_secs(8);
 
-/// How long daprd may stay connected after the drain.
+/// How long draining, the last commit and leaving the group may take together,
+/// after the signal: the last two wait for a broker.
+pub const LEAVE: Duration = Duration::from_secs(14);
+
+/// How long daprd may stay connected after the signal. With what follows it stays
+/// below a pod's usual grace period of 30 s.
 pub const CONNECTIONS: Duration = Duration::from_secs(20);
 
 /// How long the last published records may take after daprd has gone.

@@ -60,7 +60,11 @@ impl Instance {
                 let waiting = wait_for_brokers(name.clone(), producer.clone(), readiness.clone());
                 tokio::spawn(background.clone().run_until_cancelled_owned(waiting));
             }
-            Err(unreachable) => return Err(Status::unavailable(unreachable.to_string())),
+            Err(unreachable) => {
+                // It waits for its threads, and daprd does not wait for that.
+                tokio::task::spawn_blocking(move || drop(producer));
+                return Err(Status::unavailable(unreachable.to_string()));
+            }
         }
         Ok(Self {
             name,

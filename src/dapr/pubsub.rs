@@ -107,7 +107,7 @@ impl PubSub for Service {
                 published.map_err(|status| (entry.entry_id, status))
             }
         });
-        // join_all starts them in order, so equal keys keep theirs.
+        // Started in order: equal keys keep theirs, as long as the queue has room.
         let failed: Vec<_> = join_all(sent)
             .await
             .into_iter()
@@ -125,6 +125,7 @@ impl PubSub for Service {
         &self,
         request: Request<Streaming<PullMessagesRequest>>,
     ) -> Result<Response<Self::PullMessagesStream>, Status> {
+        self.instances.check_open()?;
         let instance = self.instance(&request)?;
         let messages = pull::open(instance, request.into_inner()).await?;
         Ok(Response::new(messages))

@@ -7,7 +7,6 @@ use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tower::limit::GlobalConcurrencyLimitLayer;
 
 use super::{
     instances::Instances,
@@ -25,9 +24,10 @@ const SERVICE: &str = "dapr.proto.components.v1.PubSub";
 /// publish soon is.
 const LARGEST_REQUEST: usize = 64 * 1024 * 1024;
 
-/// Calls that are served at once, over all sockets; more wait. It bounds what
-/// publishers can make this process hold.
-const CONCURRENT_CALLS: usize = 1024;
+/// Calls that one connection may have under way; more wait at the client. It bounds
+/// what a flood of publishes can make this process hold, and, being counted per
+/// connection, keeps no other daprd's Init waiting.
+const CONCURRENT_CALLS: u32 = 1024;
 
 /// HTTP/2's 64 KiB windows make a large publish wait for many round trips.
 const STREAM_WINDOW: u32 = 1024 * 1024;
@@ -79,8 +79,11 @@ impl Server {
             server.sockets.push(socket);
         }
         let (health, health_service) = tonic_health::server::health_reporter();
-        server.tasks.spawn(report_health(health, readiness.clone()));
-        let calls = GlobalConcurrencyLimitLayer::new(CONCURRENT_CALLS);
+        let reporting = report_health(health, readiness.clone());
+        let reporting = server.stop.clone().run_until_cancelled_owned(reporting);
+        server
+            .tasks
+            .spawn(async move { reporting.await.unwrap_or(()) });
         for (name, listener) in listeners {
             let service = PubSubServer::new(Service {
                 socket: name.into(),
@@ -93,17 +96,12 @@ impl Server {
             let routes = Routes::new(reflection)
                 .add_service(health_service.clone())
                 .add_service(service);
-            server.serve(listener, routes, calls.clone());
+            server.serve(listener, routes);
         }
         Ok(server)
     }
 
-    fn serve(
-        &mut self,
-        listener: UnixListener,
-        routes: Routes,
-        calls: GlobalConcurrencyLimitLayer,
-    ) {
+    fn serve(&mut self, listener: UnixListener, routes: Routes) {
         let connections = self.connections.clone();
         let incoming = UnixListenerStream::new(listener)
             .map(move |stream| stream.map(|stream| Connection::new(stream, &connections)));
@@ -112,7 +110,7 @@ impl Server {
             let served = tonic::transport::Server::builder()
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
-                .layer(calls)
+                .max_concurrent_streams(CONCURRENT_CALLS)
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(incoming, stop)
                 .await;
@@ -133,14 +131,15 @@ impl Server {
         self.connections.len()
     }
 
-    /// Ends the servers, and removes the sockets last.
+    /// Removes the sockets and ends the servers. In this order: daprd's discovery
+    /// would wait for ever on a socket that exists and is not listened on.
     pub async fn stop(mut self) {
+        drop(self.sockets);
         self.stop.cancel();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
-        // Connections that are still open, and the health reporter, end here.
+        // Connections that are still open end here.
         let _ = tokio::time::timeout(STOP, ended).await;
         self.tasks.shutdown().await;
-        drop(self.sockets);
     }
 }
 

@@ -13,9 +13,13 @@ const NO_VERDICT: [&str; 5] = [
     "subscription is closed",
     "stream closed",
     "no streamer subscribed",
+    "no client stream expecting publish response",
     "context canceled",
-    "context deadline exceeded",
 ];
+
+/// What daprd puts before anything that the app, or the way to it, said; behind it
+/// any text may stand, also one of the above.
+const VERDICT: &str = "returned from app";
 
 /// Reads an answer; an error says what is wrong with it.
 pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome), String> {
@@ -33,10 +37,7 @@ pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome)
 }
 
 fn is_no_verdict(text: &str) -> bool {
-    // The app's own failures may end in any text, these among them: a request
-    // to the app that timed out is a verdict.
-    !text.contains("error returned from app channel")
-        && NO_VERDICT.iter().any(|known| text.contains(known))
+    !text.contains(VERDICT) && NO_VERDICT.iter().any(|known| text.contains(known))
 }
 
 #[cfg(test)]
@@ -79,7 +80,10 @@ mod tests {
         for text in [
             "RETRY status returned from app while processing pub/sub event 1: retriable error",
             "error returned from app channel while sending pub/sub event to app: dial tcp: connection refused",
-            "error returned from app channel while sending pub/sub event to app: context deadline exceeded",
+            "error returned from app channel while sending pub/sub event to app: context canceled",
+            "retriable error returned from app while processing pub/sub event 1, topic: t, body: stream closed. status code returned: 500",
+            // A resiliency policy's timeout: the app was too slow.
+            "context deadline exceeded",
             "retriable error returned from app while processing pub/sub event 1, status code 500",
             "",
         ] {
