@@ -4,8 +4,9 @@
 //! happens (a record, an answer, a rebalance, a deadline) becomes an event for
 //! the engine, and the engine's actions are performed before the next event is
 //! looked at. Calls that wait for a broker run beside it, and come back as
-//! events too: the owner itself never waits.
+//! events too.
 
+mod actions;
 mod assignment;
 mod commits;
 mod group;

@@ -6,10 +6,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{
-        mpsc::{self, error::TrySendError},
-        oneshot,
-    },
+    sync::{mpsc, oneshot},
     task::JoinSet,
 };
 
@@ -22,7 +19,7 @@ use super::{
     subscription::{Step, Subscription},
 };
 use crate::{
-    engine::{Action, Engine, Event, LaneId, Limits},
+    engine::{Engine, Event, LaneId, Limits},
     kafka::{Cause, GroupConsumer, Kind, Signal, Start},
     metadata::Settings,
     model::{Epoch, Offset, Outcome, TopicPartition},
@@ -86,7 +83,7 @@ pub(super) struct Owner {
     /// Who asked for the shutdown; nobody did as long as it is empty.
     pub(super) leaving: Vec<oneshot::Sender<Drained>>,
     pub(super) unanswered: usize,
-    lanes: HashMap<LaneId, (Arc<str>, mpsc::Sender<Delivery>)>,
+    pub(super) lanes: HashMap<LaneId, (Arc<str>, mpsc::Sender<Delivery>)>,
     last_lane: u64,
     signals: mpsc::Receiver<Signal>,
     commands: mpsc::Receiver<Command>,
@@ -172,70 +169,6 @@ impl Owner {
             let _ = reply.send(Drained {
                 unanswered: self.unanswered,
             });
-        }
-    }
-
-    /// Lets the engine take an event in, and does what it says.
-    pub(super) fn step(&mut self, event: Event) {
-        let now = Instant::now();
-        for action in self.engine.step(event, now) {
-            match action {
-                Action::Deliver {
-                    lane,
-                    delivery,
-                    record,
-                    attempt,
-                } => {
-                    let delivery = Delivery {
-                        id: delivery,
-                        record,
-                        attempt,
-                    };
-                    let sent = self
-                        .lanes
-                        .get(&lane)
-                        .map(|(_, lane)| lane.try_send(delivery));
-                    // Closed is told by a command of its own, and then this record
-                    // is given back. Full it can't be: the engine keeps to the
-                    // lane's depth, which is its capacity.
-                    if let Some(Err(TrySendError::Full(lost))) = sent {
-                        tracing::error!(
-                            instance = %self.instance,
-                            "a lane is full; {} offset {} waits until its stream closes",
-                            lost.record.at,
-                            lost.record.offset
-                        );
-                    }
-                }
-                Action::Commit { at, offset } => self.commits.add(at, offset, now),
-                Action::Read { at } => self.readers.set_open(&at, true),
-                Action::Pause { at, held_by } => {
-                    self.readers.set_open(&at, false);
-                    if let Some(by) = held_by {
-                        let instance = &self.instance;
-                        events::Held {
-                            instance,
-                            at: &at,
-                            by,
-                        }
-                        .emit();
-                    }
-                }
-                Action::Retry {
-                    record,
-                    attempts,
-                    delay,
-                    reason,
-                } => events::Refused {
-                    instance: &self.instance,
-                    at: &record.at,
-                    offset: record.offset,
-                    attempts,
-                    delay,
-                    reason: &reason,
-                }
-                .emit(),
-            }
         }
     }
 
