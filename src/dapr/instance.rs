@@ -11,9 +11,12 @@ use tonic::Status;
 use super::status;
 use crate::{
     delivery::{Drained, Group},
-    kafka::Producer,
+    kafka::{Cause, Outgoing, Producer},
     metadata::{self, Settings},
-    telemetry::{events::TriesAgain, readiness::Readiness},
+    telemetry::{
+        events::{PublishFailed, TriesAgain},
+        readiness::Readiness,
+    },
 };
 
 /// How long Init waits for a broker: daprd gives up after 5 s, and then counts
@@ -29,7 +32,7 @@ const REACH_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Instance {
     name: Arc<str>,
     settings: Settings,
-    pub(super) producer: Producer,
+    producer: Producer,
     group: OnceCell<Group>,
     /// Ends what runs in the background for this instance.
     _background: DropGuard,
@@ -73,6 +76,25 @@ impl Instance {
             group: OnceCell::new(),
             _background: background.drop_guard(),
         })
+    }
+
+    /// Publishes a record; a failure is logged and told.
+    pub(super) async fn publish(&self, record: &Outgoing) -> Result<(), Status> {
+        let sent = self.producer.send(record).await;
+        sent.map(drop).map_err(|error| {
+            let status = status::publish(&record.topic, &error);
+            PublishFailed {
+                instance: &self.name,
+                reason: status.message(),
+            }
+            .emit();
+            status
+        })
+    }
+
+    /// Waits until everything published was acknowledged or has failed.
+    pub(super) async fn flush(&self, timeout: Duration) -> Result<(), Cause> {
+        self.producer.flush(timeout).await
     }
 
     /// The consumer group, started when it is first needed.

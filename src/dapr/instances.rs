@@ -157,7 +157,7 @@ impl Instances {
     pub async fn flush(&self, until: Instant) {
         let all: Vec<_> = self.map.iter().map(|entry| entry.value().clone()).collect();
         let left = until.saturating_duration_since(Instant::now());
-        for flushed in join_all(all.iter().map(|instance| instance.producer.flush(left))).await {
+        for flushed in join_all(all.iter().map(|instance| instance.flush(left))).await {
             if let Err(cause) = flushed {
                 tracing::warn!("not everything published was acknowledged: {cause}");
             }

@@ -68,11 +68,7 @@ impl PubSub for Service {
         let instance = self.instance(&request)?;
         let request = request.into_inner();
         let record = publish::outgoing(&request.topic, request.data, request.metadata)?;
-        instance
-            .producer
-            .send(&record)
-            .await
-            .map_err(|error| status::publish(&request.topic, &error))?;
+        instance.publish(&record).await?;
         Ok(Response::new(PublishResponse {}))
     }
 
@@ -96,12 +92,7 @@ impl PubSub for Service {
                 let mut merged = entry.metadata;
                 merged.extend(metadata.clone());
                 let published = match publish::outgoing(topic, entry.event, merged) {
-                    Ok(record) => instance
-                        .producer
-                        .send(&record)
-                        .await
-                        .map(drop)
-                        .map_err(|error| status::publish(topic, &error)),
+                    Ok(record) => instance.publish(&record).await,
                     Err(status) => Err(status),
                 };
                 published.map_err(|status| (entry.entry_id, status))

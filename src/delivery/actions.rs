@@ -7,7 +7,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::{Delivery, owner::Owner};
 use crate::{
     engine::{Action, Event, LaneId},
-    model::{Offset, TopicPartition},
+    model::{Record, TopicPartition},
     telemetry::events,
 };
 
@@ -37,7 +37,7 @@ impl Owner {
             }
             Action::Commit { at, offset } => self.commits.add(at, offset, now),
             Action::Read { at } => self.readers.set_open(&at, true),
-            Action::Pause { at, held_by } => self.pause(&at, held_by),
+            Action::Pause { at, held_by } => self.pause(&at, held_by.as_deref()),
             Action::Retry {
                 record,
                 attempts,
@@ -73,11 +73,17 @@ impl Owner {
         }
     }
 
-    fn pause(&mut self, at: &TopicPartition, held_by: Option<Offset>) {
+    fn pause(&mut self, at: &TopicPartition, held_by: Option<&Record>) {
         self.readers.set_open(at, false);
-        if let Some(by) = held_by {
-            let instance = &self.instance;
-            events::Held { instance, at, by }.emit();
+        if let Some(record) = held_by {
+            let key = record.key.as_deref().map(String::from_utf8_lossy);
+            events::Held {
+                instance: &self.instance,
+                at,
+                by: record.offset,
+                key: &key.unwrap_or_default(),
+            }
+            .emit();
         }
     }
 }

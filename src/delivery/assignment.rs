@@ -46,9 +46,9 @@ impl Phase {
 
 impl Owner {
     pub(super) async fn signal(&mut self, signal: Signal) {
-        self.generation += 1;
         match signal {
             Signal::Assigned(partitions) => {
+                self.generation += 1;
                 // Answered at once, with nothing: until it is, librdkafka sees
                 // neither a lost session nor the next rebalance. The partitions
                 // follow as soon as it is known where they start.
@@ -68,7 +68,6 @@ impl Owner {
 
     pub(super) fn shut_down(&mut self, until: Instant, reply: oneshot::Sender<Drained>) {
         self.leaving.push(reply);
-        self.generation += 1;
         self.drain(until);
     }
 
@@ -208,6 +207,7 @@ impl Owner {
     }
 
     fn drain(&mut self, until: Instant) {
+        self.generation += 1;
         self.phase = Phase::Draining { until };
         for at in self.owned() {
             self.step(Event::Draining { at });
@@ -234,14 +234,20 @@ impl Owner {
         }
         self.phase = Phase::Committing;
         let consumer = self.consumer.clone();
+        let generation = self.generation;
         self.calls.spawn(async move {
             let result = consumer.commit(offsets.clone()).await;
-            Done::LastCommit { offsets, result }
+            Done::LastCommit {
+                generation,
+                offsets,
+                result,
+            }
         });
     }
 
     pub(super) async fn last_commit(
         &mut self,
+        generation: u64,
         offsets: &[(TopicPartition, Offset)],
         result: Result<(), Cause>,
     ) {
@@ -253,13 +259,14 @@ impl Owner {
             }
             .emit();
         }
-        if self.phase == Phase::Committing {
+        if generation == self.generation && self.phase == Phase::Committing {
             self.give_back().await;
         }
     }
 
     /// Forgets all partitions and lets the group have them.
     async fn give_back(&mut self) {
+        self.generation += 1;
         self.readers.stop().await;
         self.unanswered = self.engine.total_in_flight();
         let owned = self.owned();

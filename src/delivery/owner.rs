@@ -57,6 +57,7 @@ pub(super) enum Done {
         result: Result<(), Cause>,
     },
     LastCommit {
+        generation: u64,
         offsets: Vec<(TopicPartition, Offset)>,
         result: Result<(), Cause>,
     },
@@ -77,7 +78,8 @@ pub(super) struct Owner {
     pub(super) subscription: Subscription,
     pub(super) calls: JoinSet<Done>,
     pub(super) phase: Phase,
-    /// Counts rebalances: a call that was made for an earlier one is outdated.
+    /// Counts how often partitions came or began to go: a call that was made before
+    /// the last time is outdated.
     pub(super) generation: u64,
     pub(super) epochs: u64,
     /// Who asked for the shutdown; nobody did as long as it is empty.
@@ -328,7 +330,11 @@ impl Owner {
                 result,
             } => self.decided(generation, starts, result),
             Done::Committed { offsets, result } => self.committed(offsets, result),
-            Done::LastCommit { offsets, result } => self.last_commit(&offsets, result).await,
+            Done::LastCommit {
+                generation,
+                offsets,
+                result,
+            } => self.last_commit(generation, &offsets, result).await,
             Done::Oldest { at, epoch, result } => self.oldest(at, epoch, result),
         }
     }

@@ -81,7 +81,8 @@ pub enum Event {
         /// The answer.
         outcome: Outcome,
     },
-    /// daprd asked to hand out nothing for now (`Pause`, Dapr 1.17.7 on).
+    /// daprd asked to hand out nothing (`Pause`, Dapr 1.17.7 on), until it resumes
+    /// or opens a new stream.
     Paused,
     /// daprd asked to go on.
     Resumed,
@@ -125,9 +126,9 @@ pub enum Action {
     Pause {
         /// The partition.
         at: TopicPartition,
-        /// The offset that holds the commit point, when `max_uncommitted` is the
+        /// The record that holds the commit point, when `max_uncommitted` is the
         /// reason.
-        held_by: Option<Offset>,
+        held_by: Option<Arc<Record>>,
     },
     /// Read from a partition (again).
     Read {

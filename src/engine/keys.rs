@@ -78,4 +78,14 @@ impl Sequences {
     pub(super) fn has(&self, id: &SequenceId) -> bool {
         self.map.contains_key(id)
     }
+
+    /// The head with this offset. The oldest unfinished record of a partition is
+    /// always a head.
+    pub(super) fn head_at(&self, offset: Offset) -> Option<Arc<Record>> {
+        let mut heads = self
+            .map
+            .values()
+            .filter_map(|sequence| sequence.records.front());
+        heads.find(|head| head.offset == offset).cloned()
+    }
 }

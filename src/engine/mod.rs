@@ -91,7 +91,12 @@ impl Engine {
             Event::Draining { at } => self.drain(&at),
             Event::Revoked { at } => self.revoke(&at),
             Event::Received { epoch, record } => self.receive(epoch, &record),
-            Event::LaneOpened { lane, topic } => self.lanes.open(lane, topic),
+            Event::LaneOpened { lane, topic } => {
+                // daprd pauses the streams that it is about to close, and never
+                // resumes (v1.18.3): a new stream is to be used.
+                self.paused = false;
+                self.lanes.open(lane, topic);
+            }
             Event::LaneClosed { lane } => self.close_lane(lane),
             Event::Answered { delivery, outcome } => {
                 self.answer(delivery, outcome, now, &mut actions);
@@ -216,7 +221,7 @@ impl Engine {
             } else {
                 Action::Pause {
                     at: at.clone(),
-                    held_by: held_at.then(|| partition.offsets.commit_point()),
+                    held_by: partition.holder().filter(|_| held_at),
                 }
             });
         }

@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use super::{keys::Sequences, offsets::Offsets, window::Window};
-use crate::model::{Epoch, Offset};
+use crate::model::{Epoch, Offset, Record};
 
 /// One partition, for as long as it is ours.
 #[derive(Debug)]
@@ -24,5 +26,10 @@ impl Partition {
             draining: false,
             reading: false,
         }
+    }
+
+    /// The unfinished record that the commit point stands at.
+    pub(super) fn holder(&self) -> Option<Arc<Record>> {
+        self.sequences.head_at(self.offsets.commit_point())
     }
 }

@@ -361,10 +361,15 @@ fn too_much_above_the_commit_point_pauses_and_names_the_holder() {
         bench.receive(offset, "fast");
         bench.ack(offset);
     }
-    assert!(bench.log.contains(&Action::Pause {
-        at: at(),
-        held_by: Some(Offset(0))
-    }));
+    let holder = bench.log.iter().find_map(|action| match action {
+        Action::Pause { held_by, .. } => held_by.clone(),
+        _ => None,
+    });
+    let holder = holder.expect("it is named");
+    assert_eq!(
+        (holder.offset.0, holder.key.as_deref()),
+        (0, Some(&b"slow"[..]))
+    );
     let actions = bench.ack(0);
     assert_eq!(committed(&actions), [3]);
     assert!(actions.contains(&Action::Read { at: at() }));
@@ -376,6 +381,14 @@ fn while_paused_nothing_is_handed_out() {
     bench.step(Event::Paused);
     assert_eq!(bench.receive(0, "a"), NOTHING);
     assert_eq!(delivered(&bench.step(Event::Resumed)), [0]);
+}
+
+#[test]
+fn a_new_lane_ends_a_pause() {
+    let mut bench = Bench::new(limits());
+    bench.step(Event::Paused);
+    assert_eq!(bench.receive(0, "a"), NOTHING);
+    assert_eq!(bench.open(LaneId(2)), [0]);
 }
 
 #[test]

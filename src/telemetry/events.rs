@@ -31,6 +31,22 @@ impl BrokerFailed<'_> {
     }
 }
 
+/// Records were not acknowledged by a broker. The publisher is told the same.
+#[derive(Debug)]
+pub struct PublishFailed<'a> {
+    /// The component instance.
+    pub instance: &'a str,
+    /// Topic, cause and remedy.
+    pub reason: &'a str,
+}
+
+impl PublishFailed<'_> {
+    /// Logs it.
+    pub fn emit(self) {
+        warn!(instance = %self.instance, "{}", self.reason);
+    }
+}
+
 /// The group was given partitions, with the positions they start from.
 #[derive(Debug)]
 pub struct Assigned<'a> {
@@ -134,8 +150,10 @@ pub struct Held<'a> {
     pub instance: &'a str,
     /// The partition.
     pub at: &'a TopicPartition,
-    /// The record that holds it.
+    /// The offset of the record that holds it.
     pub by: Offset,
+    /// Its key, as far as it is text.
+    pub key: &'a str,
 }
 
 impl Held<'_> {
@@ -143,10 +161,11 @@ impl Held<'_> {
     pub fn emit(self) {
         warn!(
             instance = %self.instance,
-            "{} is paused: maxUncommitted records are finished or waiting above offset {}, \
-             which the app has not acknowledged",
+            "{} is paused: maxUncommitted records are finished or waiting above offset {} \
+             (key {:?}), which the app has not acknowledged",
             self.at,
-            self.by
+            self.by,
+            self.key
         );
     }
 }

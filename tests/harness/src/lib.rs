@@ -13,6 +13,10 @@ mod todo;
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,9 +34,35 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// How long a child may take to come up on a loaded machine with two cores.
 pub const STARTUP: Duration = Duration::from_secs(45);
 
-/// A port that nobody listens on right now.
+/// Where free ports are looked for: below the range from which the system takes
+/// the local ports of outgoing connections, any of which could take a port in
+/// between.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// The next port to try. It starts at a different one in each process.
+static NEXT_PORT: LazyLock<AtomicU16> = LazyLock::new(|| {
+    let spread = std::process::id() % u32::from(PORTS.end - PORTS.start);
+    AtomicU16::new(PORTS.start + u16::try_from(spread).unwrap_or_default())
+});
+
+/// A port that nobody listens on right now, and that this function gives to nobody
+/// else for a long time.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    for _ in PORTS {
+        let next = |port| {
+            Some(if port + 1 == PORTS.end {
+                PORTS.start
+            } else {
+                port + 1
+            })
+        };
+        let port = NEXT_PORT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let port = port.unwrap_or(PORTS.start);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(format!("no port of {PORTS:?} is free").into())
 }
 
 /// The repository's root.

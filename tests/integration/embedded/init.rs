@@ -90,8 +90,6 @@ pub async fn a_broker_that_cant_be_reached_is_named_with_its_cause(_: Arc<Fixtur
 pub async fn the_component_starts_without_brokers_if_told_to(_: Arc<Fixture>) -> Result<()> {
     let place = Place::new()?;
     let component = place.component().await?;
-    // A port that some broker may take later: here nobody ever does, and a
-    // second component on a real broker stands for the time after.
     let nobody = format!("127.0.0.1:{}", free_port()?);
     let mut player = Player::connect(&place.socket("rdkafka"), "todo-pubsub").await?;
     let anyway = [("startWithoutBrokers", "true")];

@@ -37,6 +37,7 @@ tests!("embedded":
     publish::a_message_carries_its_metadata,
     publish::a_partly_failed_bulk_names_its_entries,
     publish::a_topic_that_cant_be_is_refused_by_name,
+    publish::without_a_broker_publish_ends_in_time_and_says_what_is_known,
     shutdown::publish_is_served_until_daprd_has_gone,
     shutdown::what_is_not_answered_in_time_is_told_by_the_exit_code,
     sockets::daprd_can_discover_the_service,

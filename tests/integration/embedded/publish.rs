@@ -86,3 +86,31 @@ pub async fn a_topic_that_cant_be_is_refused_by_name(_: Arc<Fixture>) -> Result<
     }
     Ok(())
 }
+
+/// The broker goes away while the component runs.
+pub async fn without_a_broker_publish_ends_in_time_and_says_what_is_known(
+    _: Arc<Fixture>,
+) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let properties = bench.properties(&[("publishTimeout", "2s")])?;
+    let mut player = Player::start(&bench.place.socket("rdkafka"), properties).await?;
+    player.publish("orders", "a", "before").await?;
+    drop(bench.broker);
+    let published = tokio::time::timeout(SOON, player.publish("orders", "a", "x")).await?;
+    let Err(status) = published else {
+        return Err("published without a broker".into());
+    };
+    ensure!(status.code() == Code::Unavailable, "{status}");
+    for part in ["orders", "publishTimeout (2s)", "may still arrive"] {
+        ensure!(
+            status.message().contains(part),
+            "{part} is not in: {status}"
+        );
+    }
+    let log = bench.component.process.output();
+    ensure!(
+        log.contains("may still arrive"),
+        "it is not in the log: {log}"
+    );
+    Ok(())
+}
