@@ -14,19 +14,10 @@ use std::{
 };
 
 use harness::{
-    Component, Daprd, DaprdOptions, EmbeddedBroker, Result, Todo, build_folder, copy_sample,
-    free_port,
+    Component, Daprd, DaprdOptions, EmbeddedBroker, Result, TODO_TOPICS, Todo, build_folder,
+    copy_sample, free_port,
 };
-
-/// The topics of the Todo app.
-const TOPICS: [&str; 6] = [
-    "task-created",
-    "task-updated",
-    "task-completed",
-    "task-deleted",
-    "task-due-soon",
-    "recurring-task-due",
-];
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long daprd and the component may take to end.
 const STOP: Duration = Duration::from_secs(30);
@@ -75,7 +66,7 @@ async fn demo() -> Result<()> {
 
     let played = if is_watched() {
         println!("\nOpen {} and press Ctrl-C here to end.", todo.url("/"));
-        tokio::signal::ctrl_c().await.map_err(Into::into)
+        told_to_end().await
     } else {
         session::play(&todo).await
     };
@@ -90,6 +81,15 @@ async fn demo() -> Result<()> {
     Ok(())
 }
 
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_end() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
 /// The cluster of `BROKERS`, or an embedded broker.
 async fn broker(program: &Path) -> Result<(Option<EmbeddedBroker>, String)> {
     match std::env::var("BROKERS") {
@@ -98,7 +98,7 @@ async fn broker(program: &Path) -> Result<(Option<EmbeddedBroker>, String)> {
             Ok((None, brokers))
         }
         _ => {
-            let embedded = EmbeddedBroker::start(program, &TOPICS).await?;
+            let embedded = EmbeddedBroker::start(program, &TODO_TOPICS).await?;
             let address = embedded.address.clone();
             println!("broker      embedded, in memory, on {address}");
             Ok((Some(embedded), address))

@@ -24,7 +24,7 @@ pub use component::{Component, EmbeddedBroker, copy_sample, write_component};
 pub use daprd::{Daprd, DaprdOptions};
 pub use kafka::Kafka;
 pub use process::{Process, Stopped};
-pub use todo::Todo;
+pub use todo::{TODO_TOPICS, Todo};
 
 /// What goes wrong here goes wrong for a person: text is enough.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;

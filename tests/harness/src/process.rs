@@ -67,6 +67,9 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            // Ctrl-C at a terminal reaches the starter only, who ends its
+            // children in order.
+            .process_group(0)
             .spawn()
             .map_err(|error| format!("starting {name} ({command:?}): {error}"))?;
         let lines = Lines {

@@ -5,6 +5,16 @@ use tokio::process::Command;
 
 use crate::{Process, Result, STARTUP, eventually};
 
+/// The topics that the Todo app publishes and subscribes to.
+pub const TODO_TOPICS: [&str; 6] = [
+    "task-created",
+    "task-updated",
+    "task-completed",
+    "task-deleted",
+    "task-due-soon",
+    "recurring-task-due",
+];
+
 /// The Todo app of `examples/todo`.
 #[derive(Debug)]
 pub struct Todo {

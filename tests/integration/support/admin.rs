@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use harness::Result;
+use harness::{Result, eventually};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
 };
+
+use super::SOON;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -47,6 +49,23 @@ pub async fn delete_records(brokers: &str, topic: &str, before: i64) -> Result<(
         element.error()?;
     }
     Ok(())
+}
+
+/// Waits until the offsets that a group has committed for a topic add up to so
+/// many.
+pub async fn all_committed(
+    brokers: &str,
+    group: &str,
+    topic: &str,
+    partitions: i32,
+    messages: usize,
+) -> Result<()> {
+    eventually(&format!("{messages} are committed"), SOON, || async {
+        let committed = committed(brokers, group, topic, partitions).await.ok()?;
+        let sum: i64 = committed.into_iter().flatten().sum();
+        (usize::try_from(sum) == Ok(messages)).then_some(())
+    })
+    .await
 }
 
 /// The offsets that a group has committed for a topic's partitions.

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Component, Daprd, DaprdOptions, Kafka, Result};
+use harness::{Component, Daprd, DaprdOptions, Kafka, Result, write_component};
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::OnceCell};
 
@@ -119,6 +119,25 @@ impl Place {
 
     pub fn resources(&self) -> PathBuf {
         self.folder.path().join("components")
+    }
+
+    /// A place with the Component `todo-pubsub` for these brokers, and what the test
+    /// adds to its metadata.
+    pub fn with_component(brokers: &str, more: &[(&str, &str)]) -> Result<Self> {
+        let place = Self::new()?;
+        let given = [
+            ("brokers", brokers),
+            ("authType", "none"),
+            ("initialOffset", "oldest"),
+        ];
+        let metadata = [&given, more].concat();
+        write_component(
+            &place.resources(),
+            "todo-pubsub",
+            "pubsub.rdkafka",
+            &metadata,
+        )?;
+        Ok(place)
     }
 
     /// Starts the component with its sockets here.

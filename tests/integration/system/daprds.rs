@@ -1,15 +1,11 @@
 use std::sync::Arc;
 
-use harness::{Component, Result, copy_sample, write_component};
+use harness::{Component, Result, copy_sample};
 use serde_json::json;
 
 use crate::{
     ensure,
-    support::{
-        Fixture, Place, admin,
-        app::{App, Subscription},
-        program,
-    },
+    support::{Fixture, Place, admin, app::App, program},
 };
 
 /// Two daprds on one machine, one socket folder, one component name: each app
@@ -20,26 +16,11 @@ pub async fn two_daprds_that_share_the_folder_keep_their_groups(
     let kafka = fixture.kafka().await?;
     let topic = fixture.name("shared");
     admin::create_topic(kafka, &topic, 3, &[]).await?;
-    let place = Place::new()?;
-    let metadata = [
-        ("brokers", kafka),
-        ("authType", "none"),
-        ("initialOffset", "oldest"),
-    ];
-    write_component(
-        &place.resources(),
-        "todo-pubsub",
-        "pubsub.rdkafka",
-        &metadata,
-    )?;
+    let place = Place::with_component(kafka, &[])?;
     let _component = place.component().await?;
-    let subscription = Subscription {
-        topic: topic.clone(),
-        raw: false,
-    };
     let mut daprds = Vec::new();
     for _ in 0..2 {
-        let app = App::start(std::slice::from_ref(&subscription)).await?;
+        let app = App::start(&topic).await?;
         let app_id = fixture.name("app");
         let daprd = place.daprd(&app_id, Some(app.port)).await?;
         daprds.push((app_id, app, daprd));
@@ -71,11 +52,7 @@ pub async fn as_kafka_the_component_takes_the_built_ins_place(fixture: Arc<Fixtu
     let place = Place::new()?;
     copy_sample("todo-pubsub-as-kafka.yaml", &place.resources(), kafka)?;
     let _component = Component::start(program(), &place.sockets(), &["kafka"]).await?;
-    let subscription = Subscription {
-        topic: topic.clone(),
-        raw: false,
-    };
-    let app = App::start(&[subscription]).await?;
+    let app = App::start(&topic).await?;
     let daprd = place.daprd(&fixture.name("app"), Some(app.port)).await?;
 
     let metadata = daprd.metadata().await?;

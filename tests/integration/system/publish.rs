@@ -1,14 +1,11 @@
 use std::sync::Arc;
 
-use harness::{Component, Daprd, Result, write_component};
+use harness::{Component, Daprd, Result};
 use serde_json::{Value, json};
 
 use crate::{
     ensure,
-    support::{
-        Fixture, Place, admin,
-        app::{App, Subscription},
-    },
+    support::{Fixture, Place, admin, app::App},
 };
 
 /// A daprd with the component, a topic of its own and an app subscribed to it.
@@ -25,25 +22,13 @@ impl Bench {
         let kafka = fixture.kafka().await?;
         let topic = fixture.name("publish");
         admin::create_topic(kafka, &topic, 3, &[("max.message.bytes", "8388608")]).await?;
-        let place = Place::new()?;
-        let given = [
-            ("brokers", kafka),
-            ("authType", "none"),
-            ("initialOffset", "oldest"),
-        ];
-        let metadata = [&given, metadata].concat();
-        write_component(
-            &place.resources(),
-            "todo-pubsub",
-            "pubsub.rdkafka",
-            &metadata,
-        )?;
+        let place = Place::with_component(kafka, metadata)?;
         let component = place.component().await?;
-        let subscription = Subscription {
-            topic: topic.clone(),
-            raw,
+        let app = if raw {
+            App::start_raw(&topic).await?
+        } else {
+            App::start(&topic).await?
         };
-        let app = App::start(&[subscription]).await?;
         let daprd = place.daprd(&fixture.name("app"), Some(app.port)).await?;
         Ok(Self {
             topic,

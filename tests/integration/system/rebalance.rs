@@ -3,7 +3,7 @@ use std::{
     sync::Arc,
 };
 
-use harness::{Component, Result, eventually};
+use harness::{Component, Result};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
@@ -119,14 +119,7 @@ pub async fn members_come_and_go_and_nothing_is_lost(fixture: Arc<Fixture>) -> R
         "{} came twice",
         texts.len() - MESSAGES
     );
-    eventually("everything is committed", SOON, || async {
-        let committed = admin::committed(kafka, &group, &topic, PARTITIONS)
-            .await
-            .ok()?;
-        let sum: i64 = committed.into_iter().flatten().sum();
-        (usize::try_from(sum) == Ok(MESSAGES)).then_some(())
-    })
-    .await?;
+    admin::all_committed(kafka, &group, &topic, PARTITIONS, MESSAGES).await?;
     drop(second);
     Ok(())
 }

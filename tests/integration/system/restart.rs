@@ -1,13 +1,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use harness::{Component, Result, eventually, write_component};
+use harness::{Component, Result};
 use serde_json::json;
 
 use crate::{
     ensure,
     support::{
         Fixture, Place, SOON, admin,
-        app::{App, Subscription},
+        app::App,
         player::{Player, properties, text},
         program,
     },
@@ -70,23 +70,8 @@ pub async fn component_and_daprd_restarted_go_on_where_they_stopped(
     let kafka = fixture.kafka().await?;
     let (topic, app_id) = (fixture.name("restart"), fixture.name("app"));
     admin::create_topic(kafka, &topic, 3, &[]).await?;
-    let place = Place::new()?;
-    let metadata = [
-        ("brokers", kafka),
-        ("authType", "none"),
-        ("initialOffset", "oldest"),
-    ];
-    write_component(
-        &place.resources(),
-        "todo-pubsub",
-        "pubsub.rdkafka",
-        &metadata,
-    )?;
-    let subscription = Subscription {
-        topic: topic.clone(),
-        raw: false,
-    };
-    let app = App::start(&[subscription]).await?;
+    let place = Place::with_component(kafka, &[])?;
+    let app = App::start(&topic).await?;
 
     for round in 0..2 {
         let component = place.component().await?;
@@ -115,12 +100,7 @@ pub async fn component_and_daprd_restarted_go_on_where_they_stopped(
             stopped.status,
             stopped.output
         );
-        eventually("everything is committed", SOON, || async {
-            let committed = admin::committed(kafka, &app_id, &topic, 3).await.ok()?;
-            let sum: i64 = committed.into_iter().flatten().sum();
-            (usize::try_from(sum) == Ok(all)).then_some(())
-        })
-        .await?;
+        admin::all_committed(kafka, &app_id, &topic, 3, all).await?;
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use harness::{Daprd, DaprdOptions, Result, Todo, build_folder, copy_sample, free_port};
+use harness::{
+    Daprd, DaprdOptions, Result, TODO_TOPICS, Todo, build_folder, copy_sample, free_port,
+};
 use serde_json::{Value, json};
 
 use crate::support::{Fixture, Place, admin};
@@ -12,15 +14,7 @@ const ROUND_TRIP: Duration = Duration::from_secs(30);
 /// The user's situation: the sample Component, the Todo app, nothing changed.
 pub async fn all_six_topics_go_around(fixture: Arc<Fixture>) -> Result<()> {
     let kafka = fixture.kafka().await?;
-    let topics = [
-        "task-created",
-        "task-updated",
-        "task-completed",
-        "task-deleted",
-        "task-due-soon",
-        "recurring-task-due",
-    ];
-    for topic in topics {
+    for topic in TODO_TOPICS {
         admin::create_topic(kafka, topic, 3, &[]).await?;
     }
     let place = Place::new()?;
