@@ -27,7 +27,9 @@ test: ## Run everything that must hold
 	@scripts/prerequisites test
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory $(BUILT_DAPRD) $(KAFKA_JARS)
-	$(CARGO) test --locked --workspace
+	$(CARGO) build --locked --workspace --all-targets
+	$(CARGO) test --locked --lib
+	$(CARGO) test --locked --test integration
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
@@ -38,6 +40,7 @@ unit: ## Run the fast tests only: no daprd, no Kafka
 	$(CARGO) test --locked --test integration -- --skip system
 
 system: $(BUILT_DAPRD) $(KAFKA_JARS) ## Run the tests with the real daprd and Kafka only
+	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --test integration -- system
 
 deny: ## Check licences and advisories (needs cargo-deny)

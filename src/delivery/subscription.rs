@@ -9,8 +9,11 @@ use std::{
 use crate::{kafka::StartAt, metadata::InitialOffset, model::TopicPartition};
 
 /// daprd subscribes to its topics one after the other. Those that come within
-/// this time join the group together, not with a rebalance each.
+/// this time of one another join the group together, not with a rebalance each.
 const GATHER: Duration = Duration::from_millis(100);
+
+/// How long the first topic waits at the most for others to follow.
+const GATHER_AT_MOST: Duration = Duration::from_secs(1);
 
 /// How often a topic that does not exist, or a broker that did not say, is asked
 /// for again.
@@ -42,6 +45,7 @@ pub(super) struct Subscription {
     asked: BTreeSet<Arc<str>>,
     applied: Vec<Arc<str>>,
     due: Option<Instant>,
+    gathering_since: Option<Instant>,
 }
 
 impl Subscription {
@@ -53,12 +57,14 @@ impl Subscription {
             asked: BTreeSet::new(),
             applied: Vec::new(),
             due: None,
+            gathering_since: None,
         }
     }
 
     pub(super) fn lane_opened(&mut self, topic: Arc<str>, now: Instant) {
         *self.lanes.entry(topic).or_default() += 1;
-        self.due.get_or_insert(now + GATHER);
+        let first = *self.gathering_since.get_or_insert(now);
+        self.due = Some((now + GATHER).min(first + GATHER_AT_MOST));
     }
 
     pub(super) fn lane_closed(&mut self, topic: &str, now: Instant) {
@@ -79,6 +85,7 @@ impl Subscription {
     /// What to do now that it is due.
     pub(super) fn steps(&mut self, now: Instant) -> Vec<Step> {
         self.due = None;
+        self.gathering_since = None;
         let mut steps = Vec::new();
         let mut all_known = true;
         for topic in self.lanes.keys() {
@@ -162,8 +169,9 @@ mod tests {
         let now = Instant::now();
         let mut subscription = Subscription::new(InitialOffset::Newest);
         subscription.lane_opened("b".into(), now);
-        subscription.lane_opened("a".into(), now + GATHER / 2);
-        assert_eq!(subscription.due(), Some(now + GATHER));
+        let later = now + GATHER / 2;
+        subscription.lane_opened("a".into(), later);
+        assert_eq!(subscription.due(), Some(later + GATHER));
         let asks = topics(&["a", "b"]).into_iter().map(Step::Ask);
         assert_eq!(subscription.steps(now), asks.collect::<Vec<_>>());
         subscription.learned(&"a".into(), Some(3), now);
@@ -173,6 +181,16 @@ mod tests {
         let both = Step::Subscribe(topics(&["a", "b"]));
         assert_eq!(subscription.steps(now), [both]);
         assert_eq!(subscription.steps(now), [], "nothing changed");
+    }
+
+    #[test]
+    fn a_long_row_of_topics_does_not_keep_the_first_waiting() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest);
+        for n in 0..100 {
+            subscription.lane_opened(format!("t{n}").into(), now + GATHER / 2 * n);
+        }
+        assert_eq!(subscription.due(), Some(now + GATHER_AT_MOST));
     }
 
     #[test]

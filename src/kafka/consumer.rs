@@ -14,7 +14,11 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-use super::{Cause, context::Context, convert};
+use super::{
+    Cause,
+    context::{Context, Failures},
+    convert,
+};
 use crate::{
     metadata::{Settings, librdkafka},
     model::{Offset, Record, TopicPartition},
@@ -94,6 +98,7 @@ impl GroupConsumer {
         let (signals, receiver) = mpsc::channel(SIGNALS);
         let context = Context {
             instance,
+            failures: Failures::default(),
             signals: Some(signals),
             closing: AtomicBool::new(false),
         };

@@ -1,8 +1,11 @@
 //! What librdkafka calls back, for producers and consumers alike.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use rdkafka::{
@@ -21,10 +24,33 @@ use crate::telemetry::events::BrokerFailed;
 /// from within a poll, so it only notes and hands on.
 pub(super) struct Context {
     pub(super) instance: Arc<str>,
+    pub(super) failures: Failures,
     /// Where a consumer's rebalances go: to its owner.
     pub(super) signals: Option<mpsc::Sender<Signal>>,
     /// The consumer is being closed: nobody listens to `signals` any more.
     pub(super) closing: AtomicBool,
+}
+
+/// The last failure of a client's connections, for errors that only know that
+/// nothing was heard.
+#[derive(Clone, Default)]
+pub(super) struct Failures(Arc<Mutex<Option<(Instant, String)>>>);
+
+impl Failures {
+    fn note(&self, reason: &str) {
+        *self.lock() = Some((Instant::now(), reason.to_owned()));
+    }
+
+    /// The last failure, if there was one since then.
+    pub(super) fn since(&self, begun: Instant) -> Option<String> {
+        let last = self.lock().clone();
+        last.filter(|(when, _)| *when >= begun)
+            .map(|(_, reason)| reason)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Context {
@@ -44,6 +70,7 @@ impl ClientContext for Context {
         if let Some(reason) = classify::connection_failure(facility, line) {
             let instance = &self.instance;
             BrokerFailed { instance, reason }.emit();
+            self.failures.note(reason);
             return;
         }
         match level {

@@ -1,12 +1,16 @@
 use std::{
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
-use super::{Cause, Kind, Unreachable, context::Context, convert, reach};
+use super::{
+    Cause, Kind, Unreachable,
+    context::{Context, Failures},
+    convert, reach,
+};
 use crate::{
     metadata::{Settings, librdkafka},
     model::{Header, Offset},
@@ -53,26 +57,30 @@ const TELL: Duration = Duration::from_millis(100);
 pub struct Producer {
     inner: FutureProducer<Context>,
     settings: Settings,
+    failures: Failures,
 }
 
 impl Producer {
     /// A producer for these settings. It connects in the background.
     pub fn new(settings: &Settings, instance: Arc<str>) -> Result<Self, Cause> {
+        let failures = Failures::default();
         let context = Context {
             instance,
+            failures: failures.clone(),
             signals: None,
             closing: AtomicBool::new(false),
         };
         Ok(Self {
             inner: super::create(librdkafka::producer(settings), context)?,
             settings: settings.clone(),
+            failures,
         })
     }
 
     /// Sends a record and waits for the broker's acknowledgement, within the
     /// setting `publishTimeout`.
     pub async fn send(&self, outgoing: &Outgoing) -> Result<(i32, Offset), SendError> {
-        let timeout = self.settings.publish_timeout;
+        let (begun, timeout) = (Instant::now(), self.settings.publish_timeout);
         let mut record = FutureRecord::to(&outgoing.topic)
             .payload(outgoing.value.as_ref())
             .headers(convert::owned_headers(&outgoing.headers));
@@ -85,16 +93,24 @@ impl Producer {
         match tokio::time::timeout(timeout, sent).await {
             Ok(Ok(delivery)) => Ok((delivery.partition, Offset(delivery.offset))),
             Ok(Err((error, _))) => Err(SendError::from(Cause::from(error))),
-            Err(_) => Err(SendError {
-                cause: Cause {
-                    kind: Kind::Unreachable,
-                    text: format!(
-                        "no acknowledgement for topic {} within publishTimeout ({timeout:?})",
-                        outgoing.topic
-                    ),
-                },
-                may_arrive: true,
-            }),
+            Err(_) => Err(self.timed_out(begun)),
+        }
+    }
+
+    /// Nothing was heard of a record that was sent at `begun`; perhaps something was
+    /// of the brokers.
+    fn timed_out(&self, begun: Instant) -> SendError {
+        let timeout = self.settings.publish_timeout;
+        let since = match self.failures.since(begun) {
+            Some(failure) => format!("; meanwhile: {failure}"),
+            None => String::new(),
+        };
+        SendError {
+            cause: Cause {
+                kind: Kind::Unreachable,
+                text: format!("no acknowledgement within publishTimeout ({timeout:?}){since}"),
+            },
+            may_arrive: true,
         }
     }
 

@@ -49,7 +49,11 @@ pub fn producer(settings: &Settings) -> Pairs {
         ("linger.ms", "0".into()),
         ("compression.type", settings.compression.name().into()),
         ("message.max.bytes", settings.max_message_bytes.to_string()),
-        ("message.timeout.ms", timeout.as_millis().to_string()),
+        // A little longer, so that the error is ours, which knows more.
+        (
+            "message.timeout.ms",
+            (timeout + Duration::from_secs(1)).as_millis().to_string(),
+        ),
         ("queue.buffering.max.kbytes", queue_kbytes.to_string()),
         (
             "topic.metadata.propagation.max.ms",

@@ -46,7 +46,7 @@ pub async fn keys_run_concurrently_and_equal_keys_in_order(_: Arc<Fixture>) -> R
 pub async fn a_refused_record_comes_again_and_the_others_of_its_key_wait(
     _: Arc<Fixture>,
 ) -> Result<()> {
-    let bench = Bench::start(&["orders"]).await?;
+    let mut bench = Bench::start(&["orders"]).await?;
     let mut player = bench.player().await?;
     let mut pull = player.pull("orders").await?;
     for (key, data) in [("a", "a0"), ("a", "a1"), ("b", "b0")] {
@@ -70,11 +70,11 @@ pub async fn a_refused_record_comes_again_and_the_others_of_its_key_wait(
         seen.iter().position(|text| text == "b0") < Some(3),
         "b waited: {seen:?}"
     );
-    let log = bench.component.process.output();
-    ensure!(
-        log.contains("the app is not in the mood"),
-        "the reason is not in the log: {log}"
-    );
+    let reason = "the app is not in the mood";
+    let process = &mut bench.component.process;
+    process
+        .line(reason, SOON, |line| line.contains(reason))
+        .await?;
     Ok(())
 }
 

@@ -89,13 +89,16 @@ pub async fn a_broker_that_cant_be_reached_is_named_with_its_cause(_: Arc<Fixtur
 
 pub async fn the_component_starts_without_brokers_if_told_to(_: Arc<Fixture>) -> Result<()> {
     let place = Place::new()?;
-    let component = place.component().await?;
+    let mut component = place.component().await?;
     let nobody = format!("127.0.0.1:{}", free_port()?);
     let mut player = Player::connect(&place.socket("rdkafka"), "todo-pubsub").await?;
     let anyway = [("startWithoutBrokers", "true")];
     player.init(properties(&nobody, "group", &anyway)).await?;
-    let log = component.process.output();
-    ensure!(log.contains("started without brokers"), "{log}");
+    let told = "started without brokers";
+    component
+        .process
+        .line(told, SOON, |line| line.contains(told))
+        .await?;
     serving(&place, ServingStatus::NotServing).await?;
 
     let broker = EmbeddedBroker::start(["orders"])?;

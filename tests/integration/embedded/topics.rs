@@ -10,7 +10,7 @@ use crate::{
 
 pub async fn topics_that_come_together_join_once(_: Arc<Fixture>) -> Result<()> {
     let topics = ["a", "b", "c", "d", "e", "f"];
-    let bench = Bench::start(&topics).await?;
+    let mut bench = Bench::start(&topics).await?;
     let mut player = bench.player().await?;
     let mut pulls = Vec::new();
     for topic in topics {
@@ -21,18 +21,13 @@ pub async fn topics_that_come_together_join_once(_: Arc<Fixture>) -> Result<()> 
         let texts = pull.take(1, SOON).await?;
         ensure!(texts == [topic], "{texts:?}");
     }
-    let log = bench.component.process.output();
-    let joined = log
-        .lines()
-        .filter(|line| line.contains("assigned 18 partitions"))
-        .count();
-    let rebalances = log
-        .lines()
-        .filter(|line| line.contains("assigned "))
-        .count();
-    ensure!(
-        (joined, rebalances) == (1, 1),
-        "one rebalance for all: {log}"
-    );
+    let joined = "assigned 18 partitions";
+    let process = &mut bench.component.process;
+    process
+        .line(joined, SOON, |line| line.contains(joined))
+        .await?;
+    let log = process.output();
+    let rebalances = log.lines().filter(|line| line.contains("assigned "));
+    ensure!(rebalances.count() == 1, "one rebalance for all: {log}");
     Ok(())
 }
