@@ -50,9 +50,13 @@ pub struct RunArgs {
     /// Repeatable; `kafka` takes the place of the built-in `pubsub.kafka`.
     #[arg(long = "name", value_name = "NAME", default_value = "rdkafka", value_parser = socket_name)]
     pub names: Vec<String>,
-    /// Where the sockets go. By default $`DAPR_COMPONENTS_SOCKETS_FOLDER`, then
-    /// $`DAPR_COMPONENT_SOCKETS_FOLDER`, then /tmp/dapr-components-sockets.
-    #[arg(long, value_name = "FOLDER")]
+    /// Where the sockets go.
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        help = "Where the sockets go. By default $DAPR_COMPONENTS_SOCKETS_FOLDER, then \
+                $DAPR_COMPONENT_SOCKETS_FOLDER, then /tmp/dapr-components-sockets"
+    )]
     pub socket_folder: Option<PathBuf>,
     /// The sockets' file mode, in octal. daprd must be able to write to them.
     #[arg(long, value_name = "MODE", default_value = "660", value_parser = mode)]

@@ -33,7 +33,7 @@ pub enum SocketError {
     #[error("--socket-group {0}: there is no such group on this machine")]
     NoGroup(String),
     /// The system refused.
-    #[error("{what} {}: {source}", path.display())]
+    #[error("{what} {}: {source}; see --socket-folder, --socket-mode and --socket-group", path.display())]
     Io {
         /// What was tried.
         what: &'static str,

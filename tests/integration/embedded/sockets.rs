@@ -10,7 +10,11 @@ use tonic_reflection::pb::v1alpha::{
 
 use crate::{
     ensure,
-    support::{Fixture, Place, SOON, player::dial, program},
+    support::{
+        Fixture, Place, SOON,
+        player::{Player, dial, properties},
+        program,
+    },
 };
 
 /// daprd lists services by gRPC reflection v1alpha, and by nothing else.
@@ -73,6 +77,17 @@ pub async fn the_embedded_broker_prints_its_address_first(_: Arc<Fixture>) -> Re
     let broker = EmbeddedBroker::start(program(), &["orders"]).await?;
     let output = broker.process.output();
     ensure!(output.starts_with(&broker.address), "{output}");
+
+    // Topics that it was not told of it creates on demand.
+    let place = Place::new()?;
+    let _component = place.component().await?;
+    let properties = properties(&broker.address, "group", &[]);
+    let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
+    for topic in ["orders", "others"] {
+        player.publish(topic, "a", topic).await?;
+        let texts = player.pull(topic).await?.take(1, SOON).await?;
+        ensure!(texts == [topic], "{texts:?}");
+    }
     let stopped = broker.process.stop(SOON).await?;
     ensure!(stopped.status.success(), "{}", stopped.status);
     Ok(())
