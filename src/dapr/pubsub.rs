@@ -32,7 +32,9 @@ pub(super) struct Service {
 
 impl Service {
     fn instance<T>(&self, request: &Request<T>) -> Result<Arc<Instance>, Status> {
-        self.instances.find(&Identity::of(request, &self.socket)?)
+        let found = self.instances.find(&Identity::of(request, &self.socket)?);
+        // The caller is told, but whoever looks for the cause looks here.
+        found.inspect_err(|status| tracing::warn!("{}", status.message()))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 pub async fn a_call_without_init_says_so(_: Arc<Fixture>) -> Result<()> {
-    let bench = Bench::start(&["orders"]).await?;
+    let mut bench = Bench::start(&["orders"]).await?;
     let mut player = Player::connect(&bench.place.socket("rdkafka"), "todo-pubsub").await?;
     let Err(status) = player.publish("orders", "a", "x").await else {
         return Err("published through an instance that does not exist".into());
@@ -26,6 +26,9 @@ pub async fn a_call_without_init_says_so(_: Arc<Fixture>) -> Result<()> {
             "{part} is not in: {status}"
         );
     }
+    let told = "never initialised";
+    let process = &mut bench.component.process;
+    process.line(told, SOON, |line| line.contains(told)).await?;
     Ok(())
 }
 
