@@ -8,6 +8,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncRead, BufReader},
     process::{Child, Command},
     sync::watch,
+    task::JoinHandle,
 };
 
 use crate::Result;
@@ -21,6 +22,7 @@ pub struct Process {
     name: String,
     child: Child,
     lines: Lines,
+    keepers: Vec<JoinHandle<()>>,
 }
 
 /// How a child ended.
@@ -76,16 +78,13 @@ impl Process {
             kept: Arc::default(),
             count: Arc::new(watch::Sender::new(0)),
         };
-        if let Some(output) = child.stdout.take() {
-            tokio::spawn(keep(output, lines.clone()));
-        }
-        if let Some(output) = child.stderr.take() {
-            tokio::spawn(keep(output, lines.clone()));
-        }
+        let stdout = child.stdout.take().map(|output| keep(output, &lines));
+        let stderr = child.stderr.take().map(|output| keep(output, &lines));
         Ok(Self {
             name: name.to_owned(),
             child,
             lines,
+            keepers: stdout.into_iter().chain(stderr).collect(),
         })
     }
 
@@ -163,9 +162,16 @@ impl Process {
         Ok(self.child.kill().await?)
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself, and everything that it printed is here.
     pub async fn wait(mut self, within: Duration) -> Result<Stopped> {
-        match tokio::time::timeout(within, self.child.wait()).await {
+        let ended = async {
+            let status = self.child.wait().await?;
+            for keeper in &mut self.keepers {
+                keeper.await?;
+            }
+            Ok::<_, crate::Error>(status)
+        };
+        match tokio::time::timeout(within, ended).await {
             Ok(status) => Ok(Stopped {
                 status: status?,
                 output: self.lines.all(),
@@ -183,9 +189,13 @@ impl Process {
     }
 }
 
-async fn keep(output: impl AsyncRead + Unpin, lines: Lines) {
+/// Keeps a child's output until its end.
+fn keep(output: impl AsyncRead + Unpin + Send + 'static, lines: &Lines) -> JoinHandle<()> {
+    let lines = lines.clone();
     let mut output = BufReader::new(output).lines();
-    while let Ok(Some(line)) = output.next_line().await {
-        lines.push(line);
-    }
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = output.next_line().await {
+            lines.push(line);
+        }
+    })
 }
