@@ -44,6 +44,35 @@ pub async fn two_daprds_that_share_the_folder_keep_their_groups(
     Ok(())
 }
 
+/// The component lives on, and must not keep the partitions of the daprd that is
+/// gone: its successor is another process, of the same group.
+pub async fn after_a_crash_of_daprd_its_successor_goes_on(fixture: Arc<Fixture>) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let (topic, app_id) = (fixture.name("crash"), fixture.name("app"));
+    admin::create_topic(kafka, &topic, 6, &[]).await?;
+    let place = Place::with_component(kafka, &[])?;
+    let _component = place.component().await?;
+    let app = App::start(&topic).await?;
+    let crashing = place.daprd(&app_id, Some(app.port)).await?;
+    crashing
+        .publish("todo-pubsub", &topic, "", &json!("before"))
+        .await?;
+    app.events(1).await?;
+    admin::all_committed(kafka, &app_id, &topic, 6, 1).await?;
+    crashing.process.kill().await?;
+
+    let successor = place.daprd(&app_id, Some(app.port)).await?;
+    for n in 0..20 {
+        let query = format!("metadata.partitionKey={n}");
+        successor
+            .publish("todo-pubsub", &topic, &query, &json!(n))
+            .await?;
+    }
+    let events = app.events(21).await?;
+    ensure!(events.len() == 21, "each came once: {events:?}");
+    admin::all_committed(kafka, &app_id, &topic, 6, 21).await
+}
+
 /// `--name kafka`: the built-in's YAML, unchanged.
 pub async fn as_kafka_the_component_takes_the_built_ins_place(fixture: Arc<Fixture>) -> Result<()> {
     let kafka = fixture.kafka().await?;
