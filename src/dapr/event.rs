@@ -106,7 +106,6 @@ mod tests {
         Delivery {
             id: DeliveryId(42),
             record: Arc::new(record),
-            attempt: 1,
         }
     }
 

@@ -81,7 +81,7 @@ impl Instance {
     /// Publishes a record; a failure is logged and told.
     pub(super) async fn publish(&self, record: &Outgoing) -> Result<(), Status> {
         let sent = self.producer.send(record).await;
-        sent.map(drop).map_err(|error| {
+        sent.map_err(|error| {
             let status = status::publish(&record.topic, &error);
             PublishFailed {
                 instance: &self.name,

@@ -26,15 +26,8 @@ impl Owner {
                 lane,
                 delivery: id,
                 record,
-                attempt,
-            } => {
-                let delivery = Delivery {
-                    id,
-                    record,
-                    attempt,
-                };
-                self.deliver(lane, delivery);
-            }
+                ..
+            } => self.deliver(lane, Delivery { id, record }),
             Action::Commit { at, offset } => self.commits.add(at, offset, now),
             Action::Read { at } => self.readers.set_open(&at, true),
             Action::Pause { at, held_by } => self.pause(&at, held_by.as_deref()),

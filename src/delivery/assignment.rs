@@ -58,7 +58,7 @@ impl Owner {
                 self.phase = Phase::Owning;
                 self.ask_for_starts(partitions, Duration::ZERO);
             }
-            Signal::Revoked { lost: true, .. } => self.give_back().await,
+            Signal::Revoked { lost: true } => self.give_back().await,
             // Partitions that are being drained already keep their deadline.
             Signal::Revoked { .. }
                 if matches!(self.phase, Phase::Draining { .. } | Phase::Committing) => {}

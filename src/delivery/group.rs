@@ -49,8 +49,6 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// The record.
     pub record: Arc<Record>,
-    /// 1 for the first time.
-    pub attempt: u32,
 }
 
 /// What the owner is asked to do.

@@ -43,8 +43,6 @@ pub enum Signal {
     Assigned(Vec<TopicPartition>),
     /// The group takes these away; answer with [`GroupConsumer::unassign`].
     Revoked {
-        /// The partitions.
-        partitions: Vec<TopicPartition>,
         /// They are gone already (the session timed out): commits would fail.
         lost: bool,
     },

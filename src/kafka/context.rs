@@ -113,11 +113,12 @@ impl ConsumerContext for Context {
         event: RDKafkaRespErr,
         partitions: &mut TopicPartitionList,
     ) {
-        let partitions = convert::partitions(partitions);
         let lost = consumer.assignment_lost();
         let taken = self.signal(match event {
-            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Signal::Assigned(partitions),
-            _ => Signal::Revoked { partitions, lost },
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                Signal::Assigned(convert::partitions(partitions))
+            }
+            _ => Signal::Revoked { lost },
         });
         if !taken && let Err(error) = consumer.unassign() {
             tracing::warn!(instance = %self.instance, "unassign while closing: {error}");

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     metadata::{Settings, librdkafka},
-    model::{Header, Offset},
+    model::Header,
 };
 
 /// A record to be sent.
@@ -79,7 +79,7 @@ impl Producer {
 
     /// Sends a record and waits for the broker's acknowledgement, within the
     /// setting `publishTimeout`.
-    pub async fn send(&self, outgoing: &Outgoing) -> Result<(i32, Offset), SendError> {
+    pub async fn send(&self, outgoing: &Outgoing) -> Result<(), SendError> {
         let (begun, timeout) = (Instant::now(), self.settings.publish_timeout);
         let mut record = FutureRecord::to(&outgoing.topic)
             .payload(outgoing.value.as_ref())
@@ -91,7 +91,7 @@ impl Producer {
             .inner
             .send::<[u8], [u8], _>(record, timeout.saturating_sub(TELL));
         match tokio::time::timeout(timeout, sent).await {
-            Ok(Ok(delivery)) => Ok((delivery.partition, Offset(delivery.offset))),
+            Ok(Ok(_)) => Ok(()),
             Ok(Err((error, _))) => Err(SendError::from(Cause::from(error))),
             Err(_) => Err(self.timed_out(begun)),
         }
