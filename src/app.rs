@@ -1,16 +1,20 @@
 //! Puts the rooms together, and takes them down in order.
 
-use std::time::Instant;
+use std::{io::ErrorKind::BrokenPipe, time::Instant};
 
 use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cli::{BrokerArgs, RunArgs},
-    dapr::{Access, Instances, Server, ServerError},
+    admin::{Admin, AdminFolder, FolderError, Told},
+    cli::{BrokerArgs, DlqCommand, RunArgs},
+    dapr::{Instances, Server, ServerError, socket::Access},
     delivery::Drained,
+    dlq,
+    heal::{Healer, Healing},
     kafka::{Cause, EmbeddedBroker},
     shutdown,
-    telemetry::readiness::Readiness,
+    telemetry::{metrics::Metrics, readiness::Readiness},
 };
 
 /// How a command ended well.
@@ -44,22 +48,61 @@ pub enum Failed {
     /// The embedded broker did not start.
     #[error("the embedded broker did not start: {0}")]
     Broker(#[from] Cause),
+    /// The metrics have no recorder.
+    #[error("the metrics can't be recorded: {0}")]
+    Metrics(#[from] metrics_exporter_prometheus::BuildError),
+    /// daprd can't be asked to shut down.
+    #[error("--heal-daprd: {0}")]
+    Heal(String),
+    /// The dead letters' command failed.
+    #[error(transparent)]
+    Dlq(#[from] dlq::Failed),
     /// The system refused something.
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }
 
+impl Failed {
+    /// The process's exit code.
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Dlq(dlq::Failed::Usage(_)) => 2,
+            _ => 1,
+        }
+    }
+}
+
 /// Serves the component until a signal.
 pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
     let (begin, at_once) = shutdown::listen()?;
+    let folder = args.folder(|name| std::env::var(name).ok());
+    let private = AdminFolder::make(&folder, &args.names)
+        .inspect_err(|error| tracing::warn!("no admin socket: {error}"));
     let readiness = Readiness::default();
     let instances = Instances::new(readiness.clone());
-    let folder = args.folder(|name| std::env::var(name).ok());
+    let told = Told {
+        metrics: Metrics::install()?,
+        readiness: readiness.clone(),
+        instances: instances.clone(),
+        healing: heal(&args, &private, &instances, &readiness, &begin)?,
+    };
+    tokio::spawn(told.metrics.clone().upkeep());
+    // It has the first word and the last: it ends with this function.
+    let mut admin = Admin::default();
+    admin.listen(args.admin_listen, &told).await;
+    if let Ok(private) = &private
+        && let Err(error) = admin.serve_folder(private, told).await
+    {
+        tracing::warn!("no admin socket: {error}");
+    }
+
     let access = Access {
         mode: args.socket_mode,
         group: args.socket_group,
     };
-    let server = Server::start(folder, &args.names, &access, instances.clone(), &readiness).await?;
+    let server =
+        Server::start(&folder, &args.names, &access, instances.clone(), &readiness).await?;
+    readiness.set_started();
 
     begin.cancelled().await;
     tokio::select! {
@@ -73,6 +116,44 @@ pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
             Ok(Ended::Cut)
         }
     }
+}
+
+/// Begins what `--heal-daprd` asks for; it ends when the shutdown begins.
+fn heal(
+    args: &RunArgs,
+    private: &Result<AdminFolder, FolderError>,
+    instances: &Instances,
+    readiness: &Readiness,
+    begin: &CancellationToken,
+) -> Result<Option<Healing>, Failed> {
+    let Some(url) = &args.heal_daprd else {
+        return Ok(None);
+    };
+    // Without the folder there is no count, and without a count no limit. Messages
+    // flow without healing: that is no reason to end.
+    let times = match private {
+        Ok(folder) => folder.file("heals"),
+        Err(error) => {
+            let healing = Healing::off(url, error);
+            tracing::warn!("--heal-daprd {url}: {}", healing.status().state);
+            return Ok(Some(healing));
+        }
+    };
+    let token = std::env::var("DAPR_API_TOKEN")
+        .ok()
+        .filter(|token| !token.is_empty());
+    let healer = Healer::new(
+        url,
+        token.as_deref(),
+        &times,
+        &args.names,
+        instances.clone(),
+        readiness.clone(),
+    );
+    let healer = healer.map_err(Failed::Heal)?;
+    let healing = healer.healing();
+    tokio::spawn(begin.clone().run_until_cancelled_owned(healer.run()));
+    Ok(Some(healing))
 }
 
 /// Drains, then serves Publish until daprd has gone, then flushes. Every step has
@@ -121,4 +202,61 @@ pub async fn broker(args: BrokerArgs) -> Result<Ended, Failed> {
     println!("{}", broker.address()?);
     begin.cancelled().await;
     Ok(Ended::Clean)
+}
+
+/// Does something with dead letters.
+pub async fn dlq(command: DlqCommand) -> Result<Ended, Failed> {
+    match dead_letters(command).await {
+        // Whoever reads the output has seen enough.
+        Err(Failed::Dlq(dlq::Failed::Output(error))) if error.kind() == BrokenPipe => {
+            Ok(Ended::Clean)
+        }
+        ended => ended,
+    }
+}
+
+async fn dead_letters(command: DlqCommand) -> Result<Ended, Failed> {
+    let args = command.connect_args();
+    let output = args.output;
+    let connection = dlq::connect(&args.connect(|name| std::env::var(name).ok())).await?;
+    let mut out = std::io::stdout();
+    match command {
+        DlqCommand::List(args) => {
+            dlq::list(&connection, &args.topics, output, &mut out).await?;
+        }
+        DlqCommand::Show(args) => {
+            let selection = args.selection();
+            let (topic, limit) = (&args.topic, args.limit);
+            dlq::show(&connection, topic, &selection, limit, output, &mut out).await?;
+        }
+        DlqCommand::Purge(args) => {
+            dlq::purge(&connection, &args.topic, args.purge(), &mut out).await?;
+        }
+        DlqCommand::Redrive(args) => {
+            let (stop, at_once) = shutdown::listen()?;
+            let redrive = args.redrive();
+            let done = dlq::redrive(&connection, &args.topic, &redrive, &stop, &mut out);
+            let ended = tokio::select! {
+                ended = done => ended?,
+                () = at_once.cancelled() => {
+                    tell_cut(redrive.dry_run);
+                    dlq::Ended::Interrupted
+                }
+            };
+            if ended == dlq::Ended::Interrupted {
+                return Ok(Ended::Cut);
+            }
+        }
+    }
+    Ok(Ended::Clean)
+}
+
+/// What a second signal leaves behind: nobody waited for what was on its way.
+fn tell_cut(dry_run: bool) {
+    if !dry_run {
+        eprintln!(
+            "a second signal: stopped at once; a resumed redrive sends at most {} records again",
+            dlq::MAY_REPEAT
+        );
+    }
 }

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod dlq;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::telemetry::logging::Format;
+pub use dlq::{ConnectArgs, DlqArgs, DlqCommand};
+
+use crate::{admin::Listen, heal::DaprdUrl, telemetry::logging::Format};
 
 /// Where daprd looks for components by default (dapr/dapr v1.16.5,
 /// `pkg/components/pluggable/discovery.go`).
@@ -41,6 +45,11 @@ pub enum Command {
     /// forgets everything when it ends. It is librdkafka's mock cluster, not a
     /// Kafka: never use it for data.
     Broker(BrokerArgs),
+    /// Look at dead letters, send them back, delete them.
+    ///
+    /// Exit codes: 0 it is done; 1 it failed; 2 the command line is wrong, or purge could
+    /// not ask or was told no; 130 a redrive was interrupted and can be resumed.
+    Dlq(Box<DlqArgs>),
 }
 
 /// `dapr-rdkafka run`.
@@ -64,6 +73,27 @@ pub struct RunArgs {
     /// The sockets' group, by name or number (daprd runs as 65532 in its image).
     #[arg(long, value_name = "GROUP")]
     pub socket_group: Option<String>,
+    /// Where metrics and health are served over HTTP.
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT|off",
+        default_value = "127.0.0.1:9405",
+        help = "Where /metrics, /livez, /startupz and /readyz are served, or off. They only read, \
+                and show no secrets. /readyz is a diagnosis in JSON, not meant for a pod's \
+                readiness: a broker outage would take every pod out of service"
+    )]
+    pub admin_listen: Listen,
+    /// The daprd to ask to shut down when it is older than this process.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Ask the daprd with this HTTP API (http://HOST:PORT or unix:///path/to/socket; \
+                $DAPR_API_TOKEN is sent if set) to shut down once it is proven that it will not \
+                initialise this process, because it is older. Whoever supervises daprd must start \
+                it again. Until it takes the request, once per start, and at most three times an \
+                hour; a request that failed is repeated after minutes"
+    )]
+    pub heal_daprd: Option<DaprdUrl>,
     /// How logs look, and what they hold.
     #[command(flatten)]
     pub log: LogArgs,
@@ -96,15 +126,20 @@ pub struct LogArgs {
 impl RunArgs {
     /// The folder for the sockets; `variable` reads the environment.
     pub fn folder(&self, variable: impl Fn(&str) -> Option<String>) -> PathBuf {
-        let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
-        self.socket_folder.clone().unwrap_or_else(|| {
-            FOLDER_VARIABLES
-                .iter()
-                .find_map(set)
-                .unwrap_or_else(|| DEFAULT_FOLDER.to_owned())
-                .into()
-        })
+        sockets(self.socket_folder.as_ref(), variable)
     }
+}
+
+/// The folder of the sockets: the option, then the environment, then daprd's default.
+fn sockets(option: Option<&PathBuf>, variable: impl Fn(&str) -> Option<String>) -> PathBuf {
+    let set = |name: &&str| variable(name).filter(|value| !value.is_empty());
+    option.cloned().unwrap_or_else(|| {
+        FOLDER_VARIABLES
+            .iter()
+            .find_map(set)
+            .unwrap_or_else(|| DEFAULT_FOLDER.to_owned())
+            .into()
+    })
 }
 
 fn socket_name(text: &str) -> Result<String, String> {
@@ -130,7 +165,7 @@ mod tests {
         let line = ["dapr-rdkafka", "run"].iter().chain(line);
         match Cli::try_parse_from(line).expect("it is right").command {
             Command::Run(args) => args,
-            Command::Broker(_) => panic!("run was asked for"),
+            Command::Broker(_) | Command::Dlq(_) => panic!("run was asked for"),
         }
     }
 
@@ -159,6 +194,24 @@ mod tests {
         assert_eq!(args.folder(both), daprds);
         let option = run_args(&["--socket-folder", "/option"]);
         assert_eq!(option.folder(both), PathBuf::from("/option"));
+    }
+
+    #[test]
+    fn the_admin_address_is_one_or_off() {
+        let default = run_args(&[]).admin_listen.to_string();
+        assert_eq!(default, "127.0.0.1:9405");
+        assert_eq!(
+            run_args(&["--admin-listen", "off"]).admin_listen,
+            Listen::Off
+        );
+        for wrong in ["9405", "localhost:9405", "none"] {
+            let line = ["dapr-rdkafka", "run", "--admin-listen", wrong];
+            let error = Cli::try_parse_from(line).expect_err(wrong).to_string();
+            assert!(
+                error.contains("127.0.0.1:9405") && error.contains(wrong),
+                "{error}"
+            );
+        }
     }
 
     #[test]

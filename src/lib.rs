@@ -16,6 +16,12 @@ pub mod delivery;
 
 pub mod dapr;
 
+pub mod heal;
+
+pub mod admin;
+
+pub mod dlq;
+
 pub mod shutdown;
 
 pub mod cli;

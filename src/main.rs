@@ -14,8 +14,10 @@ const LINGER: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let (Command::Run(RunArgs { log, .. }) | Command::Broker(BrokerArgs { log, .. })) =
-        &cli.command;
+    let log = match &cli.command {
+        Command::Run(RunArgs { log, .. }) | Command::Broker(BrokerArgs { log, .. }) => log,
+        Command::Dlq(args) => &args.command.connect_args().log,
+    };
     if let Err(problem) = start_logging(log) {
         eprintln!("error: {problem}");
         return ExitCode::from(2);
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Run(args) => app::run(args).await,
             Command::Broker(args) => app::broker(args).await,
+            Command::Dlq(args) => app::dlq(args.command).await,
         }
     });
     runtime.shutdown_timeout(LINGER);
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
         }
         Err(failed) => {
             tracing::error!("{failed}");
-            ExitCode::FAILURE
+            ExitCode::from(failed.code())
         }
     }
 }

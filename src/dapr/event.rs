@@ -99,6 +99,7 @@ mod tests {
             at: TopicPartition::new("orders", 2),
             offset: Offset(7),
             timestamp: Some(1_700_000_000_000),
+            appended: false,
             key: Some(Bytes::from_static(key)),
             value: Some(Bytes::from_static(b"{}")),
             headers: headers.collect(),

@@ -4,17 +4,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dashmap::DashSet;
+use metrics::gauge;
 use tokio::sync::OnceCell;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Status;
 
-use super::status;
+use super::{brokers::Reach, diagnosis::Brokers, lanes, publish::Publisher, status};
 use crate::{
-    delivery::{Drained, Group},
+    delivery::{Drained, Group, Lane, Refused, Subscriber},
     kafka::{Cause, Outgoing, Producer},
     metadata::{self, Settings},
+    model::{
+        dead_letter::{self, Failure},
+        topic,
+    },
     telemetry::{
-        events::{PublishFailed, TriesAgain},
+        Member,
+        events::{DaprdDeadLettered, PublishFailed, Published, TriesAgain},
+        metrics::PRODUCER_QUEUE,
         readiness::Readiness,
     },
 };
@@ -34,6 +42,13 @@ pub(super) struct Instance {
     settings: Settings,
     producer: Producer,
     group: OnceCell<Group>,
+    reach: Reach,
+    /// As daprd gave them, secrets included.
+    properties: HashMap<String, String>,
+    /// Topics that a publish reached: only these become labels of metrics.
+    published: DashSet<String>,
+    /// Topics that were subscribed to.
+    subscribed: DashSet<String>,
     /// Ends what runs in the background for this instance.
     _background: DropGuard,
 }
@@ -74,22 +89,53 @@ impl Instance {
             settings,
             producer,
             group: OnceCell::new(),
+            reach: Reach::default(),
+            properties: properties.clone(),
+            published: DashSet::new(),
+            subscribed: DashSet::new(),
             _background: background.drop_guard(),
         })
     }
 
-    /// Publishes a record; a failure is logged and told.
+    /// Publishes a record; what came of it is logged, counted and told.
     pub(super) async fn publish(&self, record: &Outgoing) -> Result<(), Status> {
+        let begun = Instant::now();
         let sent = self.producer.send(record).await;
-        sent.map_err(|error| {
-            let status = status::publish(&record.topic, &error);
-            PublishFailed {
-                instance: &self.name,
-                reason: status.message(),
+        let (instance, topic, took) = (&self.name, &record.topic, begun.elapsed());
+        match sent {
+            Ok(()) => {
+                if !self.published.contains(topic) {
+                    self.published.insert(topic.clone());
+                }
+                Published {
+                    instance,
+                    topic,
+                    took,
+                }
+                .emit();
+                self.count_daprds_dead_letter(record);
+                Ok(())
             }
-            .emit();
-            status
-        })
+            Err(error) => {
+                let status = status::publish(topic, &error);
+                PublishFailed {
+                    instance,
+                    topic: self.published.contains(topic).then_some(topic),
+                    took,
+                    reason: status.message(),
+                }
+                .emit();
+                Err(status)
+            }
+        }
+    }
+
+    /// Who publishes.
+    pub(super) fn publisher(&self) -> Publisher<'_> {
+        Publisher {
+            component: &self.name,
+            group: self.settings.consumer_group.as_deref(),
+        }
     }
 
     /// Waits until everything published was acknowledged or has failed.
@@ -113,9 +159,75 @@ impl Instance {
             .await
     }
 
+    /// Counts what daprd gave up, beside what we did; of topics that are subscribed
+    /// to, since a label's values must have a bound.
+    fn count_daprds_dead_letter(&self, record: &Outgoing) {
+        let failure = dead_letter::text(&record.headers, dead_letter::FAILURE);
+        let topic = dead_letter::text(&record.headers, dead_letter::TOPIC);
+        let is_daprds = failure == Some(Failure::DeadLetteredByDaprd.name());
+        if let (Some(topic), Some(group)) = (topic, &self.settings.consumer_group)
+            && is_daprds
+            && self.subscribed.contains(topic)
+        {
+            DaprdDeadLettered {
+                instance: &Member {
+                    component: self.name.clone(),
+                    group: group.as_str().into(),
+                },
+                topic: &topic.into(),
+            }
+            .emit();
+        }
+    }
+
+    /// Opens a lane for a subscriber: `name` is a topic, or a lane of one.
+    pub(super) async fn subscribe(
+        &self,
+        name: &str,
+        metadata: HashMap<String, String>,
+    ) -> Result<Lane, Status> {
+        lanes::check(&self.settings, name).map_err(Status::permission_denied)?;
+        let (topic, _) = topic::subscribed(name);
+        let policy = self.settings.policy(topic, &metadata).map_err(|problem| {
+            Status::invalid_argument(format!("subscription to {name}: {problem}"))
+        })?;
+        self.subscribed.insert(topic.to_owned());
+        let subscription = Subscriber {
+            name: name.to_owned(),
+            topic: topic.into(),
+            metadata,
+            policy: Arc::new(policy),
+        };
+        let opened = self.group().await?.subscribe(subscription).await;
+        opened.map_err(|refused| match refused {
+            Refused::Closed(closed) => Status::unavailable(closed.to_string()),
+            Refused::Conflict(_) => Status::invalid_argument(refused.to_string()),
+        })
+    }
+
     /// The consumer group, if anything was subscribed.
     pub(super) fn started_group(&self) -> Option<&Group> {
         self.group.get()
+    }
+
+    /// The name of its consumer group, if it has one.
+    pub(super) fn group_name(&self) -> Option<&str> {
+        self.settings.consumer_group.as_deref()
+    }
+
+    /// What daprd gave at Init, secrets included: only for the admin Unix socket.
+    pub(super) fn properties(&self) -> &HashMap<String, String> {
+        &self.properties
+    }
+
+    /// Asks its brokers whether they answer.
+    pub(super) async fn brokers(&self) -> Brokers {
+        self.reach.ask(&self.producer).await
+    }
+
+    /// Sets the gauges that are only worth knowing when someone looks.
+    pub(super) fn observe(&self) {
+        gauge!(PRODUCER_QUEUE, "component" => self.name.clone()).set(self.producer.in_flight());
     }
 
     /// Ends all subscriptions, and leaves the group.
@@ -129,7 +241,7 @@ impl Instance {
 
 /// Says that no broker answers, until one does.
 async fn wait_for_brokers(name: Arc<str>, producer: Producer, readiness: Readiness) {
-    let _hold = readiness.hold();
+    let _hold = readiness.hold(format!("component \"{name}\" has no broker that answers"));
     loop {
         tokio::time::sleep(REACH_AGAIN).await;
         match producer.reach(REACH_TIMEOUT).await {

@@ -16,7 +16,12 @@ use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Status};
 
-use super::{instance::Instance, peer};
+use super::{
+    diagnosis::{InstanceHealth, InstanceInfo},
+    instance::Instance,
+    peer,
+    uninitialised::{Component, Ledger, Uninitialised},
+};
 use crate::{delivery::Drained, telemetry::readiness::Readiness};
 
 /// How long an instance that nobody calls any more may take to drain. Its streams
@@ -28,17 +33,16 @@ const RETIRE_DRAIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     /// The socket's `--name`: the component type's.
-    socket: Arc<str>,
+    pub(super) socket: Arc<str>,
     /// The peer's process id, where the kernel tells it.
-    process: Option<i32>,
+    pub(super) process: Option<i32>,
     /// The component's name, from daprd's header.
     name: String,
 }
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { socket, name, .. } = self;
-        write!(f, "\"{name}\" (pubsub.{socket})")
+        self.component().fmt(f)
     }
 }
 
@@ -53,6 +57,10 @@ impl Identity {
                 (Some(process), Some(_)) => !is_running(process),
                 _ => true,
             }
+    }
+
+    pub(super) fn component(&self) -> Component {
+        Component::new(&*self.name, &format!("pubsub.{}", self.socket))
     }
 
     pub(super) fn of<T>(request: &Request<T>, socket: &Arc<str>) -> Result<Self, Status> {
@@ -71,6 +79,7 @@ impl Identity {
 #[derive(Clone)]
 pub struct Instances {
     map: Arc<DashMap<Identity, Arc<Instance>>>,
+    ledger: Arc<Ledger>,
     readiness: Readiness,
     /// The process ends: no new instance, no new subscription.
     closing: Arc<AtomicBool>,
@@ -83,6 +92,7 @@ impl Instances {
     pub fn new(readiness: Readiness) -> Self {
         Self {
             map: Arc::default(),
+            ledger: Arc::default(),
             readiness,
             closing: Arc::default(),
             retiring: TaskTracker::new(),
@@ -98,6 +108,7 @@ impl Instances {
     ) -> Result<(), Status> {
         self.check_open()?;
         self.sweep();
+        self.ledger.initialised(identity.component());
         let name = identity.name.as_str().into();
         let instance = Instance::start(name, properties, &self.readiness).await?;
         tracing::info!("component {identity} is initialised");
@@ -127,6 +138,9 @@ impl Instances {
             .filter(|entry| entry.key().may_be(identity))
             .map(|entry| entry.value().clone())
             .collect();
+        if candidates.len() != 1 {
+            self.ledger.called(identity.component(), &self.readiness);
+        }
         match &candidates[..] {
             [instance] => Ok(instance.clone()),
             [] => Err(Status::failed_precondition(format!(
@@ -138,6 +152,55 @@ impl Instances {
                  are; restart daprd",
                 several.len()
             ))),
+        }
+    }
+
+    /// All instances.
+    pub fn list(&self) -> Vec<InstanceInfo> {
+        let all = self.map.iter();
+        all.map(|entry| InstanceInfo::new(entry.key(), entry.value().group_name()))
+            .collect()
+    }
+
+    /// All instances, each with what its brokers answer; takes up to 2 s if they
+    /// do not.
+    pub async fn health(&self) -> Vec<InstanceHealth> {
+        let all = self.map.iter();
+        let all: Vec<_> = all
+            .map(|entry| (entry.key().clone(), entry.value().clone()))
+            .collect();
+        let asked = all.iter().map(|(identity, instance)| async {
+            InstanceHealth {
+                instance: InstanceInfo::new(identity, instance.group_name()),
+                brokers: instance.brokers().await,
+            }
+        });
+        join_all(asked).await
+    }
+
+    /// What daprd gave an instance at Init, secrets included; none if it is gone.
+    pub fn properties(&self, wanted: &InstanceInfo) -> Option<HashMap<String, String>> {
+        let found = self.map.iter().find(|entry| {
+            let identity = entry.key();
+            identity.component() == wanted.component && identity.process == wanted.process
+        });
+        found.map(|entry| entry.value().properties().clone())
+    }
+
+    /// Whether daprd called Init for a component since this process started.
+    pub fn was_initialised(&self, component: &Component) -> bool {
+        self.ledger.was_initialised(component)
+    }
+
+    /// Components that are called and were never initialised in this process.
+    pub fn uninitialised(&self) -> Vec<Uninitialised> {
+        self.ledger.uninitialised()
+    }
+
+    /// Sets the gauges that are only worth knowing when someone looks.
+    pub fn observe(&self) {
+        for entry in self.map.iter() {
+            entry.value().observe();
         }
     }
 
@@ -191,7 +254,7 @@ impl Instances {
     }
 }
 
-fn is_running(process: i32) -> bool {
+pub(super) fn is_running(process: i32) -> bool {
     // Signal 0 only asks. Not being allowed to ask means that it runs.
     kill(Pid::from_raw(process), None) != Err(Errno::ESRCH)
 }

@@ -3,9 +3,12 @@
 //! What daprd does with it was read in dapr/dapr at v1.16.5,
 //! `pkg/components/pluggable` and `pkg/components/pubsub/pluggable.go`.
 
+mod brokers;
+mod diagnosis;
 mod event;
 mod instance;
 mod instances;
+mod lanes;
 mod peer;
 #[allow(missing_docs, clippy::pedantic)]
 pub mod proto;
@@ -13,10 +16,12 @@ mod publish;
 mod pubsub;
 mod pull;
 mod server;
-mod socket;
+pub mod socket;
 mod status;
+mod uninitialised;
 mod verdict;
 
+pub use diagnosis::{Brokers, InstanceHealth, InstanceInfo, told};
 pub use instances::Instances;
 pub use server::{Server, ServerError};
-pub use socket::{Access, SocketError};
+pub use uninitialised::{Component, Uninitialised};

@@ -69,7 +69,12 @@ impl PubSub for Service {
     ) -> Result<Response<PublishResponse>, Status> {
         let instance = self.instance(&request)?;
         let request = request.into_inner();
-        let record = publish::outgoing(&request.topic, request.data, request.metadata)?;
+        let record = publish::outgoing(
+            &instance.publisher(),
+            &request.topic,
+            request.data,
+            request.metadata,
+        )?;
         instance.publish(&record).await?;
         Ok(Response::new(PublishResponse {}))
     }
@@ -93,10 +98,11 @@ impl PubSub for Service {
                 // built-in component.
                 let mut merged = entry.metadata;
                 merged.extend(metadata.clone());
-                let published = match publish::outgoing(topic, entry.event, merged) {
-                    Ok(record) => instance.publish(&record).await,
-                    Err(status) => Err(status),
-                };
+                let published =
+                    match publish::outgoing(&instance.publisher(), topic, entry.event, merged) {
+                        Ok(record) => instance.publish(&record).await,
+                        Err(status) => Err(status),
+                    };
                 published.map_err(|status| (entry.entry_id, status))
             }
         });
@@ -120,8 +126,10 @@ impl PubSub for Service {
     ) -> Result<Response<Self::PullMessagesStream>, Status> {
         self.instances.check_open()?;
         let instance = self.instance(&request)?;
-        let messages = pull::open(instance, request.into_inner()).await?;
-        Ok(Response::new(messages))
+        let opened = pull::open(instance, request.into_inner()).await;
+        // daprd does not ask again, so it is worth more than a warning.
+        let opened = opened.inspect_err(|status| tracing::error!("{}", status.message()));
+        Ok(Response::new(opened?))
     }
 
     async fn pause(

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     delivery::{Group, Lane},
-    model::Outcome,
+    model::{Outcome, topic},
 };
 
 /// Messages between the group and the connection; the lane holds the others.
@@ -35,11 +35,11 @@ pub(super) async fn open(
             "the first message of a pull stream must name its topic",
         ));
     };
-    check_topic(&name)?;
+    let (topic, _) = topic::subscribed(&name);
+    check_topic(topic)?;
     check_schema(&name, metadata.get("valueSchemaType"))?;
+    let Lane { id, deliveries } = instance.subscribe(&name, metadata).await?;
     let group = instance.group().await?.clone();
-    let gone = |_| Status::unavailable("the component is shutting down");
-    let Lane { id, deliveries } = group.subscribe(&name).await.map_err(gone)?;
 
     let (out, messages) = mpsc::channel(BUFFER);
     let lane = Lane { id, deliveries };
@@ -80,7 +80,7 @@ async fn deliver(
                  daprd's stream for good",
                 event::LARGEST
             );
-            let answered = group.answer(delivery.id, Outcome::Nack(reason)).await;
+            let answered = group.answer(delivery.id, Outcome::TooLarge(reason)).await;
             if answered.is_err() {
                 return;
             }

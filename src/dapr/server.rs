@@ -1,6 +1,6 @@
 //! The gRPC servers, one per socket.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 use tokio::{net::UnixListener, task::JoinSet};
 use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
@@ -58,7 +58,7 @@ pub struct Server {
 impl Server {
     /// Binds `<folder>/<name>.sock` for each name, and serves them.
     pub async fn start(
-        folder: PathBuf,
+        folder: &Path,
         names: &[String],
         access: &Access,
         instances: Instances,
@@ -73,7 +73,7 @@ impl Server {
         // All are bound before any is served: a name that is taken fails the start.
         let mut listeners = Vec::new();
         for name in names {
-            let (listener, socket) = socket::bind(&folder, name, access).await?;
+            let (listener, socket) = socket::bind(folder, name, access).await?;
             tracing::info!("pubsub.{name} listens on {}", socket.path.display());
             listeners.push((name.as_str(), listener));
             server.sockets.push(socket);
@@ -147,9 +147,10 @@ impl Server {
 async fn report_health(health: HealthReporter, readiness: Readiness) {
     let mut holds = readiness.watch();
     loop {
-        let status = match *holds.borrow_and_update() {
-            0 => ServingStatus::Serving,
-            _ => ServingStatus::NotServing,
+        let status = if holds.borrow_and_update().is_empty() {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
         };
         health.set_service_status(SERVICE, status).await;
         if holds.changed().await.is_err() {

@@ -1,4 +1,4 @@
-//! The Unix sockets that daprd finds the component by.
+//! Unix sockets: their files, who may use them, and whose they are.
 
 use std::{
     fs::Permissions,
@@ -46,8 +46,9 @@ pub enum SocketError {
 
 /// A bound socket, whose file is removed when it is dropped.
 #[derive(Debug)]
-pub(super) struct Socket {
-    pub(super) path: PathBuf,
+pub struct Socket {
+    /// The file.
+    pub path: PathBuf,
 }
 
 impl Drop for Socket {
@@ -60,7 +61,10 @@ impl Drop for Socket {
 
 /// Binds `<folder>/<name>.sock`. A file that nobody listens on, as a killed
 /// process leaves it, is replaced: daprd would wait on it for ever.
-pub(super) async fn bind(
+///
+/// # Errors
+/// When another process serves it, or the system refuses.
+pub async fn bind(
     folder: &Path,
     name: &str,
     access: &Access,

@@ -7,7 +7,7 @@ use crate::kafka::{Cause, Kind, SendError};
 /// The code for a kind of cause.
 fn code(kind: Kind) -> Code {
     match kind {
-        Kind::Unreachable => Code::Unavailable,
+        Kind::Unreachable | Kind::Fatal => Code::Unavailable,
         Kind::UnknownTopic => Code::NotFound,
         Kind::TooLarge | Kind::Invalid => Code::InvalidArgument,
         Kind::Forbidden => Code::PermissionDenied,
@@ -64,7 +64,12 @@ fn remedy(kind: Kind) -> &'static str {
         }
         Kind::UnknownTopic => " (create the topic, or let the broker create topics)",
         Kind::QueueFull => " (brokers take records more slowly than they are published)",
-        Kind::Unreachable | Kind::Invalid | Kind::Forbidden | Kind::OutOfRange | Kind::Other => "",
+        Kind::Unreachable
+        | Kind::Invalid
+        | Kind::Forbidden
+        | Kind::OutOfRange
+        | Kind::Fatal
+        | Kind::Other => "",
     }
 }
 

@@ -21,6 +21,33 @@ const NO_VERDICT: [&str; 5] = [
 /// any text may stand, also one of the above.
 const VERDICT: &str = "returned from app";
 
+/// How daprd's words begin when an HTTP app could not be reached: it is down, or cut
+/// the connection (dapr/dapr v1.16.5,
+/// `pkg/runtime/subscription/postman/http/http.go`). That says something of the
+/// app, and nothing of the record. An app's own words may hold the same, further
+/// behind.
+const HTTP_UNREACHABLE: &str = "error returned from app channel";
+
+/// How they begin for a gRPC app, and how grpc-go words it then.
+const GRPC: &str = "error returned from app while processing";
+const GRPC_UNREACHABLE: [&str; 5] = [
+    "code = Unavailable desc = connection error",
+    "code = Unavailable desc = error reading from server",
+    "code = Unavailable desc = closing transport",
+    "code = Unavailable desc = transport is closing",
+    "code = Canceled desc = grpc: the client connection is closing",
+];
+
+/// What there is of a bulk subscription's app that could not be reached: Go's own
+/// words, without any of daprd's. And a resiliency policy's circuit breaker: the
+/// app was not asked.
+const UNASKED: [&str; 4] = [
+    "connect: connection refused",
+    "connection reset by peer",
+    ": EOF",
+    "circuit breaker is open",
+];
+
 /// Reads an answer; an error says what is wrong with it.
 pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome), String> {
     let id = request.ack_message_id;
@@ -31,6 +58,7 @@ pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome)
     let outcome = match request.ack_error {
         None => Outcome::Ack,
         Some(error) if is_no_verdict(&error.message) => Outcome::Unknown(error.message),
+        Some(error) if is_unreachable(&error.message) => Outcome::Unreachable(error.message),
         Some(error) => Outcome::Nack(error.message),
     };
     Ok((delivery, outcome))
@@ -38,6 +66,17 @@ pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome)
 
 fn is_no_verdict(text: &str) -> bool {
     !text.contains(VERDICT) && NO_VERDICT.iter().any(|known| text.contains(known))
+}
+
+fn is_unreachable(text: &str) -> bool {
+    let any = |known: &[&str]| known.iter().any(|known| text.contains(known));
+    if text.starts_with(HTTP_UNREACHABLE) {
+        return true;
+    }
+    if text.starts_with(GRPC) {
+        return any(&GRPC_UNREACHABLE);
+    }
+    !text.contains(VERDICT) && any(&UNASKED)
 }
 
 #[cfg(test)]
@@ -79,15 +118,32 @@ mod tests {
     fn what_the_app_said_is_a_nack() {
         for text in [
             "RETRY status returned from app while processing pub/sub event 1: retriable error",
-            "error returned from app channel while sending pub/sub event to app: dial tcp: connection refused",
-            "error returned from app channel while sending pub/sub event to app: context canceled",
             "retriable error returned from app while processing pub/sub event 1, topic: t, body: stream closed. status code returned: 500",
+            // The app relays what it heard itself.
+            "retriable error returned from app while processing pub/sub event 1, topic: t, body: error returned from app channel. status code returned: 500",
+            "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = the shop is closed",
             // A resiliency policy's timeout: the app was too slow.
             "context deadline exceeded",
             "retriable error returned from app while processing pub/sub event 1, status code 500",
             "",
         ] {
             assert_eq!(outcome(Some(text)), Outcome::Nack(text.into()));
+        }
+    }
+
+    #[test]
+    fn an_app_that_cant_be_reached_says_nothing_of_the_record() {
+        for text in [
+            "error returned from app channel while sending pub/sub event to app: dial tcp: connection refused",
+            "error returned from app channel while sending pub/sub event to app: context canceled",
+            "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = error reading from server: EOF",
+            "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = closing transport due to: connection error: desc = \"error reading from server: EOF\", received prior goaway: code: NO_ERROR",
+            "error returned from app while processing pub/sub event 1: rpc error: code = Canceled desc = grpc: the client connection is closing",
+            "Post \"http://127.0.0.1:8080/orders\": dial tcp 127.0.0.1:8080: connect: connection refused",
+            "circuit breaker is open",
+            "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused\"",
+        ] {
+            assert_eq!(outcome(Some(text)), Outcome::Unreachable(text.into()));
         }
     }
 

@@ -4,9 +4,12 @@ use std::time::Instant;
 
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{Delivery, owner::Owner};
+use super::{
+    Delivery,
+    owner::{Delivered, Owner},
+};
 use crate::{
-    engine::{Action, Event, LaneId},
+    engine::{Action, Event, LaneId, Standing},
     model::{Record, TopicPartition},
     telemetry::events,
 };
@@ -18,6 +21,9 @@ impl Owner {
         for action in self.engine.step(event, now) {
             self.perform(action, now);
         }
+        while let Some(lane) = self.gone.pop() {
+            self.close_lane(lane);
+        }
     }
 
     fn perform(&mut self, action: Action, now: Instant) {
@@ -27,42 +33,88 @@ impl Owner {
                 delivery: id,
                 record,
                 ..
-            } => self.deliver(lane, Delivery { id, record }),
+            } => {
+                let topic = record.at.topic.clone();
+                let delivered = Delivered {
+                    when: now,
+                    topic,
+                    lane,
+                };
+                self.delivered.insert(id, delivered);
+                self.deliver(lane, Delivery { id, record });
+            }
             Action::Commit { at, offset } => self.commits.add(at, offset, now),
             Action::Read { at } => self.readers.set_open(&at, true),
             Action::Pause { at, held_by } => self.pause(&at, held_by.as_deref()),
             Action::Retry {
                 record,
-                attempts,
+                failed,
                 delay,
+                standing,
                 reason,
             } => events::Refused {
                 instance: &self.instance,
                 at: &record.at,
                 offset: record.offset,
-                attempts,
+                failed,
+                delay,
+                standing: words(standing),
+                reason: &reason,
+            }
+            .emit(),
+            Action::DeadLetter { letter, content } => self.write_letter(letter, content),
+            Action::LetterDelayed {
+                content,
+                failed,
+                delay,
+                reason,
+            } => events::DeadLetterDelayed {
+                instance: &self.instance,
+                at: &content.record.at,
+                offset: content.record.offset,
+                topic: &content.topic,
+                failed,
                 delay,
                 reason: &reason,
             }
             .emit(),
+            Action::BreakerOpened { topic } => self.breaker(&topic, true),
+            Action::BreakerClosed { topic } => self.breaker(&topic, false),
+            Action::OneSerialLane { topic } => events::OneSerialLane {
+                instance: &self.instance,
+                topic: &topic,
+            }
+            .emit(),
         }
+    }
+
+    fn breaker(&self, topic: &str, open: bool) {
+        let instance = &self.instance;
+        events::BreakerChanged {
+            instance,
+            topic,
+            open,
+        }
+        .emit();
     }
 
     fn deliver(&mut self, lane: LaneId, delivery: Delivery) {
         let sent = self
             .lanes
             .get(&lane)
-            .map(|(_, lane)| lane.try_send(delivery));
-        // Closed is told by a command of its own, and then this record is given
-        // back. Full it can't be: the engine keeps to the lane's depth, which is
-        // its capacity.
-        if let Some(Err(TrySendError::Full(lost))) = sent {
-            tracing::error!(
+            .map(|lane| lane.sender.try_send(delivery));
+        match sent {
+            // Whoever asked for it may be gone before it could close it: then
+            // nobody else gives back what it has.
+            Some(Err(TrySendError::Closed(_))) => self.gone.push(lane),
+            // No lane has more than the window, which is its capacity.
+            Some(Err(TrySendError::Full(lost))) => tracing::error!(
                 instance = %self.instance,
                 "a lane is full; {} offset {} waits until its stream closes",
                 lost.record.at,
                 lost.record.offset
-            );
+            ),
+            Some(Ok(())) | None => {}
         }
     }
 
@@ -78,5 +130,17 @@ impl Owner {
             }
             .emit();
         }
+    }
+}
+
+/// What a standing means for those who read the log.
+fn words(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Retrying => "the records of its key wait",
+        Standing::Held => {
+            "its attempts are used up and there is no dead-letter topic, so it is tried for ever \
+             and the records of its key wait"
+        }
+        Standing::AppFailing => "the app as a whole is failing, so this says nothing of the record",
     }
 }

@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{
-    Drained,
-    owner::{Done, Owner},
-};
+use super::{Drained, calls::Done, owner::Owner};
 use crate::{
     engine::Event,
     kafka::{Cause, Signal, Start, StartFrom},
@@ -17,7 +14,7 @@ use crate::{
 
 /// How long a revocation waits for what was delivered already. The whole group
 /// waits with it; what is not answered by then is delivered again.
-const REVOKE_DRAIN: Duration = Duration::from_secs(5);
+pub(super) const REVOKE_DRAIN: Duration = Duration::from_secs(5);
 
 /// How long to wait before something is asked for again that a broker did not say.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -206,7 +203,7 @@ impl Owner {
         generation == self.generation && self.phase == Phase::Owning
     }
 
-    fn drain(&mut self, until: Instant) {
+    pub(super) fn drain(&mut self, until: Instant) {
         self.generation += 1;
         self.phase = Phase::Draining { until };
         for at in self.owned() {
@@ -265,7 +262,7 @@ impl Owner {
     }
 
     /// Forgets all partitions and lets the group have them.
-    async fn give_back(&mut self) {
+    pub(super) async fn give_back(&mut self) {
         self.generation += 1;
         self.readers.stop().await;
         self.unanswered = self.engine.total_in_flight();
@@ -337,7 +334,7 @@ impl Owner {
         }
     }
 
-    fn owned(&self) -> Vec<TopicPartition> {
+    pub(super) fn owned(&self) -> Vec<TopicPartition> {
         self.engine.partitions().cloned().collect()
     }
 

@@ -7,11 +7,18 @@
 //! events too.
 
 mod actions;
+mod asks;
 mod assignment;
+mod calls;
+mod commands;
 mod commits;
+mod dead_letters;
+mod gauges;
 mod group;
 mod owner;
 mod readers;
+mod renewal;
 mod subscription;
+mod watch;
 
-pub use group::{Closed, Delivery, Drained, Group, Lane};
+pub use group::{Closed, Conflict, Delivery, Drained, Group, Lane, Refused, Subscriber};

@@ -11,66 +11,57 @@ use tokio::{
 };
 
 use super::{
-    Delivery, Drained, Lane,
+    Delivery, Drained, Subscriber,
     assignment::Phase,
+    calls::Done,
     commits::Commits,
+    dead_letters::DeadLetters,
     group::Command,
     readers::{Read, Readers},
-    subscription::{Step, Subscription},
+    subscription::Subscription,
+    watch::Watch,
 };
 use crate::{
-    engine::{Engine, Event, LaneId, Limits},
-    kafka::{Cause, GroupConsumer, Kind, Signal, Start},
+    engine::{BreakerLimits, DeliveryId, Engine, Event, LaneId, Letter, LetterId, Limits},
+    kafka::{Cause, GroupConsumer, Kind, SendError, Signal},
     metadata::Settings,
-    model::{Epoch, Offset, Outcome, TopicPartition},
-    telemetry::events,
+    telemetry::{Member, events},
 };
 
-/// Records that a stream to daprd may have and not have answered: enough to hide
-/// the way there and back, few enough that lanes stay evenly loaded.
-const LANE_DEPTH: usize = 32;
+/// Records that one of several streams may have: the one that the app works on,
+/// and one that hides the way there and back.
+const LANE_DEPTH: usize = 2;
 
-/// The built-in component's wait between attempts (dapr/kit's default policy).
-const RETRY_DELAY: Duration = Duration::from_secs(5);
+/// Records that a topic's only stream may have: a few more, since no other waits
+/// for them, and few enough that a stream that comes later finds work.
+const ONLY_LANE_DEPTH: usize = 8;
+
+/// When records have waited so long for one stream, it is not a burst.
+const SERIAL_AFTER: Duration = Duration::from_secs(5);
+
+/// How long a dead letter that could not be written waits: a broker is back
+/// within seconds, a missing permission is not.
+const LETTER_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// How long a stream gets nothing after it gave a record back without a verdict.
 const LANE_HOLD: Duration = Duration::from_secs(1);
 
-/// What a call beside the owner came back with.
-pub(super) enum Done {
-    Counted {
-        topic: Arc<str>,
-        result: Result<usize, Cause>,
-    },
-    Refreshed(Result<(), Cause>),
-    Starts {
-        generation: u64,
-        results: Vec<(TopicPartition, Result<Start, Cause>)>,
-    },
-    Decided {
-        generation: u64,
-        starts: Vec<Start>,
-        result: Result<(), Cause>,
-    },
-    Committed {
-        offsets: Vec<(TopicPartition, Offset)>,
-        result: Result<(), Cause>,
-    },
-    LastCommit {
-        generation: u64,
-        offsets: Vec<(TopicPartition, Offset)>,
-        result: Result<(), Cause>,
-    },
-    Oldest {
-        at: TopicPartition,
-        epoch: Epoch,
-        result: Result<Offset, Cause>,
-    },
+/// A stream that is open, and how records get there.
+pub(super) struct OpenLane {
+    pub(super) subscriber: Subscriber,
+    pub(super) sender: mpsc::Sender<Delivery>,
+}
+
+/// A record that a lane has.
+pub(super) struct Delivered {
+    pub(super) when: Instant,
+    pub(super) topic: Arc<str>,
+    pub(super) lane: LaneId,
 }
 
 /// The one task that owns a consumer group's state.
 pub(super) struct Owner {
-    pub(super) instance: Arc<str>,
+    pub(super) instance: Member,
     pub(super) consumer: GroupConsumer,
     pub(super) engine: Engine,
     pub(super) readers: Readers,
@@ -85,9 +76,23 @@ pub(super) struct Owner {
     /// Who asked for the shutdown; nobody did as long as it is empty.
     pub(super) leaving: Vec<oneshot::Sender<Drained>>,
     pub(super) unanswered: usize,
-    pub(super) lanes: HashMap<LaneId, (Arc<str>, mpsc::Sender<Delivery>)>,
-    last_lane: u64,
-    signals: mpsc::Receiver<Signal>,
+    pub(super) lanes: HashMap<LaneId, OpenLane>,
+    /// Lanes that nobody reads from any more, and nobody closed.
+    pub(super) gone: Vec<LaneId>,
+    pub(super) last_lane: u64,
+    pub(super) max_in_flight: usize,
+    pub(super) dead_letters: DeadLetters,
+    /// When each record was handed out, and by which lane.
+    pub(super) delivered: HashMap<DeliveryId, Delivered>,
+    pub(super) watch: Watch,
+    /// Why the consumer has to be made anew, if it has to.
+    pub(super) broken: Option<String>,
+    /// Why it will be once its partitions were given back.
+    pub(super) drained: Option<String>,
+    pub(super) settings: Settings,
+    /// Dead letters on their way to the broker, and how that ended.
+    pub(super) letters: JoinSet<(LetterId, Arc<Letter>, Result<(), SendError>)>,
+    pub(super) signals: mpsc::Receiver<Signal>,
     commands: mpsc::Receiver<Command>,
     reads: mpsc::Receiver<Read>,
 }
@@ -95,14 +100,13 @@ pub(super) struct Owner {
 impl Owner {
     pub(super) fn new(
         settings: &Settings,
-        instance: Arc<str>,
+        instance: Member,
         consumer: GroupConsumer,
         signals: mpsc::Receiver<Signal>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
         let (readers, reads) = Readers::new();
         Self {
-            instance,
             consumer,
             engine: Engine::new(Limits {
                 ordering: settings.ordering,
@@ -110,8 +114,16 @@ impl Owner {
                 max_in_flight_bytes: settings.max_in_flight_bytes,
                 max_uncommitted: settings.max_uncommitted,
                 lane_depth: LANE_DEPTH,
-                retry_delay: RETRY_DELAY,
+                only_lane_depth: ONLY_LANE_DEPTH,
+                serial_after: SERIAL_AFTER,
                 lane_hold: LANE_HOLD,
+                breaker: BreakerLimits {
+                    sequences: settings.breaker.sequences,
+                    percent: settings.breaker.percent,
+                    window: settings.breaker.window,
+                    probe_every: settings.breaker.probe_every,
+                },
+                letter_delay: LETTER_DELAY,
             }),
             readers,
             commits: Commits::default(),
@@ -123,7 +135,17 @@ impl Owner {
             leaving: Vec::new(),
             unanswered: 0,
             lanes: HashMap::new(),
+            gone: Vec::new(),
             last_lane: 0,
+            max_in_flight: settings.max_in_flight,
+            dead_letters: DeadLetters::new(settings, instance.clone()),
+            letters: JoinSet::new(),
+            delivered: HashMap::new(),
+            watch: Watch::new(settings.stall_timeout),
+            broken: None,
+            drained: None,
+            settings: settings.clone(),
+            instance,
             signals,
             commands,
             reads,
@@ -149,9 +171,16 @@ impl Owner {
                     Ok(done) => self.done(done).await,
                     Err(ended) => tracing::error!(instance = %self.instance, "a call ended early: {ended}"),
                 },
-                // librdkafka tells each in its own words, and tries again itself.
-                cause = self.consumer.poll() => tracing::debug!(instance = %self.instance, "consuming: {cause}"),
+                Some(written) = self.letters.join_next() => match written {
+                    Ok((letter, content, result)) => self.letter_written(letter, &content, result),
+                    Err(ended) => tracing::error!(instance = %self.instance, "a dead letter ended early: {ended}"),
+                },
+                cause = self.consumer.poll() => self.polled(&cause),
                 () = sleep_until(wake) => self.tick(),
+            }
+            self.check_renewal();
+            if let Some(reason) = self.broken.take() {
+                self.make_consumer_anew(&reason).await;
             }
             self.check_drained().await;
             if !self.leaving.is_empty() && self.phase == Phase::Idle {
@@ -163,9 +192,15 @@ impl Owner {
 
     async fn close(mut self) {
         self.readers.stop().await;
-        // Calls hold the consumer too; each is bounded by its own timeout.
-        while self.calls.join_next().await.is_some() {}
+        // What is not confirmed by now is uncommitted, and written again.
+        self.letters.abort_all();
+        // Nobody waits for what they would come back with. What waits for a broker in
+        // them ends by its own timeout, and holds the consumer until then.
+        self.calls.abort_all();
         self.consumer.close().await;
+        // Its producer waits for its threads.
+        let dead_letters = self.dead_letters;
+        tokio::task::spawn_blocking(move || drop(dead_letters));
         for reply in self.leaving {
             // Whoever asked may have stopped waiting.
             let _ = reply.send(Drained {
@@ -174,43 +209,19 @@ impl Owner {
         }
     }
 
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Subscribe { topic, reply } => self.open_lane(topic, reply),
-            Command::CloseLane(lane) => {
-                if let Some((topic, _)) = self.lanes.remove(&lane) {
-                    self.subscription.lane_closed(&topic, Instant::now());
-                    self.step(Event::LaneClosed { lane });
-                }
-            }
-            Command::Answer { delivery, outcome } => {
-                if let Outcome::Unknown(reason) = &outcome {
-                    let instance = &self.instance;
-                    events::Returned { instance, reason }.emit();
-                }
-                self.step(Event::Answered { delivery, outcome });
-            }
-            Command::Pause => self.step(Event::Paused),
-            Command::Resume => self.step(Event::Resumed),
-            Command::Shutdown { until, reply } => self.shut_down(until, reply),
-        }
-    }
-
-    fn open_lane(&mut self, topic: Arc<str>, reply: oneshot::Sender<Lane>) {
-        self.last_lane += 1;
-        let id = LaneId(self.last_lane);
-        let (sender, deliveries) = mpsc::channel(LANE_DEPTH);
-        if reply.send(Lane { id, deliveries }).is_err() {
-            return;
-        }
-        self.lanes.insert(id, (topic.clone(), sender));
-        self.subscription.lane_opened(topic.clone(), Instant::now());
-        self.step(Event::LaneOpened { lane: id, topic });
-    }
-
     fn read(&mut self, read: Read) {
         let Read { at, epoch, result } = read;
         match result {
+            Ok(record) if record.is_for_another_group(&self.instance.group) => {
+                let offset = record.offset;
+                events::PassedOver {
+                    instance: &self.instance,
+                    at: &at,
+                    offset,
+                }
+                .emit();
+                self.step(Event::Passed { at, epoch, offset });
+            }
             Ok(record) => {
                 let record = Arc::new(record);
                 self.step(Event::Received { epoch, record });
@@ -220,6 +231,13 @@ impl Owner {
             }
             Err(cause) => self.tries_again(&format!("reading {at}"), &cause),
         }
+    }
+
+    /// librdkafka tells each failure in its own words, and tries again itself,
+    /// unless it is broken for good.
+    fn polled(&mut self, cause: &Cause) {
+        tracing::debug!(instance = %self.instance, "consuming: {cause}");
+        self.replace_broken_consumer(Instant::now());
     }
 
     pub(super) fn tries_again(&self, what: &str, cause: &Cause) {
@@ -242,6 +260,7 @@ impl Owner {
             self.commits.due(),
             self.subscription.due(),
             self.phase.until(),
+            Some(self.watch.due()),
         ]
         .into_iter()
         .flatten()
@@ -256,105 +275,24 @@ impl Owner {
         }
         if due(self.commits.due()) {
             let offsets = self.commits.take();
+            // What is pending is ours: what is given back is forgotten.
+            let epoch = |(at, _): &(_, _)| self.engine.epoch(at).unwrap_or_default();
+            let epochs = offsets.iter().map(epoch).collect();
             let consumer = self.consumer.clone();
             self.calls.spawn(async move {
                 let result = consumer.commit(offsets.clone()).await;
-                Done::Committed { offsets, result }
+                Done::Committed {
+                    offsets,
+                    epochs,
+                    result,
+                }
             });
+        }
+        if due(Some(self.watch.due())) {
+            self.look(now);
         }
         if due(self.subscription.due()) {
             self.update_subscription(now);
-        }
-    }
-
-    fn committed(&mut self, offsets: Vec<(TopicPartition, Offset)>, result: Result<(), Cause>) {
-        let mut failed = Vec::new();
-        if let Err(cause) = result {
-            events::CommitFailed {
-                instance: &self.instance,
-                offsets: &offsets,
-                reason: &cause.text,
-            }
-            .emit();
-            // As far as they are ours now, and as far as they have come by now:
-            // what failed may be of an earlier epoch.
-            let point = |(at, _)| Some((self.engine.commit_point(&at)?, at));
-            failed.extend(
-                offsets
-                    .into_iter()
-                    .filter_map(point)
-                    .map(|(offset, at)| (at, offset)),
-            );
-        }
-        self.commits.ended(failed, Instant::now());
-    }
-
-    fn update_subscription(&mut self, now: Instant) {
-        for step in self.subscription.steps(now) {
-            match step {
-                Step::Ask(topic) => {
-                    let consumer = self.consumer.clone();
-                    self.calls.spawn(async move {
-                        let result = consumer.partition_count(&topic).await;
-                        Done::Counted { topic, result }
-                    });
-                }
-                Step::Subscribe(topics) => {
-                    let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
-                    match self.consumer.subscribe(&topics) {
-                        Ok(()) => {
-                            tracing::info!(instance = %self.instance, "subscribed to {topics:?}");
-                        }
-                        Err(cause) => {
-                            self.tries_again("subscribing", &cause);
-                            self.subscription.not_applied(now);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    async fn done(&mut self, done: Done) {
-        match done {
-            Done::Counted { topic, result } => self.counted(&topic, result),
-            Done::Refreshed(Ok(())) => {}
-            Done::Refreshed(Err(cause)) => self.tries_again("refreshing the topics", &cause),
-            Done::Starts {
-                generation,
-                results,
-            } => self.starts(generation, results),
-            Done::Decided {
-                generation,
-                starts,
-                result,
-            } => self.decided(generation, starts, result),
-            Done::Committed { offsets, result } => self.committed(offsets, result),
-            Done::LastCommit {
-                generation,
-                offsets,
-                result,
-            } => self.last_commit(generation, &offsets, result).await,
-            Done::Oldest { at, epoch, result } => self.oldest(at, epoch, result),
-        }
-    }
-
-    fn counted(&mut self, topic: &Arc<str>, result: Result<usize, Cause>) {
-        let now = Instant::now();
-        let count = match result {
-            Ok(count) => Some(count),
-            Err(cause) => {
-                self.tries_again(&format!("asking for topic {topic}"), &cause);
-                None
-            }
-        };
-        if self.subscription.learned(topic, count, now) {
-            tracing::info!(instance = %self.instance, "topic {topic} has appeared");
-            let consumer = self.consumer.clone();
-            self.calls
-                .spawn(async move { Done::Refreshed(consumer.refresh_topics().await) });
-        } else if count == Some(0) {
-            tracing::debug!(instance = %self.instance, "topic {topic} does not exist yet");
         }
     }
 }

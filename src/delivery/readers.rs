@@ -12,9 +12,10 @@ use crate::{
     model::{Epoch, Record, TopicPartition},
 };
 
-/// Records between the readers and the owner: enough to keep it busy, and little
-/// beside the window.
-const BUFFER: usize = 256;
+/// Records between the readers and the owner: enough to keep it busy. They were
+/// under way when a partition paused, so its bound may be exceeded by as many, and
+/// by the one that its reader holds.
+const BUFFER: usize = 64;
 
 /// What a reader read.
 pub(super) struct Read {

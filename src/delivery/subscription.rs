@@ -106,6 +106,20 @@ impl Subscription {
         steps
     }
 
+    /// Whether the group is subscribed to a topic that exists: then it is to be
+    /// given an assignment, be it an empty one.
+    pub(super) fn is_joining(&self) -> bool {
+        let exists = |topic| self.known.get(topic).is_some_and(|topic| topic.exists);
+        self.applied.iter().any(exists)
+    }
+
+    /// The consumer is a new one, which is subscribed to nothing.
+    pub(super) fn start_over(&mut self, now: Instant) {
+        self.applied.clear();
+        self.asked.clear();
+        self.due = Some(now);
+    }
+
     /// Subscribing failed: do it again later.
     pub(super) fn not_applied(&mut self, now: Instant) {
         self.applied.clear();
@@ -233,6 +247,23 @@ mod tests {
         assert_eq!(subscription.due(), None, "a lane is left");
         subscription.lane_closed("a", now);
         assert_eq!(subscription.steps(now), [Step::Subscribe(Vec::new())]);
+    }
+
+    #[test]
+    fn a_new_consumer_is_subscribed_to_the_same_and_knows_what_is_new() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest);
+        subscription.lane_opened("a".into(), now);
+        subscription.learned(&"a".into(), Some(2), now);
+        let subscribe = [Step::Subscribe(topics(&["a"]))];
+        assert!(!subscription.is_joining());
+        assert_eq!(subscription.steps(now), subscribe);
+        assert!(subscription.is_joining());
+        subscription.start_over(now);
+        assert_eq!(subscription.due(), Some(now));
+        assert_eq!(subscription.steps(now), subscribe);
+        let at = TopicPartition::new("a", 2);
+        assert_eq!(subscription.start_at(&at), StartAt::Oldest, "it came later");
     }
 
     #[test]

@@ -1,96 +1,139 @@
-//! Handing records to lanes, and what their answers change.
+//! Handing records to lanes, and taking them back from lanes that close.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
-use super::{Action, DeliveryId, Engine, InFlight, LaneId, Ready};
-use crate::model::Outcome;
+use super::{Action, DeliveryId, Engine, InFlight, LaneId, Ready, breaker::Breaker};
+use crate::model::Policy;
 
 impl Engine {
-    /// Brings back what waited for its time.
-    pub(super) fn wake(&mut self, now: Instant) {
-        self.lanes.release_due(now);
+    /// Brings back what waited for its time; true if anything did.
+    pub(super) fn wake(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
+        let mut woken = false;
         while let Some(ready) = self.retries.pop_due(now) {
-            if self.owns(&ready.at, ready.epoch) {
-                let topic = ready.at.topic.clone();
-                self.ready.entry(topic).or_default().push_back(ready);
-            }
+            self.make_ready(ready);
+            woken = true;
         }
+        self.letters.send_due(now, actions);
+        woken
     }
 
-    /// Hands out what lanes have room for, oldest first.
-    pub(super) fn deliver(&mut self, actions: &mut Vec<Action>) {
-        if self.paused {
+    /// Puts a sequence behind the others.
+    pub(super) fn make_ready(&mut self, ready: Ready) {
+        if !self.owns(&ready.at, ready.epoch) {
             return;
         }
-        for (topic, queue) in &mut self.ready {
-            // Sequences of a draining partition stay, for the revocation to
-            // forget, or for an assignment that never came.
-            let mut kept = std::collections::VecDeque::new();
-            while let Some(lane) = self.lanes.pick(topic, self.limits.lane_depth) {
-                let Some(ready) = queue.pop_front() else {
-                    break;
-                };
-                let Some(partition) = self.partitions.get_mut(&ready.at) else {
-                    continue;
-                };
-                if partition.draining {
-                    kept.push_back(ready);
-                    continue;
-                }
-                let Some((record, attempt)) = partition.sequences.start(&ready.sequence) else {
-                    continue;
-                };
-                self.last_delivery += 1;
-                let delivery = DeliveryId(self.last_delivery);
-                self.lanes.take(lane);
-                self.in_flight.insert(
-                    delivery,
-                    InFlight {
-                        ready,
-                        offset: record.offset,
-                        lane,
-                    },
-                );
-                actions.push(Action::Deliver {
-                    lane,
-                    delivery,
-                    record,
-                    attempt,
-                });
-            }
-            kept.append(queue);
-            *queue = kept;
+        if let Some(topic) = self.topics.get_mut(&ready.at.topic) {
+            topic.ready.push_back(ready);
         }
-        self.ready.retain(|_, queue| !queue.is_empty());
     }
 
-    pub(super) fn answer(
-        &mut self,
-        delivery: DeliveryId,
-        outcome: Outcome,
-        now: Instant,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(in_flight) = self.in_flight.remove(&delivery) else {
-            // Of a revoked partition; else of a closed lane, or a second answer.
-            if let Some(lane) = self.orphans.remove(&delivery) {
-                self.lanes.release(lane);
-            }
+    /// Puts a sequence back in front: its head was never judged.
+    pub(super) fn give_back(&mut self, ready: Ready) {
+        if !self.owns(&ready.at, ready.epoch) {
+            return;
+        }
+        if let Some(topic) = self.topics.get_mut(&ready.at.topic) {
+            topic.ready.push_front(ready);
+        }
+    }
+
+    /// Hands out what may be handed out of a topic.
+    pub(super) fn deliver(&mut self, topic: &Arc<str>, now: Instant, actions: &mut Vec<Action>) {
+        if let Some(topic_state) = self.topics.get_mut(topic) {
+            topic_state.lanes.release_due(now);
+        }
+        if !self.paused {
+            self.hand_out(topic, now, actions);
+        }
+        if let Some(topic_state) = self.topics.get_mut(topic) {
+            topic_state.note_blocked_probe(now);
+        }
+    }
+
+    /// Hands out what the topic's lanes have room for, oldest first.
+    fn hand_out(&mut self, topic: &Arc<str>, now: Instant, actions: &mut Vec<Action>) {
+        let Some(topic_state) = self.topics.get_mut(topic) else {
             return;
         };
-        self.lanes.release(in_flight.lane);
-        match outcome {
-            Outcome::Ack => self.finish(in_flight, actions),
-            Outcome::Nack(reason) => self.retry(in_flight.ready, reason, now, actions),
-            Outcome::Unknown(_) => {
-                self.lanes.hold(in_flight.lane, now + self.limits.lane_hold);
-                self.give_back(in_flight.ready);
+        // Sequences of a draining partition stay, for the revocation to forget.
+        let mut kept = std::collections::VecDeque::new();
+        let mut allowance = topic_state.allowance(now);
+        while allowance > 0
+            && let Some(lane) = topic_state.lanes.pick(&self.limits)
+            && let Some(ready) = topic_state.ready.pop_front()
+        {
+            let Some(partition) = self.partitions.get(&ready.at) else {
+                continue;
+            };
+            if partition.draining {
+                kept.push_back(ready);
+                continue;
+            }
+            let Some((record, failures)) = partition.sequences.head(&ready.sequence) else {
+                continue;
+            };
+            allowance -= 1;
+            self.last_delivery += 1;
+            let delivery = DeliveryId(self.last_delivery);
+            topic_state.lanes.take(lane, delivery);
+            topic_state.in_flight += 1;
+            self.in_flight.insert(delivery, InFlight { ready, lane });
+            actions.push(Action::Deliver {
+                lane,
+                delivery,
+                record,
+                attempt: failures.all.saturating_add(1),
+            });
+        }
+        let may_go = |ready: &Ready| {
+            let partition = self.partitions.get(&ready.at);
+            partition.is_some_and(|partition| !partition.draining)
+        };
+        let waiting = topic_state.ready.iter().any(may_go);
+        kept.append(&mut topic_state.ready);
+        topic_state.ready = kept;
+        if topic_state.one_serial_lane(waiting, &self.limits, now) {
+            let topic = topic.clone();
+            actions.push(Action::OneSerialLane { topic });
+        }
+    }
+
+    pub(super) fn open_lane(
+        &mut self,
+        lane: LaneId,
+        topic: &Arc<str>,
+        policy: Arc<Policy>,
+        actions: &mut Vec<Action>,
+    ) {
+        // daprd pauses the streams that it is about to close, and never resumes
+        // (v1.18.3): a new stream is to be used.
+        self.paused = false;
+        let state = self.topics.entry(topic.clone()).or_default();
+        if policy.dead_letter.is_none() {
+            if state.breaker.is_open() {
+                let topic = topic.clone();
+                actions.push(Action::BreakerClosed { topic });
+            }
+            state.breaker = Breaker::default();
+        }
+        let decided_anew = state.policy.dead_letter != policy.dead_letter;
+        state.policy = policy;
+        state.lanes.open(lane);
+        self.lanes.insert(lane, topic.clone());
+        if decided_anew {
+            // Else they would go on to a topic that was named by mistake.
+            for ready in self.letters.take_waiting(topic) {
+                self.make_ready(ready);
             }
         }
     }
 
     pub(super) fn close_lane(&mut self, lane: LaneId) {
-        self.lanes.close(lane);
+        if let Some(topic) = self.lanes.remove(&lane)
+            && let Some(topic) = self.topics.get_mut(&topic)
+        {
+            topic.lanes.close(lane);
+        }
         self.orphans.retain(|_, of| *of != lane);
         let mut unanswered: Vec<DeliveryId> = self
             .in_flight
@@ -101,55 +144,46 @@ impl Engine {
         // Given back newest first, each before the one given back before it.
         unanswered.sort_unstable_by(|a, b| b.cmp(a));
         for delivery in unanswered {
-            if let Some(in_flight) = self.in_flight.remove(&delivery) {
+            if let Some(in_flight) = self.take_back(delivery, false) {
                 self.give_back(in_flight.ready);
             }
         }
     }
 
-    fn finish(&mut self, in_flight: InFlight, actions: &mut Vec<Action>) {
-        let ready = in_flight.ready;
-        let Some(partition) = self.partitions.get_mut(&ready.at) else {
-            return;
-        };
-        if let Some(record) = partition.sequences.finish(&ready.sequence) {
-            partition.window.remove(record.size());
-        }
-        if let Some(offset) = partition.offsets.finish(in_flight.offset) {
-            actions.push(Action::Commit {
-                at: ready.at.clone(),
-                offset,
-            });
-        }
-        if partition.sequences.has(&ready.sequence) {
-            let topic = ready.at.topic.clone();
-            self.ready.entry(topic).or_default().push_back(ready);
+    /// Gives nothing more to the lane that has a delivery: it is closing, whoever
+    /// owns the delivery's partition now.
+    pub(super) fn hold_lane(&mut self, delivery: DeliveryId, now: Instant) {
+        let in_flight = self.in_flight.get(&delivery);
+        let lane = in_flight
+            .map(|in_flight| in_flight.lane)
+            .or_else(|| self.orphans.get(&delivery).copied());
+        if let Some(lane) = lane
+            && let Some(topic) = self.lanes.get(&lane)
+            && let Some(topic) = self.topics.get_mut(topic)
+        {
+            topic.lanes.hold(lane, now + self.limits.lane_hold);
         }
     }
 
-    fn retry(&mut self, ready: Ready, reason: String, now: Instant, actions: &mut Vec<Action>) {
-        let Some(partition) = self.partitions.get_mut(&ready.at) else {
-            return;
-        };
-        let Some((record, attempts)) = partition.sequences.refuse(&ready.sequence) else {
-            return;
-        };
-        let delay = self.limits.retry_delay;
-        self.retries.push(now + delay, ready);
-        actions.push(Action::Retry {
-            record,
-            attempts,
-            delay,
-            reason,
-        });
-    }
-
-    /// Puts a sequence back in front: its head was never judged.
-    fn give_back(&mut self, ready: Ready) {
-        if !self.owns(&ready.at, ready.epoch) {
-            return;
+    /// A delivery is not with its lane any more; `by_app` if the app answered it.
+    /// `None` if that matters to nobody: its partition was revoked, its lane
+    /// closed, or it was answered before.
+    pub(super) fn take_back(&mut self, delivery: DeliveryId, by_app: bool) -> Option<InFlight> {
+        let in_flight = self.in_flight.remove(&delivery);
+        let lane = match &in_flight {
+            Some(in_flight) => Some(in_flight.lane),
+            None => self.orphans.remove(&delivery),
+        }?;
+        if let Some(topic) = self.lanes.get(&lane)
+            && let Some(topic) = self.topics.get_mut(topic)
+        {
+            topic.lanes.release(lane, delivery, by_app);
         }
-        let topic = ready.at.topic.clone();
-        self.ready.entry(topic).or_default().push_front(ready);
+        if let Some(InFlight { ready, .. }) = &in_flight
+            && let Some(topic) = self.topics.get_mut(&ready.at.topic)
+        {
+            topic.in_flight -= 1;
+        }
+        in_flight
     }
 }

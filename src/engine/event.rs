@@ -1,6 +1,12 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::model::{Epoch, Offset, Ordering, Outcome, Record, TopicPartition};
+use super::BreakerLimits;
+use crate::model::{
+    Epoch, Offset, Ordering, Outcome, Policy, Record, TopicPartition, dead_letter::Failure,
+};
 
 /// One stream to daprd: the way of a topic's records to an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -9,6 +15,10 @@ pub struct LaneId(pub u64);
 /// One handing of a record to a lane; a redelivery has an id of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub u64);
+
+/// One dead letter on its way to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LetterId(pub u64);
 
 /// The engine's bounds and rules.
 #[derive(Clone, Copy, Debug)]
@@ -21,16 +31,25 @@ pub struct Limits {
     pub max_in_flight: usize,
     /// The same in bytes.
     pub max_in_flight_bytes: usize,
-    /// Records of one partition that are received and not yet below its commit
-    /// point. It bounds what is delivered again after a crash.
+    /// Records of one partition that are received and not below the offset that
+    /// the broker has confirmed. It bounds what is delivered again after a crash.
     pub max_uncommitted: usize,
-    /// Records that one lane may have and not have answered.
+    /// Records that one of several lanes of a topic may have and not have
+    /// answered, as long as it answers in order.
     pub lane_depth: usize,
-    /// How long a refused record waits for its next attempt.
-    pub retry_delay: Duration,
+    /// The same for the only lane of a topic.
+    pub only_lane_depth: usize,
+    /// When one lane is all that a topic has, and it has not been enough for so
+    /// long, that is told.
+    pub serial_after: Duration,
     /// How long a lane gets nothing after it gave a record back without a
     /// verdict: it is closing.
     pub lane_hold: Duration,
+    /// When a broken app is told from single bad records.
+    pub breaker: BreakerLimits,
+    /// How long a dead letter that could not be written waits: at first, and at
+    /// the most; doubled in between.
+    pub letter_delay: (Duration, Duration),
 }
 
 /// What happened.
@@ -62,12 +81,23 @@ pub enum Event {
         /// The record.
         record: Arc<Record>,
     },
+    /// A record was read that this group has no business with: it is finished.
+    Passed {
+        /// The partition.
+        at: TopicPartition,
+        /// The period in which it was read.
+        epoch: Epoch,
+        /// The record's offset.
+        offset: Offset,
+    },
     /// A stream for a topic came up.
     LaneOpened {
         /// Its id, never used before.
         lane: LaneId,
         /// The Kafka topic that it takes.
         topic: Arc<str>,
+        /// What happens to refused records of this topic from now on.
+        policy: Arc<Policy>,
     },
     /// A stream went down; what it has is in nobody's hands.
     LaneClosed {
@@ -80,6 +110,22 @@ pub enum Event {
         delivery: DeliveryId,
         /// The answer.
         outcome: Outcome,
+    },
+    /// The broker confirmed a dead letter, or it could not be written.
+    Written {
+        /// Which one.
+        letter: LetterId,
+        /// What went wrong, if something did.
+        result: Result<(), String>,
+    },
+    /// The broker has confirmed a commit.
+    Committed {
+        /// The partition.
+        at: TopicPartition,
+        /// The period in which it was committed.
+        epoch: Epoch,
+        /// The group's offset there.
+        offset: Offset,
     },
     /// daprd asked to hand out nothing (`Pause`, Dapr 1.17.7 on), until it resumes
     /// or opens a new stream.
@@ -115,12 +161,51 @@ pub enum Action {
     Retry {
         /// The record.
         record: Arc<Record>,
-        /// How many attempts have failed.
-        attempts: u32,
+        /// How many attempts have failed, also those that say nothing of it.
+        failed: u32,
         /// The wait.
         delay: Duration,
+        /// What it has come to.
+        standing: Standing,
         /// What the app, or daprd, said.
         reason: String,
+    },
+    /// Write a record to its dead-letter topic, and tell with [`Event::Written`].
+    DeadLetter {
+        /// The id to tell it with.
+        letter: LetterId,
+        /// What to write.
+        content: Arc<Letter>,
+    },
+    /// A dead letter could not be written. Its source stays unfinished, and it is
+    /// tried again after `delay`.
+    LetterDelayed {
+        /// What was to be written.
+        content: Arc<Letter>,
+        /// How often that failed.
+        failed: u32,
+        /// The wait.
+        delay: Duration,
+        /// What went wrong.
+        reason: String,
+    },
+    /// Most of what a topic's app was given has failed: from now on it gets one
+    /// record at a time.
+    BreakerOpened {
+        /// The topic.
+        topic: Arc<str>,
+    },
+    /// The app is well again, or there is no dead-letter topic to protect any more:
+    /// it gets everything.
+    BreakerClosed {
+        /// The topic.
+        topic: Arc<str>,
+    },
+    /// One stream is all that a topic has, daprd handles its messages one at a
+    /// time, and records wait for it. Told once per topic.
+    OneSerialLane {
+        /// The topic.
+        topic: Arc<str>,
     },
     /// Stop reading from a partition.
     Pause {
@@ -135,4 +220,35 @@ pub enum Action {
         /// The partition.
         at: TopicPartition,
     },
+}
+
+/// What a refused record has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is tried as its policy says.
+    Retrying,
+    /// Its attempts are used up and there is no dead-letter topic: it is tried at
+    /// the longest wait for ever.
+    Held,
+    /// The app as a whole is failing: the attempt says nothing of the record.
+    AppFailing,
+}
+
+/// A dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// The record.
+    pub record: Arc<Record>,
+    /// The dead-letter topic.
+    pub topic: Arc<str>,
+    /// Why it is one.
+    pub failure: Failure,
+    /// How often it was handed to the app.
+    pub deliveries: u32,
+    /// When the first attempt failed.
+    pub first_failure: Instant,
+    /// When the last attempt failed.
+    pub last_failure: Instant,
+    /// What was said last.
+    pub reason: String,
 }

@@ -1,55 +1,82 @@
-//! The streams to daprd, and which of them takes the next record.
+//! The streams of one topic to daprd, and which of them takes the next record.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
-use super::LaneId;
+use super::{DeliveryId, LaneId, Limits};
 
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     map: BTreeMap<LaneId, Lane>,
 }
 
-#[derive(Debug)]
+/// One stream. daprd 1.16.0 to 1.18.3 handles the messages of a stream one at a
+/// time and answers them in order; others handle them concurrently. Nothing
+/// tells which daprd it is, but an answer that overtakes an older one proves
+/// that it is not serial.
+#[derive(Debug, Default)]
 struct Lane {
-    topic: Arc<str>,
-    in_flight: usize,
+    /// What it has and did not answer yet.
+    pending: BTreeSet<DeliveryId>,
+    concurrent: bool,
     held_until: Option<Instant>,
 }
 
+impl Lane {
+    fn has_room(&self, depth: usize) -> bool {
+        self.pending.len() < depth && self.held_until.is_none()
+    }
+}
+
 impl Lanes {
-    pub(super) fn open(&mut self, id: LaneId, topic: Arc<str>) {
-        let lane = Lane {
-            topic,
-            in_flight: 0,
-            held_until: None,
-        };
-        self.map.insert(id, lane);
+    pub(super) fn open(&mut self, id: LaneId) {
+        self.map.insert(id, Lane::default());
     }
 
     pub(super) fn close(&mut self, id: LaneId) {
         self.map.remove(&id);
     }
 
-    /// The lane of this topic that has the fewest records, if any has room.
-    pub(super) fn pick(&self, topic: &str, depth: usize) -> Option<LaneId> {
+    pub(super) fn count(&self) -> usize {
+        self.map.len()
+    }
+
+    /// How many records a lane may have, never more than the window. A serial one
+    /// gets few ahead, so that an idle lane never waits for what a busy one was
+    /// given.
+    fn depth(&self, lane: &Lane, limits: &Limits) -> usize {
+        let depth = match (lane.concurrent, self.map.len()) {
+            (true, _) => limits.max_in_flight,
+            (false, 1) => limits.only_lane_depth,
+            (false, _) => limits.lane_depth,
+        };
+        depth.min(limits.max_in_flight)
+    }
+
+    /// The lane that has the fewest records, if any has room.
+    pub(super) fn pick(&self, limits: &Limits) -> Option<LaneId> {
         self.map
             .iter()
-            .filter(|(_, lane)| {
-                *lane.topic == *topic && lane.in_flight < depth && lane.held_until.is_none()
-            })
-            .min_by_key(|(_, lane)| lane.in_flight)
+            .filter(|(_, lane)| lane.has_room(self.depth(lane, limits)))
+            .min_by_key(|(_, lane)| lane.pending.len())
             .map(|(id, _)| *id)
     }
 
-    pub(super) fn take(&mut self, id: LaneId) {
+    pub(super) fn take(&mut self, id: LaneId, delivery: DeliveryId) {
         if let Some(lane) = self.map.get_mut(&id) {
-            lane.in_flight += 1;
+            lane.pending.insert(delivery);
         }
     }
 
-    pub(super) fn release(&mut self, id: LaneId) {
+    /// A delivery is not with this lane any more. If the app answered it before an
+    /// older one, the lane is concurrent.
+    pub(super) fn release(&mut self, id: LaneId, delivery: DeliveryId, by_app: bool) {
         if let Some(lane) = self.map.get_mut(&id) {
-            lane.in_flight -= 1;
+            lane.concurrent |=
+                by_app && lane.pending.first().is_some_and(|first| *first < delivery);
+            lane.pending.remove(&delivery);
         }
     }
 
@@ -70,5 +97,10 @@ impl Lanes {
 
     pub(super) fn next_release(&self) -> Option<Instant> {
         self.map.values().filter_map(|lane| lane.held_until).min()
+    }
+
+    /// Whether there is one lane only, and it was never seen to be concurrent.
+    pub(super) fn is_one_serial(&self) -> bool {
+        self.map.len() == 1 && self.map.values().all(|lane| !lane.concurrent)
     }
 }

@@ -8,30 +8,39 @@
 //! ```text
 //! Received ─▶ keys (one sequence per key) ─▶ lanes (streams to daprd) ─▶ Deliver
 //! Answered ─▶ Ack: offsets ─▶ Commit     Nack: retry ─▶ (later) Deliver
+//!                                              └─▶ DeadLetter ─▶ Written ─▶ Commit
 //! ```
 
+mod answer;
+mod breaker;
 mod deliver;
 mod event;
 mod keys;
 mod lanes;
+mod letters;
 mod offsets;
 mod partition;
 mod retry;
+mod state;
+mod topic;
 mod window;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Instant,
 };
 
-pub use event::{Action, DeliveryId, Event, LaneId, Limits};
+pub use breaker::BreakerLimits;
+pub use event::{Action, DeliveryId, Event, LaneId, Letter, LetterId, Limits, Standing};
+pub use state::{Hold, TopicState};
 
 use crate::model::{Epoch, Offset, Record, TopicPartition};
 use keys::SequenceId;
-use lanes::Lanes;
+use letters::Letters;
 use partition::Partition;
 use retry::Schedule;
+use topic::Topic;
 
 /// A sequence whose head may be handed to the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +54,6 @@ struct Ready {
 #[derive(Debug)]
 struct InFlight {
     ready: Ready,
-    offset: Offset,
     lane: LaneId,
 }
 
@@ -54,9 +62,11 @@ struct InFlight {
 pub struct Engine {
     limits: Limits,
     partitions: BTreeMap<TopicPartition, Partition>,
-    lanes: Lanes,
-    ready: HashMap<Arc<str>, VecDeque<Ready>>,
+    topics: BTreeMap<Arc<str>, Topic>,
+    /// The topic of each lane.
+    lanes: HashMap<LaneId, Arc<str>>,
     retries: Schedule<Ready>,
+    letters: Letters,
     in_flight: HashMap<DeliveryId, InFlight>,
     /// What lanes still have of partitions that are not ours any more: it takes
     /// up their room until it is answered.
@@ -71,9 +81,10 @@ impl Engine {
         Self {
             limits,
             partitions: BTreeMap::new(),
-            lanes: Lanes::default(),
-            ready: HashMap::new(),
+            topics: BTreeMap::new(),
+            lanes: HashMap::new(),
             retries: Schedule::default(),
+            letters: Letters::default(),
             in_flight: HashMap::new(),
             orphans: HashMap::new(),
             last_delivery: 0,
@@ -86,42 +97,84 @@ impl Engine {
     /// `now` must not go backwards from call to call.
     pub fn step(&mut self, event: Event, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
+        let touched = self.take_in(event, now, &mut actions);
+        let woken = self.wake(now, &mut actions);
+        match touched {
+            Some(at) if !woken => {
+                self.deliver(&at.topic, now, &mut actions);
+                self.gate(&at, &mut actions);
+            }
+            _ => {
+                let topics: Vec<_> = self.topics.keys().cloned().collect();
+                for topic in topics {
+                    self.deliver(&topic, now, &mut actions);
+                }
+                let owned: Vec<_> = self.partitions.keys().cloned().collect();
+                for at in owned {
+                    self.gate(&at, &mut actions);
+                }
+            }
+        }
+        actions
+    }
+
+    /// Returns the only partition that the event can have changed, if it is one.
+    fn take_in(
+        &mut self,
+        event: Event,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) -> Option<TopicPartition> {
         match event {
+            Event::Received { epoch, record } => {
+                self.receive(epoch, &record, now);
+                return Some(record.at.clone());
+            }
+            Event::Passed { at, epoch, offset } => {
+                self.pass(&at, epoch, offset, now, actions);
+                return Some(at);
+            }
+            Event::Committed { at, epoch, offset } => {
+                if self.owns(&at, epoch)
+                    && let Some(partition) = self.partitions.get_mut(&at)
+                {
+                    partition.offsets.confirm(offset);
+                }
+                return Some(at);
+            }
+            Event::Answered { delivery, outcome } => {
+                return self.answer(delivery, outcome, now, actions);
+            }
+            Event::Written { letter, result } => return self.written(letter, result, now, actions),
             Event::Assigned { at, epoch, start } => self.assign(at, epoch, start),
             Event::Draining { at } => self.drain(&at),
             Event::Revoked { at } => self.revoke(&at),
-            Event::Received { epoch, record } => self.receive(epoch, &record),
-            Event::LaneOpened { lane, topic } => {
-                // daprd pauses the streams that it is about to close, and never
-                // resumes (v1.18.3): a new stream is to be used.
-                self.paused = false;
-                self.lanes.open(lane, topic);
-            }
+            Event::LaneOpened {
+                lane,
+                topic,
+                policy,
+            } => self.open_lane(lane, &topic, policy, actions),
             Event::LaneClosed { lane } => self.close_lane(lane),
-            Event::Answered { delivery, outcome } => {
-                self.answer(delivery, outcome, now, &mut actions);
-            }
             Event::Paused => self.paused = true,
             Event::Resumed => self.paused = false,
             Event::Tick => {}
         }
-        self.wake(now);
-        self.deliver(&mut actions);
-        self.gate(&mut actions);
-        actions
+        None
     }
 
     /// When [`Event::Tick`] is due, if nothing else happens before.
     pub fn next_wake(&self) -> Option<Instant> {
-        [self.retries.next(), self.lanes.next_release()]
+        let topics = self.topics.values().filter_map(Topic::next_wake).min();
+        [self.retries.next(), self.letters.next(), topics]
             .into_iter()
             .flatten()
             .min()
     }
 
-    /// How many records of all partitions lanes have and did not answer yet.
+    /// How many records of all partitions lanes have and did not answer yet, or
+    /// are on their way to a dead-letter topic.
     pub fn total_in_flight(&self) -> usize {
-        self.in_flight.len()
+        self.in_flight.len() + self.letters.under_way()
     }
 
     /// The offset that may be committed for this partition: everything before it
@@ -154,6 +207,7 @@ impl Engine {
 
     fn assign(&mut self, at: TopicPartition, epoch: Epoch, start: Offset) {
         self.revoke(&at);
+        self.topics.entry(at.topic.clone()).or_default();
         self.partitions.insert(at, Partition::new(epoch, start));
     }
 
@@ -169,62 +223,79 @@ impl Engine {
         if self.partitions.remove(at).is_none() {
             return;
         }
+        self.letters.forget(at);
+        self.retries.retain(|ready| ready.at != *at);
         let orphans = self
             .in_flight
             .extract_if(|_, in_flight| in_flight.ready.at == *at)
             .map(|(delivery, in_flight)| (delivery, in_flight.lane));
+        let before = self.orphans.len();
         self.orphans.extend(orphans);
-        if let Some(ready) = self.ready.get_mut(&at.topic) {
-            ready.retain(|ready| ready.at != *at);
+        if let Some(topic) = self.topics.get_mut(&at.topic) {
+            topic.in_flight -= self.orphans.len() - before;
+            topic.ready.retain(|ready| ready.at != *at);
         }
     }
 
-    fn receive(&mut self, epoch: Epoch, record: &Arc<Record>) {
+    fn receive(&mut self, epoch: Epoch, record: &Arc<Record>, now: Instant) {
         let Some(partition) = self.partitions.get_mut(&record.at) else {
             return;
         };
-        if partition.epoch != epoch || !partition.offsets.receive(record.offset) {
+        if partition.epoch != epoch {
             return;
         }
-        partition.window.add(record.size());
-        let sequence = SequenceId::of(record, self.limits.ordering);
-        if partition.sequences.push(sequence.clone(), record.clone()) {
-            self.ready
-                .entry(record.at.topic.clone())
-                .or_default()
-                .push_back(Ready {
-                    at: record.at.clone(),
-                    epoch,
-                    sequence,
-                });
+        if let Some(sequence) = partition.receive(record, self.limits.ordering, now)
+            && let Some(topic) = self.topics.get_mut(&record.at.topic)
+        {
+            let at = record.at.clone();
+            topic.ready.push_back(Ready {
+                at,
+                epoch,
+                sequence,
+            });
         }
     }
 
-    /// Tells which partitions to read from, where that changed.
-    ///
-    /// Each partition has an equal share of the window: records that wait behind
-    /// a refused one fill their own share, and never another partition's.
-    fn gate(&mut self, actions: &mut Vec<Action>) {
-        let owned = self.partitions.len().max(1);
-        let records = (self.limits.max_in_flight / owned).max(1);
-        let bytes = (self.limits.max_in_flight_bytes / owned).max(1);
-        for (at, partition) in &mut self.partitions {
-            let open = partition.window.open(records, bytes);
-            let held_at = partition.offsets.uncommitted() >= self.limits.max_uncommitted;
-            let read = open && !partition.draining && !held_at;
-            if partition.reading == read {
-                continue;
-            }
-            partition.reading = read;
-            actions.push(if read {
-                Action::Read { at: at.clone() }
-            } else {
-                Action::Pause {
-                    at: at.clone(),
-                    held_by: partition.holder().filter(|_| held_at),
-                }
-            });
+    fn pass(
+        &mut self,
+        at: &TopicPartition,
+        epoch: Epoch,
+        offset: Offset,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let owned = self.partitions.get_mut(at);
+        let Some(partition) = owned.filter(|partition| partition.epoch == epoch) else {
+            return;
+        };
+        if partition.offsets.receive(offset, now)
+            && let Some(offset) = partition.offsets.finish(offset)
+        {
+            let at = at.clone();
+            actions.push(Action::Commit { at, offset });
         }
+    }
+
+    /// Tells whether to read from a partition, if that changed.
+    fn gate(&mut self, at: &TopicPartition, actions: &mut Vec<Action>) {
+        let owned = self.partitions.len();
+        let Some(partition) = self.partitions.get_mut(at) else {
+            return;
+        };
+        let (read, held) = partition.may_read(&self.limits, owned);
+        if partition.reading == read {
+            return;
+        }
+        partition.reading = read;
+        actions.push(if read {
+            Action::Read { at: at.clone() }
+        } else {
+            let held_by = partition.holder().filter(|_| held);
+            Action::Pause {
+                at: at.clone(),
+                held_by: held_by.map(|(record, _)| record),
+            }
+        });
     }
 }
 

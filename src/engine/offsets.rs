@@ -1,55 +1,74 @@
 //! How far a partition may commit.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use crate::model::Offset;
 
-/// The offsets received since the commit point, as they were received:
+/// The offsets received since the confirmed commit, as they were received:
 /// compaction and transaction markers leave gaps, which hold nothing up.
 #[derive(Debug)]
 pub(super) struct Offsets {
-    /// Every received offset from the commit point on, and whether it is finished.
-    finished: BTreeMap<Offset, bool>,
+    /// Every received offset from the confirmed commit on.
+    received: BTreeMap<Offset, Slot>,
+    /// Everything received below is finished.
+    commit_point: Offset,
     next: Offset,
+}
+
+#[derive(Debug)]
+struct Slot {
+    finished: bool,
+    since: Instant,
 }
 
 impl Offsets {
     pub(super) fn new(start: Offset) -> Self {
         Self {
-            finished: BTreeMap::new(),
+            received: BTreeMap::new(),
+            commit_point: start,
             next: start,
         }
     }
 
     /// Takes an offset in; false if it was received before.
-    pub(super) fn receive(&mut self, offset: Offset) -> bool {
+    pub(super) fn receive(&mut self, offset: Offset, now: Instant) -> bool {
         if offset < self.next {
             return false;
         }
-        self.finished.insert(offset, false);
+        if self.commit_point == self.next {
+            // Nothing is unfinished: what lies between was never there.
+            self.commit_point = offset;
+        }
+        let slot = Slot {
+            finished: false,
+            since: now,
+        };
+        self.received.insert(offset, slot);
         self.next = offset.next();
         true
     }
 
     /// Marks an offset finished; returns the commit point if that moved it.
     pub(super) fn finish(&mut self, offset: Offset) -> Option<Offset> {
-        let before = self.commit_point();
-        *self.finished.get_mut(&offset)? = true;
-        while let Some(first) = self.finished.first_entry() {
-            if !*first.get() {
-                break;
-            }
-            first.remove();
+        self.received.get_mut(&offset)?.finished = true;
+        if offset != self.commit_point {
+            return None;
         }
-        let after = self.commit_point();
-        (after > before).then_some(after)
+        let mut above = self.received.range(offset..);
+        let unfinished = above.find(|(_, slot)| !slot.finished);
+        self.commit_point = unfinished.map_or(self.next, |(offset, _)| *offset);
+        Some(self.commit_point)
+    }
+
+    /// The broker has the group's offset up to here.
+    pub(super) fn confirm(&mut self, offset: Offset) {
+        let confirmed = offset.min(self.commit_point);
+        self.received = self.received.split_off(&confirmed);
     }
 
     /// Everything received below this offset is finished.
     pub(super) fn commit_point(&self) -> Offset {
-        self.finished
-            .first_key_value()
-            .map_or(self.next, |(offset, _)| *offset)
+        self.commit_point
     }
 
     /// The lowest offset that may still be received.
@@ -57,8 +76,15 @@ impl Offsets {
         self.next
     }
 
-    /// How many received records stand at the commit point or above.
+    /// How many received records stand above the confirmed commit: a crash would
+    /// deliver them again.
     pub(super) fn uncommitted(&self) -> usize {
-        self.finished.len()
+        self.received.len()
+    }
+
+    /// When the oldest unfinished record was received.
+    pub(super) fn oldest_since(&self) -> Option<Instant> {
+        let slot = self.received.get(&self.commit_point)?;
+        Some(slot.since)
     }
 }

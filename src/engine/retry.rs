@@ -24,6 +24,11 @@ impl<T> Schedule<T> {
         self.queue.insert((due, self.pushed), item);
     }
 
+    /// Forgets items for good.
+    pub(super) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.queue.retain(|_, item| keep(item));
+    }
+
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<T> {
         let first = self.queue.first_entry()?;
         (first.key().0 <= now).then(|| first.remove())

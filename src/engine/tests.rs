@@ -1,15 +1,19 @@
+mod dead_letters;
+mod properties;
+
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::*;
-use crate::model::{Ordering, Outcome};
+use crate::model::{Backoff, Ordering, Outcome, Policy, dead_letter::Failure};
 
 /// An engine with a clock that stands still until it is moved.
 struct Bench {
     engine: Engine,
     now: Instant,
     log: Vec<Action>,
+    policy: Arc<Policy>,
 }
 
 const LANE: LaneId = LaneId(1);
@@ -22,9 +26,38 @@ fn limits() -> Limits {
         max_in_flight: 100,
         max_in_flight_bytes: 1 << 20,
         max_uncommitted: 50,
-        lane_depth: 10,
-        retry_delay: Duration::from_secs(5),
+        lane_depth: 2,
+        only_lane_depth: 10,
+        serial_after: Duration::from_secs(5),
         lane_hold: Duration::from_secs(1),
+        breaker: BreakerLimits {
+            sequences: 20,
+            percent: 80,
+            window: Duration::from_secs(60),
+            probe_every: Duration::from_secs(5),
+        },
+        letter_delay: (Duration::from_secs(1), Duration::from_secs(30)),
+    }
+}
+
+const RETRY_DELAY: Duration = Duration::from_secs(5);
+
+fn policy() -> Policy {
+    Policy {
+        backoff: Backoff::Constant(RETRY_DELAY),
+        max_attempts: None,
+        max_elapsed: None,
+        dead_letter: None,
+        min_age: Duration::ZERO,
+    }
+}
+
+/// Two attempts, then the dead-letter topic.
+fn with_dead_letters() -> Policy {
+    Policy {
+        max_attempts: Some(2),
+        dead_letter: Some("orders.dlq".into()),
+        ..policy()
     }
 }
 
@@ -34,10 +67,15 @@ fn at() -> TopicPartition {
 
 impl Bench {
     fn new(limits: Limits) -> Self {
+        Self::with(limits, policy())
+    }
+
+    fn with(limits: Limits, policy: Policy) -> Self {
         let mut bench = Self {
             engine: Engine::new(limits),
             now: Instant::now(),
             log: Vec::new(),
+            policy: Arc::new(policy),
         };
         bench.assign(EPOCH, 0);
         bench.open(LANE);
@@ -61,20 +99,45 @@ impl Bench {
 
     fn open(&mut self, lane: LaneId) -> Vec<i64> {
         let topic = "orders".into();
-        delivered(&self.step(Event::LaneOpened { lane, topic }))
+        let policy = self.policy.clone();
+        delivered(&self.step(Event::LaneOpened {
+            lane,
+            topic,
+            policy,
+        }))
     }
 
     fn receive_in(&mut self, epoch: Epoch, offset: i64, key: Option<&'static str>) -> Vec<i64> {
+        self.receive_record(epoch, offset, key.map(Bytes::from))
+    }
+
+    fn receive_record(&mut self, epoch: Epoch, offset: i64, key: Option<Bytes>) -> Vec<i64> {
         let record = Record {
             at: at(),
             offset: Offset(offset),
             timestamp: None,
-            key: key.map(Bytes::from),
+            appended: false,
+            key,
             value: None,
             headers: Vec::new(),
         };
         let record = Arc::new(record);
         delivered(&self.step(Event::Received { epoch, record }))
+    }
+
+    /// The lanes that were given something, in order.
+    fn lanes(&self) -> Vec<u64> {
+        let lane = |action: &Action| match action {
+            Action::Deliver { lane, .. } => Some(lane.0),
+            _ => None,
+        };
+        self.log.iter().filter_map(lane).collect()
+    }
+
+    /// Receives a record whose key no other has.
+    fn receive_unique(&mut self, offset: i64) -> Vec<i64> {
+        let key = Some(Bytes::from(offset.to_string()));
+        self.receive_record(EPOCH, offset, key)
     }
 
     fn receive(&mut self, offset: i64, key: &'static str) -> Vec<i64> {
@@ -99,6 +162,35 @@ impl Bench {
             _ => None,
         });
         newest.expect("the record was delivered")
+    }
+
+    /// How often reading was paused.
+    fn paused(&self) -> usize {
+        let paused = |action: &&Action| matches!(action, Action::Pause { .. });
+        self.log.iter().filter(paused).count()
+    }
+
+    /// The broker confirms a commit.
+    fn confirm(&mut self, epoch: Epoch, offset: i64) -> Vec<Action> {
+        self.step(Event::Committed {
+            at: at(),
+            epoch,
+            offset: Offset(offset),
+        })
+    }
+
+    /// Answers the newest dead letter.
+    fn written(&mut self, result: Result<(), String>) -> Vec<Action> {
+        let letter = self.letters().last().expect("there is one").0;
+        self.step(Event::Written { letter, result })
+    }
+
+    fn letters(&self) -> Vec<(LetterId, Arc<Letter>)> {
+        let letter = |action: &Action| match action {
+            Action::DeadLetter { letter, content } => Some((*letter, content.clone())),
+            _ => None,
+        };
+        self.log.iter().filter_map(letter).collect()
     }
 
     fn pass(&mut self, time: Duration) -> Vec<i64> {
@@ -183,12 +275,9 @@ fn a_refused_record_comes_back_later_and_before_its_successor() {
     bench.receive(1, "a");
     bench.receive(2, "b");
     let actions = bench.answer(0, nack());
-    assert!(matches!(actions[..], [Action::Retry { attempts: 1, .. }]));
+    assert!(matches!(actions[..], [Action::Retry { failed: 1, .. }]));
     assert_eq!(delivered(&bench.ack(2)), NOTHING, "1 waits behind 0");
-    assert_eq!(
-        bench.engine.next_wake(),
-        Some(bench.now + limits().retry_delay)
-    );
+    assert_eq!(bench.engine.next_wake(), Some(bench.now + RETRY_DELAY));
     assert_eq!(bench.pass(Duration::from_secs(4)), NOTHING);
     assert_eq!(bench.pass(Duration::from_secs(1)), [0]);
     assert!(matches!(
@@ -214,6 +303,16 @@ fn no_verdict_is_no_attempt_and_rests_the_lane() {
 }
 
 #[test]
+fn no_verdict_on_a_revoked_partitions_record_rests_the_lane_too() {
+    let mut bench = Bench::new(limits());
+    bench.receive(0, "a");
+    bench.assign(Epoch(2), 0);
+    bench.answer(0, unknown());
+    assert_eq!(bench.receive_in(Epoch(2), 0, Some("a")), NOTHING);
+    assert_eq!(bench.pass(limits().lane_hold), [0]);
+}
+
+#[test]
 fn what_a_closed_lane_had_goes_to_another_in_the_same_order() {
     let mut bench = Bench::new(limits());
     bench.receive(0, "a");
@@ -235,24 +334,89 @@ fn what_a_closed_lane_had_goes_to_another_in_the_same_order() {
 
 #[test]
 fn lanes_share_the_work_and_none_gets_more_than_its_depth() {
-    let mut bench = Bench::new(Limits {
-        lane_depth: 2,
-        ..limits()
-    });
+    let mut bench = Bench::new(limits());
     bench.open(LaneId(2));
     for (offset, key) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
         bench.receive(i64::try_from(offset).unwrap(), key);
     }
-    let mut lanes: Vec<u64> = bench.log.iter().filter_map(lane_of).collect();
-    lanes.sort_unstable();
-    assert_eq!(lanes, [1, 1, 2, 2]);
+    assert_eq!(bench.lanes(), [1, 2, 1, 2]);
+    assert_eq!(
+        delivered(&bench.ack(1)),
+        [4],
+        "the idle one gets what is left"
+    );
+    assert_eq!(bench.lanes().last(), Some(&2));
 }
 
-fn lane_of(action: &Action) -> Option<u64> {
-    match action {
-        Action::Deliver { lane, .. } => Some(lane.0),
-        _ => None,
+#[test]
+fn no_lane_gets_more_than_the_window_holds() {
+    let mut bench = Bench::new(Limits {
+        max_in_flight: 2,
+        ..limits()
+    });
+    for offset in 0..5 {
+        // More may have been under way when reading was paused.
+        bench.receive_unique(offset);
     }
+    assert_eq!(bench.lanes().len(), 2);
+}
+
+#[test]
+fn a_lane_whose_answers_overtake_one_another_gets_as_much_as_the_window() {
+    let mut bench = Bench::new(limits());
+    for offset in 0..40 {
+        bench.receive_unique(offset);
+    }
+    assert_eq!(bench.lanes().len(), 10, "it may be serial");
+    assert_eq!(delivered(&bench.ack(0)).len(), 1, "as a serial one answers");
+    assert_eq!(delivered(&bench.ack(5)).len(), 29, "all that is left");
+}
+
+#[test]
+fn no_verdict_and_our_own_answers_prove_nothing_of_a_lane() {
+    let mut bench = Bench::new(limits());
+    for offset in 0..40 {
+        bench.receive_unique(offset);
+    }
+    bench.answer(5, Outcome::TooLarge("5 MiB".into()));
+    bench.answer(7, unknown());
+    bench.pass(limits().lane_hold);
+    assert_eq!(bench.lanes().len(), 12);
+}
+
+#[test]
+fn that_one_serial_lane_is_not_enough_is_told_once() {
+    let mut bench = Bench::new(limits());
+    for offset in 0..40 {
+        bench.receive_unique(offset);
+    }
+    let told = |bench: &Bench| {
+        let told = |action: &&Action| matches!(action, Action::OneSerialLane { .. });
+        bench.log.iter().filter(told).count()
+    };
+    assert_eq!(told(&bench), 0, "it may be a burst");
+    bench.pass(limits().serial_after);
+    assert_eq!(told(&bench), 1);
+    bench.pass(limits().serial_after);
+    assert_eq!(told(&bench), 1);
+
+    let mut bench = Bench::new(limits());
+    bench.open(LaneId(2));
+    for offset in 0..40 {
+        bench.receive_unique(offset);
+    }
+    bench.pass(limits().serial_after);
+    assert_eq!(told(&bench), 0, "there are two");
+}
+
+#[test]
+fn what_a_draining_partition_keeps_does_not_wait_for_a_lane() {
+    let mut bench = Bench::new(limits());
+    bench.step(Event::Draining { at: at() });
+    bench.receive(0, "a");
+    bench.pass(limits().serial_after);
+    let told = |action: &Action| matches!(action, Action::OneSerialLane { .. });
+    assert!(!bench.log.iter().any(told));
 }
 
 #[test]
@@ -277,7 +441,7 @@ fn after_a_revocation_nothing_commits_however_late_the_ack() {
 #[test]
 fn what_a_lane_has_of_a_revoked_partition_takes_up_its_room_until_answered() {
     let mut bench = Bench::new(Limits {
-        lane_depth: 1,
+        only_lane_depth: 1,
         ..limits()
     });
     bench.receive(0, "a");
@@ -307,9 +471,8 @@ fn a_partition_never_takes_up_anothers_share_of_the_window() {
         start: Offset(0),
     });
     assert_eq!(actions, [Action::Read { at: other.clone() }]);
-    bench.receive(0, "poison");
-    bench.answer(0, nack());
-    bench.receive(1, "poison");
+    bench.receive(0, "slow");
+    bench.receive(1, "slow");
     let paused: Vec<_> = bench.log.iter().filter_map(paused_at).collect();
     assert_eq!(paused, [&at()], "its share is two records; {other} goes on");
 }
@@ -370,9 +533,15 @@ fn too_much_above_the_commit_point_pauses_and_names_the_holder() {
         (holder.offset.0, holder.key.as_deref()),
         (0, Some(&b"slow"[..]))
     );
+    let read = Action::Read { at: at() };
     let actions = bench.ack(0);
     assert_eq!(committed(&actions), [3]);
-    assert!(actions.contains(&Action::Read { at: at() }));
+    assert!(!actions.contains(&read), "the broker did not confirm that");
+    assert!(
+        !bench.confirm(Epoch(0), 3).contains(&read),
+        "not this epoch's"
+    );
+    assert!(bench.confirm(EPOCH, 3).contains(&read));
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub enum Kind {
     QueueFull,
     /// The position does not exist on the broker any more.
     OutOfRange,
+    /// The client is broken for good: only a new one helps.
+    Fatal,
     /// Anything else.
     Other,
 }
@@ -66,6 +68,9 @@ fn kind(code: Code) -> Kind {
         | Code::TimedOutQueue
         | Code::LeaderNotAvailable
         | Code::NotLeaderForPartition
+        | Code::CoordinatorLoadInProgress
+        | Code::CoordinatorNotAvailable
+        | Code::NotCoordinator
         | Code::NotEnoughReplicas
         | Code::NotEnoughReplicasAfterAppend => Kind::Unreachable,
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
@@ -78,7 +83,28 @@ fn kind(code: Code) -> Kind {
         | Code::ClusterAuthorizationFailed => Kind::Forbidden,
         Code::QueueFull => Kind::QueueFull,
         Code::AutoOffsetReset | Code::OffsetOutOfRange => Kind::OutOfRange,
+        Code::Fatal => Kind::Fatal,
         _ => Kind::Other,
+    }
+}
+
+/// A client's fatal error, with what helps where something does. librdkafka gives
+/// the first code for an `InitProducerId` that the broker refuses, the second if
+/// no broker knows that request.
+pub(super) fn fatal(code: Code, reason: &str) -> Cause {
+    let remedy = match code {
+        Code::ClusterAuthorizationFailed | Code::TransactionalIdAuthorizationFailed => {
+            " (the broker refuses idempotent writes: allow this client IdempotentWrite on the \
+             cluster, or set `idempotence: \"false\"`)"
+        }
+        Code::UnsupportedFeature => {
+            " (the broker knows no idempotent writes: set `idempotence: \"false\"`)"
+        }
+        _ => "",
+    };
+    Cause {
+        kind: Kind::Fatal,
+        text: format!("the client is broken for good and is made anew: {reason}{remedy}"),
     }
 }
 
@@ -172,6 +198,17 @@ mod tests {
         assert_eq!(connection_failure("CONFWARN", line), None);
         let follows = "[thrd:app]: 1/1 brokers are down";
         assert_eq!(connection_failure("ERROR", follows), None);
+    }
+
+    #[test]
+    fn refused_idempotence_has_its_remedy() {
+        for code in [Code::ClusterAuthorizationFailed, Code::UnsupportedFeature] {
+            let cause = fatal(code, "Failed to acquire PID");
+            assert_eq!(cause.kind, Kind::Fatal);
+            assert!(cause.text.contains("idempotence: \"false\""), "{cause}");
+        }
+        let other = fatal(Code::OutOfOrderSequenceNumber, "gap").text;
+        assert!(!other.contains("idempotence"), "{other}");
     }
 
     #[test]

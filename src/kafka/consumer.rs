@@ -1,27 +1,33 @@
 use std::{
+    ffi::CString,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, stream};
 use rdkafka::{
-    consumer::{CommitMode, Consumer as _, StreamConsumer, stream_consumer::StreamPartitionQueue},
+    bindings,
+    consumer::{
+        BaseConsumer, CommitMode, Consumer as _, DefaultConsumerContext, StreamConsumer,
+        stream_consumer::StreamPartitionQueue,
+    },
     error::{KafkaError, RDKafkaErrorCode},
     util::DefaultRuntime,
 };
 use tokio::sync::mpsc;
 
 use super::{
-    Cause,
+    Cause, Shape, classify,
     context::{Context, Failures},
     convert,
 };
 use crate::{
     metadata::{Settings, librdkafka},
     model::{Offset, Record, TopicPartition},
+    telemetry::{Member, events::Committed},
 };
 
 /// How long one request to a broker may take in the calls that wait for it.
@@ -30,6 +36,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Partitions whose ends are asked for at once: a broker answers many quickly, and
 /// one without a leader must not hold up the others.
 const ASKED_AT_ONCE: usize = 16;
+
+/// How often a consumer that is to be closed is looked at for calls under way.
+const CLOSE_AGAIN: Duration = Duration::from_millis(20);
 
 /// Room for signals: librdkafka has one rebalance under way at a time, so this is
 /// never full.
@@ -84,25 +93,25 @@ pub enum StartFrom {
 #[derive(Clone)]
 pub struct GroupConsumer {
     inner: Arc<StreamConsumer<Context>>,
+    member: Member,
 }
 
 impl GroupConsumer {
     /// A consumer that is subscribed to nothing yet, and where its signals come.
     pub fn new(
         settings: &Settings,
-        group: &str,
-        instance: Arc<str>,
+        member: Member,
     ) -> Result<(Self, mpsc::Receiver<Signal>), Cause> {
         let (signals, receiver) = mpsc::channel(SIGNALS);
         let context = Context {
-            instance,
+            instance: member.component.clone(),
             failures: Failures::default(),
             signals: Some(signals),
             closing: AtomicBool::new(false),
         };
-        let inner = super::create(librdkafka::consumer(settings, group), context)?;
+        let inner = super::create(librdkafka::consumer(settings, &member.group), context)?;
         let inner = Arc::new(inner);
-        Ok((Self { inner }, receiver))
+        Ok((Self { inner, member }, receiver))
     }
 
     /// Serves librdkafka's events until one is an error. Must be polled all the
@@ -128,17 +137,21 @@ impl GroupConsumer {
         self.inner.subscribe(topics).map_err(Cause::from)
     }
 
-    /// How many partitions a topic has; 0 if it does not exist.
-    pub async fn partition_count(&self, topic: &str) -> Result<usize, Cause> {
+    /// How a topic is laid out; `None` if it does not exist.
+    pub async fn shape(&self, topic: &str) -> Result<Option<Shape>, Cause> {
         let topic = topic.to_owned();
         self.blocking(move |consumer| {
             let metadata = consumer.fetch_metadata(Some(&topic), REQUEST_TIMEOUT)?;
             let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-                return Ok(0);
+                return Ok(None);
             };
+            let replicas = found.partitions().iter().map(|each| each.replicas().len());
             match found.error().map(RDKafkaErrorCode::from) {
-                None => Ok(found.partitions().len()),
-                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(0),
+                None => Ok(Some(Shape {
+                    partitions: found.partitions().len(),
+                    replication: replicas.max().unwrap_or(1),
+                })),
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Ok(None),
                 // Forbidden, or without a leader: it may well exist.
                 Some(code) => Err(KafkaError::MetadataFetch(code).into()),
             }
@@ -215,6 +228,45 @@ impl GroupConsumer {
         .await
     }
 
+    /// The offset after a partition's last record, as far as it was seen while
+    /// fetching: asks nobody.
+    pub fn known_end(&self, at: &TopicPartition) -> Option<Offset> {
+        let topic = CString::new(at.topic.as_bytes()).ok()?;
+        let (mut low, mut high) = (0, 0);
+        // SAFETY: the client lives as long as `self.inner`, the name is a C string,
+        // and both numbers outlive the call, which only reads the client's cache.
+        // rdkafka has no safe function for it (0.39).
+        let error = unsafe {
+            bindings::rd_kafka_get_watermark_offsets(
+                self.inner.client().native_ptr(),
+                topic.as_ptr(),
+                at.partition,
+                &raw mut low,
+                &raw mut high,
+            )
+        };
+        let known = error == bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
+        (known && high >= 0).then_some(Offset(high))
+    }
+
+    /// How many records stand in a topic, counting gaps.
+    pub async fn records(&self, topic: &str) -> Result<u64, Cause> {
+        let shape = self.shape(topic).await?;
+        let partitions = shape.map_or(0, |shape| shape.partitions);
+        let mut records = 0;
+        for partition in 0..i32::try_from(partitions).unwrap_or_default() {
+            let (low, high) = self.ends(&TopicPartition::new(topic, partition)).await?;
+            records += u64::try_from(high.0 - low.0).unwrap_or_default();
+        }
+        Ok(records)
+    }
+
+    /// Why the consumer is broken for good, if it is.
+    pub fn fatal(&self) -> Option<Cause> {
+        let (code, reason) = self.inner.client().fatal_error()?;
+        Some(classify::fatal(code, &reason))
+    }
+
     /// A reader for a partition that is about to be assigned. Before, not after:
     /// a record that is fetched in between would come out of the main queue.
     pub fn reader(&self, at: &TopicPartition) -> Result<PartitionReader, Cause> {
@@ -246,9 +298,12 @@ impl GroupConsumer {
     /// asynchronous one ended: rdkafka 0.39 takes events, and librdkafka makes
     /// none of a commit unless `offset_commit_cb` is set.
     pub async fn commit(&self, offsets: Vec<(TopicPartition, Offset)>) -> Result<(), Cause> {
+        let instance = self.member.clone();
         let commit = self.blocking(move |consumer| {
             let list = convert::list(offsets.iter().map(|(at, offset)| (at, *offset)))?;
             consumer.commit(&list, CommitMode::Sync)?;
+            let (instance, offsets) = (&instance, &offsets[..]);
+            Committed { instance, offsets }.emit();
             Ok(())
         });
         tokio::time::timeout(REQUEST_TIMEOUT, commit)
@@ -260,8 +315,19 @@ impl GroupConsumer {
     /// must be gone: they keep the consumer alive.
     pub async fn close(self) {
         self.inner.context().closing.store(true, Ordering::Release);
-        // librdkafka waits for the coordinator while it closes.
-        let closed = tokio::task::spawn_blocking(move || drop(self.inner));
+        let mut inner = self.inner;
+        // Librdkafka waits for the coordinator when the last handle is dropped, and
+        // calls that are under way have one each.
+        let closed = tokio::task::spawn_blocking(move || {
+            let until = Instant::now() + REQUEST_TIMEOUT;
+            while let Err(shared) = Arc::try_unwrap(inner) {
+                inner = shared;
+                if Instant::now() >= until {
+                    break;
+                }
+                std::thread::sleep(CLOSE_AGAIN);
+            }
+        });
         if tokio::time::timeout(REQUEST_TIMEOUT, closed).await.is_err() {
             tracing::warn!("the group's coordinator did not answer while leaving the group");
         }
@@ -296,4 +362,27 @@ impl PartitionReader {
         let message = self.queue.recv().await?;
         Ok(convert::record(&self.at, &message))
     }
+}
+
+/// Whether a fresh client gets a record of this partition, from `from` on.
+pub async fn holds_record(
+    settings: &Settings,
+    at: &TopicPartition,
+    from: Offset,
+) -> Result<bool, Cause> {
+    let mut pairs = librdkafka::client(settings);
+    // A group is asked for, and never joined.
+    pairs.push(("group.id", "dapr-rdkafka-probe".into()));
+    pairs.push(("enable.partition.eof", "true".into()));
+    let list = convert::list([(at, from)])?;
+    let probe = tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = super::create(pairs, DefaultConsumerContext)?;
+        consumer.assign(&list)?;
+        match consumer.poll(REQUEST_TIMEOUT) {
+            Some(Ok(_)) => Ok(true),
+            Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(false),
+            Some(Err(error)) => Err(error.into()),
+        }
+    });
+    probe.await.unwrap_or_else(|ended| Err(Cause::other(ended)))
 }

@@ -7,12 +7,13 @@ use std::{
 
 use bytes::Bytes;
 use rdkafka::{
-    Message, TopicPartitionList,
+    Message, Timestamp, TopicPartitionList,
     message::{BorrowedMessage, Headers, OwnedHeaders},
+    producer::FutureRecord,
     topic_partition_list::TopicPartitionListElem,
 };
 
-use super::Cause;
+use super::{Cause, Outgoing};
 use crate::model::{Header, Offset, Record, TopicPartition};
 
 /// Copies a record out of librdkafka's memory.
@@ -21,6 +22,7 @@ pub(super) fn record(at: &TopicPartition, message: &BorrowedMessage<'_>) -> Reco
         at: at.clone(),
         offset: Offset(message.offset()),
         timestamp: message.timestamp().to_millis(),
+        appended: matches!(message.timestamp(), Timestamp::LogAppendTime(_)),
         key: message.key().map(Bytes::copy_from_slice),
         value: message.payload().map(Bytes::copy_from_slice),
         headers: message.headers().map_or_else(Vec::new, headers),
@@ -47,7 +49,7 @@ fn headers(headers: &impl Headers) -> Vec<Header> {
 }
 
 /// Headers for a record to be sent.
-pub(super) fn owned_headers(headers: &[Header]) -> OwnedHeaders {
+fn owned_headers(headers: &[Header]) -> OwnedHeaders {
     let mut owned = OwnedHeaders::new_with_capacity(headers.len());
     for Header { name, value } in headers {
         owned = owned.insert(rdkafka::message::Header {
@@ -56,6 +58,18 @@ pub(super) fn owned_headers(headers: &[Header]) -> OwnedHeaders {
         });
     }
     owned
+}
+
+/// A record to be sent, as rdkafka takes it.
+pub(super) fn future_record(outgoing: &Outgoing) -> FutureRecord<'_, [u8], [u8]> {
+    FutureRecord {
+        topic: &outgoing.topic,
+        partition: None,
+        payload: outgoing.value.as_deref(),
+        key: outgoing.key.as_deref(),
+        timestamp: outgoing.timestamp,
+        headers: Some(owned_headers(&outgoing.headers)),
+    }
 }
 
 /// The partitions of a list.

@@ -2,7 +2,9 @@
 
 use rdkafka::{
     ClientConfig, bindings,
-    producer::{BaseProducer, Producer as _},
+    mocking::MockCluster,
+    producer::{BaseProducer, DefaultProducerContext, Producer as _},
+    types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 
 use super::Cause;
@@ -18,7 +20,32 @@ pub struct EmbeddedBroker {
     host: BaseProducer,
 }
 
+/// A fault that breaks a client for good, for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The broker refuses idempotent writes to the client.
+    IdempotenceRefused,
+    /// The broker takes a group's member for replaced by another.
+    MemberFenced,
+}
+
 impl EmbeddedBroker {
+    /// Answers the next request of the kind with the fault.
+    pub fn fault(&self, fault: Fault) -> Result<(), Cause> {
+        let (request, error) = match fault {
+            Fault::IdempotenceRefused => (
+                RDKafkaApiKey::InitProducerId,
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+            ),
+            Fault::MemberFenced => (
+                RDKafkaApiKey::Heartbeat,
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
+            ),
+        };
+        self.cluster()?.request_errors(request, &[error]);
+        Ok(())
+    }
+
     /// Starts one with these topics.
     pub fn start<'a>(topics: impl IntoIterator<Item = &'a str>) -> Result<Self, Cause> {
         let host: BaseProducer = ClientConfig::new()
@@ -34,18 +61,19 @@ impl EmbeddedBroker {
 
     /// The address to connect to, `host:port`.
     pub fn address(&self) -> Result<String, Cause> {
-        let cluster = self.host.client().mock_cluster();
-        let cluster = cluster.ok_or_else(|| Cause::other("librdkafka has no mock cluster"))?;
-        Ok(cluster.bootstrap_servers())
+        Ok(self.cluster()?.bootstrap_servers())
     }
 
     /// Adds a topic.
     pub fn create_topic(&self, topic: &str) -> Result<(), Cause> {
-        let cluster = self.host.client().mock_cluster();
-        let cluster = cluster.ok_or_else(|| Cause::other("librdkafka has no mock cluster"))?;
-        cluster
+        self.cluster()?
             .create_topic(topic, PARTITIONS, 1)
             .map_err(Cause::from)
+    }
+
+    fn cluster(&self) -> Result<MockCluster<'_, DefaultProducerContext>, Cause> {
+        let cluster = self.host.client().mock_cluster();
+        cluster.ok_or_else(|| Cause::other("librdkafka has no mock cluster"))
     }
 
     /// The mock waits 3 s before a group's first assignment, as a real broker

@@ -3,19 +3,33 @@
 //! What goes up from here is the model's vocabulary and [`Cause`], which says
 //! what went wrong in words that an operator can act on.
 
+mod browse;
 mod classify;
 mod consumer;
 mod context;
 mod convert;
 mod embedded;
+mod health;
 mod producer;
+mod purge;
 mod reach;
+mod reading;
+mod sender;
+mod topics;
 
+pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
-pub use consumer::{GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom};
-pub use embedded::EmbeddedBroker;
+pub use consumer::{
+    GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom, holds_record,
+};
+pub use embedded::{EmbeddedBroker, Fault};
+pub use health::Health;
 pub use producer::{Outgoing, Producer, SendError};
-pub use reach::Unreachable;
+pub use purge::delete_records;
+pub use reach::{Unreachable, broker_answers};
+pub use reading::Reading;
+pub use sender::{Confirmation, Sender};
+pub use topics::{Shape, create_topic};
 
 use rdkafka::{
     ClientConfig,

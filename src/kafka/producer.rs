@@ -1,19 +1,20 @@
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::producer::{FutureProducer, Producer as _};
 
 use super::{
-    Cause, Kind, Unreachable,
+    Cause, Health, Kind, Unreachable, classify,
     context::{Context, Failures},
     convert, reach,
 };
 use crate::{
     metadata::{Settings, librdkafka},
     model::Header,
+    telemetry::events::MadeAnew,
 };
 
 /// A record to be sent.
@@ -23,10 +24,12 @@ pub struct Outgoing {
     pub topic: String,
     /// The key, if any; it decides the partition.
     pub key: Option<Bytes>,
-    /// The value.
-    pub value: Bytes,
+    /// The value; `None` is a tombstone.
+    pub value: Option<Bytes>,
     /// The headers.
     pub headers: Vec<Header>,
+    /// Milliseconds since the Unix epoch; `None` is now.
+    pub timestamp: Option<i64>,
 }
 
 /// A record was not acknowledged.
@@ -51,57 +54,87 @@ impl From<Cause> for SendError {
 /// all the time.
 const TELL: Duration = Duration::from_millis(100);
 
-/// An idempotent producer. Cheap to clone; dropping the last clone waits for its
-/// threads, so that is for where waiting is allowed.
+/// librdkafka's own bound of `message.max.bytes`.
+const LARGEST: usize = 1_000_000_000;
+
+/// librdkafka reconnects and sends again within this.
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// A producer that is made anew when it is broken. Cheap to clone; dropping the
+/// last clone waits for its threads, so that is for where waiting is allowed.
 #[derive(Clone)]
 pub struct Producer {
-    inner: FutureProducer<Context>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     settings: Settings,
+    instance: Arc<str>,
     failures: Failures,
+    client: RwLock<Client>,
+    health: Mutex<Health>,
+}
+
+/// One of librdkafka's producers; its number tells it from the one before.
+#[derive(Clone)]
+struct Client {
+    inner: FutureProducer<Context>,
+    number: u64,
 }
 
 impl Producer {
+    /// A producer for dead letters, whose size is for the broker alone to judge:
+    /// another producer may write larger records than `maxMessageBytes`, and the
+    /// added headers make each larger than its source.
+    pub fn for_dead_letters(settings: &Settings, instance: Arc<str>) -> Result<Self, Cause> {
+        let settings = Settings {
+            max_message_bytes: LARGEST,
+            ..settings.clone()
+        };
+        Self::new(&settings, instance)
+    }
+
     /// A producer for these settings. It connects in the background.
     pub fn new(settings: &Settings, instance: Arc<str>) -> Result<Self, Cause> {
         let failures = Failures::default();
-        let context = Context {
-            instance,
-            failures: failures.clone(),
-            signals: None,
-            closing: AtomicBool::new(false),
-        };
+        let inner = create(settings, instance.clone(), failures.clone())?;
         Ok(Self {
-            inner: super::create(librdkafka::producer(settings), context)?,
-            settings: settings.clone(),
-            failures,
+            shared: Arc::new(Shared {
+                settings: settings.clone(),
+                instance,
+                failures,
+                client: RwLock::new(Client { inner, number: 0 }),
+                health: Mutex::new(Health::new(settings.stall_timeout)),
+            }),
         })
     }
 
     /// Sends a record and waits for the broker's acknowledgement, within the
     /// setting `publishTimeout`.
     pub async fn send(&self, outgoing: &Outgoing) -> Result<(), SendError> {
-        let (begun, timeout) = (Instant::now(), self.settings.publish_timeout);
-        let mut record = FutureRecord::to(&outgoing.topic)
-            .payload(outgoing.value.as_ref())
-            .headers(convert::owned_headers(&outgoing.headers));
-        if let Some(key) = &outgoing.key {
-            record = record.key(key.as_ref());
-        }
-        let sent = self
+        let (begun, timeout) = (Instant::now(), self.shared.settings.publish_timeout);
+        let client = self.client();
+        let record = convert::future_record(outgoing);
+        let sent = client
             .inner
             .send::<[u8], [u8], _>(record, timeout.saturating_sub(TELL));
-        match tokio::time::timeout(timeout, sent).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err((error, _))) => Err(SendError::from(Cause::from(error))),
-            Err(_) => Err(self.timed_out(begun)),
-        }
+        let error = match tokio::time::timeout(timeout, sent).await {
+            Ok(Ok(_)) => {
+                self.health().succeeded();
+                self.let_go(client);
+                return Ok(());
+            }
+            Ok(Err((error, _))) => SendError::from(Cause::from(error)),
+            Err(_) => self.timed_out(begun),
+        };
+        Err(self.examine(client, error))
     }
 
     /// Nothing was heard of a record that was sent at `begun`; perhaps something was
     /// of the brokers.
     fn timed_out(&self, begun: Instant) -> SendError {
-        let timeout = self.settings.publish_timeout;
-        let since = match self.failures.since(begun) {
+        let timeout = self.shared.settings.publish_timeout;
+        let since = match self.shared.failures.since(begun) {
             Some(failure) => format!("; meanwhile: {failure}"),
             None => String::new(),
         };
@@ -114,11 +147,106 @@ impl Producer {
         }
     }
 
+    /// How many records were sent and not acknowledged yet, at this moment.
+    pub fn in_flight(&self) -> i32 {
+        self.client().inner.in_flight_count()
+    }
+
+    /// Looks whether a failed send means that the client is broken.
+    fn examine(&self, client: Client, error: SendError) -> SendError {
+        let now = Instant::now();
+        if let Some((code, reason)) = client.inner.client().fatal_error() {
+            let may_arrive = error.may_arrive;
+            let cause = classify::fatal(code, &reason);
+            if self.health().may_make_anew(now) {
+                self.make_anew(client, cause.text.clone());
+            } else {
+                self.let_go(client);
+            }
+            return SendError { cause, may_arrive };
+        }
+        if error.cause.kind == Kind::Unreachable {
+            let mut health = self.health();
+            health.failed(now);
+            if health.is_suspect(now) {
+                // The next probe comes later, also if this one gets no answer.
+                health.made_anew(now);
+                drop(health);
+                tokio::spawn(self.clone().probe(client));
+            }
+        } else {
+            // A broker that refuses is there.
+            self.health().succeeded();
+        }
+        error
+    }
+
+    /// Drops a client where waiting is allowed, if it was replaced: this may be its
+    /// last handle.
+    fn let_go(&self, client: Client) {
+        let current = self.shared.client.read();
+        if current.unwrap_or_else(PoisonError::into_inner).number != client.number {
+            tokio::task::spawn_blocking(move || drop(client));
+        }
+    }
+
+    /// Makes the client anew if a fresh one gets an answer: then it is the client
+    /// that hangs, and not the brokers.
+    async fn probe(self, client: Client) {
+        if !reach::broker_answers(&self.shared.settings).await {
+            return;
+        }
+        // Brokers that have just come back may need a moment.
+        tokio::time::sleep(RECOVERY).await;
+        if self.health().is_failing() {
+            let patience = self.shared.settings.stall_timeout;
+            let reason = format!(
+                "nothing was acknowledged for {patience:?}, and a fresh connection gets an answer"
+            );
+            self.make_anew(client, reason);
+        }
+    }
+
+    /// Replaces the client, unless that was done already.
+    fn make_anew(&self, old: Client, reason: String) {
+        let shared = self.shared.clone();
+        // Librdkafka waits for its threads when a client is dropped.
+        tokio::task::spawn_blocking(move || {
+            let (settings, instance) = (&shared.settings, shared.instance.clone());
+            match create(settings, instance, shared.failures.clone()) {
+                Ok(inner) => {
+                    let current = shared.client.write();
+                    let mut current = current.unwrap_or_else(PoisonError::into_inner);
+                    if current.number != old.number {
+                        return;
+                    }
+                    let number = old.number + 1;
+                    let replaced = std::mem::replace(&mut *current, Client { inner, number });
+                    drop(current);
+                    let mut health = shared.health.lock().unwrap_or_else(PoisonError::into_inner);
+                    health.made_anew(Instant::now());
+                    drop(health);
+                    MadeAnew {
+                        instance: &shared.instance,
+                        client: "producer",
+                        reason: &reason,
+                    }
+                    .emit();
+                    drop((replaced, old));
+                }
+                Err(cause) => tracing::error!(
+                    instance = %shared.instance,
+                    "making the producer anew failed: {cause}"
+                ),
+            }
+        });
+    }
+
     /// Waits until one broker answers, and returns how many there are. An error
     /// names each bootstrap broker and what happened there.
     pub async fn reach(&self, timeout: Duration) -> Result<usize, Unreachable> {
-        let producer = self.inner.clone();
-        reach::reach(&self.settings, timeout, move |timeout| {
+        let producer = self.client().inner;
+        reach::reach(&self.shared.settings, timeout, move |timeout| {
             let metadata = producer.client().fetch_metadata(None, timeout).ok()?;
             Some(metadata.brokers().len())
         })
@@ -127,9 +255,35 @@ impl Producer {
 
     /// Waits until everything sent so far was acknowledged or failed.
     pub async fn flush(&self, timeout: Duration) -> Result<(), Cause> {
-        let producer = self.inner.clone();
+        let producer = self.client().inner;
         tokio::task::spawn_blocking(move || producer.flush(timeout).map_err(Cause::from))
             .await
             .unwrap_or_else(|ended| Err(Cause::other(ended)))
     }
+
+    fn client(&self) -> Client {
+        let client = self.shared.client.read();
+        client.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.shared
+            .health
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn create(
+    settings: &Settings,
+    instance: Arc<str>,
+    failures: Failures,
+) -> Result<FutureProducer<Context>, Cause> {
+    let context = Context {
+        instance,
+        failures,
+        signals: None,
+        closing: AtomicBool::new(false),
+    };
+    super::create(librdkafka::producer(settings), context)
 }

@@ -22,6 +22,9 @@ use crate::metadata::{Settings, librdkafka};
 /// brokers one after the other; a cluster that is well answers far sooner.
 const HEAD_START: Duration = Duration::from_millis(500);
 
+/// How long a fresh client may take to get an answer.
+const PROBE: Duration = Duration::from_secs(3);
+
 /// The end of a probe's time, kept for hearing what went wrong.
 const LISTEN: Duration = Duration::from_millis(200);
 
@@ -79,6 +82,11 @@ pub(super) async fn reach(
         waited: timeout,
         brokers,
     })
+}
+
+/// Whether a broker answers a fresh client.
+pub async fn broker_answers(settings: &Settings) -> bool {
+    reach(settings, PROBE, |_| None).await.is_ok()
 }
 
 /// Tries one broker until `end`: how many brokers it knows, or what happened.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::Settings;
 
 /// How long a publish to a topic that the cluster does not know waits for it to
-/// appear. Longer only delays the error.
+/// appear, or half of `publishTimeout` if that is less: the error that names the
+/// topic must come before the one that only knows that time is up.
 const UNKNOWN_TOPIC_WAIT: Duration = Duration::from_secs(5);
 
 /// A configuration: librdkafka's names and values.
@@ -30,16 +31,26 @@ fn common(settings: &Settings) -> Pairs {
     ]
 }
 
+/// For a client that neither produces nor consumes, such as one for administration.
+pub fn client(settings: &Settings) -> Pairs {
+    common(settings)
+}
+
 /// For the producer.
 pub fn producer(settings: &Settings) -> Pairs {
     let timeout = settings.publish_timeout;
     // Room for a few of the largest records, and never less than 64 MiB.
     let queue_kbytes = (settings.max_message_bytes / 1024 * 4).max(64 * 1024);
     let mut pairs = common(settings);
+    if !settings.idempotence {
+        // More at a time, and a retry would overtake what came after.
+        pairs.push(("max.in.flight.requests.per.connection", "1".into()));
+    }
     pairs.extend([
-        // No duplicates and no reordering by the client's own retries; it
-        // implies acks=all, the built-in's default.
-        ("enable.idempotence", "true".into()),
+        // No duplicates and no reordering by the client's own retries.
+        ("enable.idempotence", settings.idempotence.to_string()),
+        // The built-in's default.
+        ("acks", "all".into()),
         // The hash of the built-in's client, or every key would move to another
         // partition; spread records without a key as it does.
         ("partitioner", "fnv1a_random".into()),
@@ -57,7 +68,10 @@ pub fn producer(settings: &Settings) -> Pairs {
         ("queue.buffering.max.kbytes", queue_kbytes.to_string()),
         (
             "topic.metadata.propagation.max.ms",
-            timeout.min(UNKNOWN_TOPIC_WAIT).as_millis().to_string(),
+            (timeout / 2)
+                .min(UNKNOWN_TOPIC_WAIT)
+                .as_millis()
+                .to_string(),
         ),
     ]);
     pairs
@@ -84,6 +98,28 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
         ("topic.metadata.refresh.interval.ms", "10000".into()),
         ("queued.max.messages.kbytes", queue_kbytes.to_string()),
         ("queued.min.messages", "1000".into()),
+        ("fetch.queue.backoff.ms", "10".into()),
+    ]);
+    pairs
+}
+
+/// For reading a topic without joining a group. The group's name is for what is
+/// committed by hand.
+pub fn browser(settings: &Settings, group: &str) -> Pairs {
+    let mut pairs = common(settings);
+    pairs.extend([
+        ("group.id", group.to_owned()),
+        ("enable.auto.commit", "false".into()),
+        ("enable.auto.offset.store", "false".into()),
+        // What an aborted transaction wrote was never there.
+        ("isolation.level", "read_committed".into()),
+        // The last offsets may be markers of transactions, for which no record
+        // comes.
+        ("enable.partition.eof", "true".into()),
+        // Retention may remove records between asking for the ends and reading.
+        ("auto.offset.reset", "earliest".into()),
+        // Per partition; dead letters are looked at by one command at a time.
+        ("queued.max.messages.kbytes", "8192".into()),
         ("fetch.queue.backoff.ms", "10".into()),
     ]);
     pairs

@@ -1,15 +1,16 @@
 //! A component's metadata: from the map of strings that daprd sends at Init to
 //! typed settings and to librdkafka's own configuration.
 //!
-//! Pure, no IO. [`keys::KEYS`] is the one table: a row per key, with its
+//! Pure, no IO. [`keys::all`] is the one table: a row per key, with its
 //! default, its documentation and what is done with it. [`raw::resolve`] reports
 //! every problem at once, each with its key.
 
 pub mod keys;
 pub mod librdkafka;
 mod parse;
+mod policy;
 pub mod raw;
 mod settings;
 
 pub use raw::{Problem, Problems, Resolved, resolve};
-pub use settings::{Compression, InitialOffset, Settings};
+pub use settings::{Breaker, Compression, DeadLetterHeaders, InitialOffset, Settings};

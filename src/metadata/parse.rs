@@ -39,6 +39,36 @@ pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<D
         })
 }
 
+/// A duration; a number alone is in milliseconds, as dapr/kit reads it.
+pub(super) fn millis_or_duration(
+    text: &str,
+    bounds: RangeInclusive<Duration>,
+) -> Result<Duration, String> {
+    match text.parse::<u64>() {
+        Ok(millis) => duration(&format!("{millis}ms"), bounds),
+        Err(_) => duration(text, bounds),
+    }
+}
+
+pub(super) fn number(text: &str, bounds: RangeInclusive<f64>) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| bounds.contains(number))
+        .ok_or_else(|| {
+            format!(
+                "expected a number from {} to {}",
+                bounds.start(),
+                bounds.end()
+            )
+        })
+}
+
+/// A number of delivery attempts.
+pub(super) fn attempts(text: &str) -> Result<u32, String> {
+    let count = count(text, 1..=1_000_000)?;
+    u32::try_from(count).map_err(|error| error.to_string())
+}
+
 /// One of a few words, matched without regard to case.
 pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     words

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt};
 
 use super::{
     Settings,
-    keys::{KEYS, Key, Support},
+    keys::{self, Key, Support},
 };
 
 /// How alike (0 to 1) an unknown key must be to a known one to be taken for its
@@ -64,7 +64,7 @@ pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problem
     let mut settings = Settings::blank();
     let mut given = by_key(properties, &mut problems, &mut notes);
 
-    for key in KEYS {
+    for key in keys::all() {
         // An empty value is the default, as in the built-in component.
         let given = given
             .remove(key.name)
@@ -98,6 +98,7 @@ pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problem
         }
     }
 
+    notes.extend(settings.without_effect());
     if problems.is_empty() {
         Ok(Resolved { settings, notes })
     } else {
@@ -128,14 +129,12 @@ fn by_key<'a>(
 }
 
 fn find(written: &str) -> Option<&'static Key> {
-    KEYS.iter()
-        .find(|key| key.name.eq_ignore_ascii_case(written))
+    keys::all().find(|key| key.name.eq_ignore_ascii_case(written))
 }
 
 fn unknown(written: &str) -> String {
     let lower = written.to_ascii_lowercase();
-    let alike = KEYS
-        .iter()
+    let alike = keys::all()
         .map(|key| {
             (
                 strsim::jaro_winkler(&lower, &key.name.to_ascii_lowercase()),

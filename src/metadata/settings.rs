@@ -3,8 +3,8 @@ use std::time::Duration;
 use crate::model::Ordering;
 
 /// A component's resolved settings. Every field is documented, with its default
-/// and bounds, at its row in [`super::keys::KEYS`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// and bounds, at its row in [`super::keys::all`].
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// `brokers`: the bootstrap brokers, each `host:port`.
     pub brokers: Vec<String>,
@@ -30,6 +30,100 @@ pub struct Settings {
     pub publish_timeout: Duration,
     /// `startWithoutBrokers`.
     pub start_without_brokers: bool,
+    /// `idempotence`.
+    pub idempotence: bool,
+    /// `stallTimeout`.
+    pub stall_timeout: Duration,
+    /// `consumeRetry*` and `backOff*`.
+    pub retry: Retry,
+    /// `deadLetter*` and `maxDeliveryAttempts`.
+    pub dead_letter: DeadLetter,
+    /// `breaker*`.
+    pub breaker: Breaker,
+    /// `protectedTopics`.
+    pub protected_topics: Vec<String>,
+    /// The topics that `subscriptionScopes` names for any app.
+    pub scoped_topics: Vec<String>,
+}
+
+/// How often, and after which time, a refused record is tried again, as given;
+/// [`Settings::policy`] makes a policy of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retry {
+    /// `consumeRetryEnabled`.
+    pub enabled: bool,
+    /// `consumeRetryInterval`.
+    pub interval: Option<Duration>,
+    /// `backOff*`.
+    pub back_off: BackOff,
+}
+
+/// `backOffPolicy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BackOffPolicy {
+    /// Always the same wait.
+    #[default]
+    Constant,
+    /// Longer waits each time.
+    Exponential,
+}
+
+/// The `backOff*` keys that were given.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BackOff {
+    /// `backOffPolicy`.
+    pub policy: Option<BackOffPolicy>,
+    /// `backOffDuration`.
+    pub duration: Option<Duration>,
+    /// `backOffInitialInterval`.
+    pub initial_interval: Option<Duration>,
+    /// `backOffMaxInterval`.
+    pub max_interval: Option<Duration>,
+    /// `backOffMultiplier`.
+    pub multiplier: Option<f64>,
+    /// `backOffRandomizationFactor`.
+    pub randomization: Option<f64>,
+    /// `backOffMaxElapsedTime`.
+    pub max_elapsed: Option<Duration>,
+    /// `backOffMaxRetries`; negative is no bound.
+    pub max_retries: Option<i32>,
+}
+
+/// When a record is given up, and where it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// `deadLetterTopic`, with `{topic}` as it was given.
+    pub topic: Option<String>,
+    /// `maxDeliveryAttempts`.
+    pub max_attempts: Option<u32>,
+    /// `deadLetterMinAge`.
+    pub min_age: Option<Duration>,
+    /// `deadLetterCreate`.
+    pub create: bool,
+    /// `deadLetterHeaders`.
+    pub headers: DeadLetterHeaders,
+}
+
+/// Which headers dead letters carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadLetterHeaders {
+    /// Those of [`crate::model::dead_letter`].
+    Kip1191,
+    /// The same, and Spring's.
+    Spring,
+}
+
+/// When an app as a whole counts as failing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// `breakerSequences`.
+    pub sequences: usize,
+    /// `breakerFailurePercent`.
+    pub percent: usize,
+    /// `breakerWindow`.
+    pub window: Duration,
+    /// `breakerProbeInterval`.
+    pub probe_every: Duration,
 }
 
 /// Where a group starts in a partition that it never committed for.
@@ -81,6 +175,28 @@ impl Settings {
             max_uncommitted: 0,
             publish_timeout: Duration::ZERO,
             start_without_brokers: false,
+            idempotence: true,
+            stall_timeout: Duration::ZERO,
+            retry: Retry {
+                enabled: true,
+                interval: None,
+                back_off: BackOff::default(),
+            },
+            dead_letter: DeadLetter {
+                topic: None,
+                max_attempts: None,
+                min_age: None,
+                create: false,
+                headers: DeadLetterHeaders::Kip1191,
+            },
+            breaker: Breaker {
+                sequences: 0,
+                percent: 0,
+                window: Duration::ZERO,
+                probe_every: Duration::ZERO,
+            },
+            protected_topics: Vec::new(),
+            scoped_topics: Vec::new(),
         }
     }
 }

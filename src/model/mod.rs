@@ -3,8 +3,12 @@
 //! Nothing here knows Dapr's protocol or librdkafka, so that a change in either
 //! stops at the room that speaks it.
 
+pub mod dead_letter;
+mod policy;
 mod position;
 mod record;
+pub mod topic;
 
+pub use policy::{Backoff, Policy};
 pub use position::{Epoch, Offset, TopicPartition};
 pub use record::{Header, Ordering, Outcome, Record};

@@ -15,6 +15,9 @@ pub struct Record {
     pub offset: Offset,
     /// Milliseconds since the Unix epoch, when the record carries a time.
     pub timestamp: Option<i64>,
+    /// The time is the broker's, of when the record arrived there, and not the
+    /// producer's.
+    pub appended: bool,
     /// The key; `None` is Kafka's null key, which is not the empty key.
     pub key: Option<Bytes>,
     /// The value; `None` is a tombstone.
@@ -52,9 +55,28 @@ pub enum Outcome {
     Ack,
     /// The app, or daprd for it, refused it: try again later. Holds the reason.
     Nack(String),
+    /// The app could not be reached. That says something of the app, and nothing
+    /// of the record: try again later, without counting an attempt. Holds the
+    /// reason.
+    Unreachable(String),
+    /// It can't be handed to daprd at all, now or later. Holds the reason.
+    TooLarge(String),
     /// No verdict about the record (its stream closed, daprd is stopping):
     /// deliver it again, without counting an attempt. Holds the reason.
     Unknown(String),
+}
+
+impl Outcome {
+    /// Its name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ack => "ack",
+            Self::Nack(_) => "nack",
+            Self::Unreachable(_) => "unreachable",
+            Self::TooLarge(_) => "too-large",
+            Self::Unknown(_) => "unknown",
+        }
+    }
 }
 
 /// Which records wait for one another.

@@ -1,10 +1,28 @@
-//! What is worth telling, one struct each; `emit` writes its log line.
+//! What is worth telling, one struct each; `emit` writes its log line and moves its
+//! metric, where a figure says more than the lines do.
 
-use std::time::Duration;
+mod clients;
+mod dead_letters;
+mod lanes;
 
-use tracing::{debug, error, info, warn};
+pub use clients::MadeAnew;
+pub use dead_letters::{
+    BreakerChanged, DaprdDeadLettered, DeadLetterDelayed, DeadLetterTopicMissing, DeadLettered,
+    PassedOver,
+};
+pub use lanes::{Answered, OneSerialLane, Stalled};
 
+use std::{fmt, sync::Arc, time::Duration};
+
+use metrics::{Label, counter, histogram};
+use tracing::{debug, error, info, trace, warn};
+
+use super::{Member, metrics as names};
 use crate::model::{Offset, TopicPartition};
+
+/// The label `result`.
+const OK: &str = "ok";
+const FAILED: &str = "failed";
 
 /// Partitions with their offsets, as a reader of the log likes them.
 fn positions(offsets: &[(TopicPartition, Offset)]) -> String {
@@ -12,18 +30,46 @@ fn positions(offsets: &[(TopicPartition, Offset)]) -> String {
     each.collect::<Vec<_>>().join(" ")
 }
 
+fn commit(member: &Member, result: &'static str) {
+    let Member { component, group } = member.clone();
+    counter!(names::COMMITS, "component" => component, "group" => group, "result" => result)
+        .increment(1);
+}
+
+fn rebalanced(member: &Member, event: &'static str) {
+    let Member { component, group } = member.clone();
+    counter!(names::REBALANCES, "component" => component, "group" => group, "event" => event)
+        .increment(1);
+}
+
+/// The labels of what happened to a record of a topic.
+fn topic_labels(member: &Member, topic: &Arc<str>) -> Vec<Label> {
+    let Member { component, group } = member.clone();
+    vec![
+        Label::new("component", component),
+        Label::new("topic", topic.clone()),
+        Label::new("group", group),
+    ]
+}
+
+/// Counts something that happened to a record of a topic.
+fn of_topic(name: &'static str, member: &Member, at: &TopicPartition) {
+    counter!(name, topic_labels(member, &at.topic)).increment(1);
+}
+
 /// A broker could not be reached, or ended the connection.
 #[derive(Debug)]
 pub struct BrokerFailed<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a Arc<str>,
     /// What librdkafka saw; it names the broker.
     pub reason: &'a str,
 }
 
 impl BrokerFailed<'_> {
-    /// Logs it.
+    /// Logs and counts it.
     pub fn emit(self) {
+        counter!(names::BROKER_FAILURES, "component" => self.instance.clone()).increment(1);
         warn!(
             instance = %self.instance,
             "broker connection failed: {}", self.reason
@@ -31,34 +77,75 @@ impl BrokerFailed<'_> {
     }
 }
 
-/// Records were not acknowledged by a broker. The publisher is told the same.
+/// A record was acknowledged by the broker.
+#[derive(Debug)]
+pub struct Published<'a> {
+    /// The component instance.
+    pub instance: &'a Arc<str>,
+    /// The topic.
+    pub topic: &'a str,
+    /// How long that took.
+    pub took: Duration,
+}
+
+impl Published<'_> {
+    /// Logs, counts and measures it.
+    pub fn emit(self) {
+        trace!(instance = %self.instance, "published to {} within {:?}", self.topic, self.took);
+        published(self.instance, self.topic, OK, self.took);
+    }
+}
+
+/// A record was not acknowledged by a broker. The publisher is told the same.
 #[derive(Debug)]
 pub struct PublishFailed<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a Arc<str>,
+    /// The topic, if a record ever got there: the names that callers make up have
+    /// no bound.
+    pub topic: Option<&'a str>,
+    /// How long it was tried.
+    pub took: Duration,
     /// Topic, cause and remedy.
     pub reason: &'a str,
 }
 
 impl PublishFailed<'_> {
-    /// Logs it.
+    /// Logs, counts and measures it.
     pub fn emit(self) {
         warn!(instance = %self.instance, "{}", self.reason);
+        published(
+            self.instance,
+            self.topic.unwrap_or_default(),
+            FAILED,
+            self.took,
+        );
     }
+}
+
+fn published(component: &Arc<str>, topic: &str, result: &'static str, took: Duration) {
+    let labels = [
+        Label::new("component", component.clone()),
+        Label::new("topic", topic.to_owned()),
+        Label::new("result", result),
+    ];
+    counter!(names::PUBLISHED, labels.iter()).increment(1);
+    histogram!(names::PUBLISH_DURATION, labels.iter()).record(took);
 }
 
 /// The group was given partitions, with the positions they start from.
 #[derive(Debug)]
 pub struct Assigned<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a Member,
     /// The partitions and where they start.
     pub starts: &'a [(TopicPartition, Offset)],
 }
 
 impl Assigned<'_> {
-    /// Logs it.
+    /// Logs and counts it.
     pub fn emit(self) {
+        rebalanced(self.instance, "assigned");
         info!(
             instance = %self.instance,
             "assigned {} partitions: {}",
@@ -72,7 +159,7 @@ impl Assigned<'_> {
 #[derive(Debug)]
 pub struct Revoked<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a Member,
     /// How many.
     pub partitions: usize,
     /// Records that were delivered, and not answered in time: they will be
@@ -81,8 +168,9 @@ pub struct Revoked<'a> {
 }
 
 impl Revoked<'_> {
-    /// Logs it.
+    /// Logs and counts it.
     pub fn emit(self) {
+        rebalanced(self.instance, "revoked");
         info!(
             instance = %self.instance,
             unanswered = self.unanswered,
@@ -96,29 +184,33 @@ impl Revoked<'_> {
 #[derive(Debug)]
 pub struct Refused<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a Member,
     /// The record's partition.
     pub at: &'a TopicPartition,
     /// The record's offset.
     pub offset: Offset,
     /// How many attempts have failed.
-    pub attempts: u32,
+    pub failed: u32,
     /// When the next one comes.
     pub delay: Duration,
+    /// What that means for the record: a sentence's end.
+    pub standing: &'a str,
     /// What the app, or daprd, said.
     pub reason: &'a str,
 }
 
 impl Refused<'_> {
-    /// Logs it.
+    /// Logs and counts it.
     pub fn emit(self) {
+        of_topic(names::RETRIES, self.instance, self.at);
         warn!(
             instance = %self.instance,
-            attempts = self.attempts,
-            "{} offset {} was refused, next attempt in {:?}; the records of its key wait: {}",
+            failed = self.failed,
+            "{} offset {} was refused, next attempt in {:?}; {}: {}",
             self.at,
             self.offset,
             self.delay,
+            self.standing,
             self.reason
         );
     }
@@ -128,14 +220,16 @@ impl Refused<'_> {
 #[derive(Debug)]
 pub struct Returned<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a Member,
     /// Why there is none.
     pub reason: &'a str,
 }
 
 impl Returned<'_> {
-    /// Logs it.
+    /// Logs and counts it.
     pub fn emit(self) {
+        let Member { component, group } = self.instance.clone();
+        counter!(names::REDELIVERIES, "component" => component, "group" => group).increment(1);
         debug!(
             instance = %self.instance,
             "a record came back without a verdict and is delivered again: {}", self.reason
@@ -147,7 +241,7 @@ impl Returned<'_> {
 #[derive(Debug)]
 pub struct Held<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a Member,
     /// The partition.
     pub at: &'a TopicPartition,
     /// The offset of the record that holds it.
@@ -170,12 +264,29 @@ impl Held<'_> {
     }
 }
 
+/// Offsets were committed.
+#[derive(Debug)]
+pub struct Committed<'a> {
+    /// The component instance.
+    pub instance: &'a Member,
+    /// Which.
+    pub offsets: &'a [(TopicPartition, Offset)],
+}
+
+impl Committed<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        commit(self.instance, OK);
+        trace!(instance = %self.instance, "committed {}", positions(self.offsets));
+    }
+}
+
 /// Committing offsets failed; it is tried again as long as the partitions are
 /// ours.
 #[derive(Debug)]
 pub struct CommitFailed<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a Member,
     /// What was to be committed.
     pub offsets: &'a [(TopicPartition, Offset)],
     /// Why.
@@ -183,8 +294,9 @@ pub struct CommitFailed<'a> {
 }
 
 impl CommitFailed<'_> {
-    /// Logs it.
+    /// Logs and counts it.
     pub fn emit(self) {
+        commit(self.instance, FAILED);
         warn!(
             instance = %self.instance,
             "committing {} failed: {}",
@@ -198,14 +310,15 @@ impl CommitFailed<'_> {
 #[derive(Debug)]
 pub struct OutOfRange<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a Member,
     /// The partition.
     pub at: &'a TopicPartition,
 }
 
 impl OutOfRange<'_> {
-    /// Logs it.
+    /// Logs and counts it.
     pub fn emit(self) {
+        of_topic(names::OUT_OF_RANGE, self.instance, self.at);
         error!(
             instance = %self.instance,
             "{}: the committed offset is out of range (retention removed the records, or the \
@@ -216,10 +329,9 @@ impl OutOfRange<'_> {
 }
 
 /// Something in a background loop failed and is tried again.
-#[derive(Debug)]
 pub struct TriesAgain<'a> {
     /// The component instance.
-    pub instance: &'a str,
+    pub instance: &'a dyn fmt::Display,
     /// What was tried.
     pub what: &'a str,
     /// What happened.
@@ -235,3 +347,35 @@ impl TriesAgain<'_> {
         );
     }
 }
+
+/// daprd was asked to shut down (`--heal-daprd`).
+#[derive(Debug)]
+pub struct DaprdShutdown<'a> {
+    /// Where its API is.
+    pub daprd: &'a str,
+    /// What proves that it has to be started afresh.
+    pub proof: &'a str,
+    /// What went wrong, if anything did.
+    pub failed: Option<&'a str>,
+}
+
+impl DaprdShutdown<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let Self { daprd, proof, .. } = self;
+        match self.failed {
+            None => warn!(
+                "asked the daprd at {daprd} to shut down, so that it is started afresh: {proof}"
+            ),
+            Some(error) => error!(
+                "the daprd at {daprd} must be restarted ({proof}), and could not be asked to \
+                 shut down: {error}"
+            ),
+        }
+        let result = if self.failed.is_none() { OK } else { FAILED };
+        counter!(names::DAPRD_SHUTDOWNS, "result" => result).increment(1);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! `cargo test --test integration -- --skip system` runs the fast ones alone.
 
 mod embedded;
+mod ledger;
 mod rooms;
 mod support;
 mod system;

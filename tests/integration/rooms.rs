@@ -24,7 +24,7 @@ pub const TESTS: &[Test] = &[
 
 /// Each room and what it may use. `shutdown`, `cli`, `app` and `main` are the
 /// composition, above all rooms.
-const ROOMS: [(&str, &[&str]); 7] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("model", &[]),
     ("engine", &["model"]),
     ("metadata", &["model"]),
@@ -45,6 +45,9 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "telemetry",
         ],
     ),
+    ("heal", &["dapr", "telemetry"]),
+    ("admin", &["dapr", "heal", "telemetry"]),
+    ("dlq", &["kafka", "metadata", "model", "telemetry"]),
 ];
 
 fn a_room_uses_only_the_rooms_below_it() -> Result<()> {

@@ -14,8 +14,23 @@ pub struct Component {
 impl Component {
     /// Starts the program with its sockets in a folder, and waits for them.
     pub async fn start(program: &Path, folder: &Path, names: &[&str]) -> Result<Self> {
+        Self::start_with(program, folder, names, &[]).await
+    }
+
+    /// The same with more arguments. Unless they say where, its admin endpoints are
+    /// on a free port: see [`Component::admin`].
+    pub async fn start_with(
+        program: &Path,
+        folder: &Path,
+        names: &[&str],
+        more: &[&str],
+    ) -> Result<Self> {
         let mut command = Command::new(program);
         command.arg("run").arg("--socket-folder").arg(folder);
+        if !more.contains(&"--admin-listen") {
+            command.args(["--admin-listen", "127.0.0.1:0"]);
+        }
+        command.args(more);
         for name in names {
             command.args(["--name", name]);
         }
@@ -27,6 +42,19 @@ impl Component {
                 .await?;
         }
         Ok(Self { process })
+    }
+
+    /// Where its admin endpoints are, as `http://host:port`.
+    pub async fn admin(&mut self) -> Result<String> {
+        let told = "admin endpoints listen on ";
+        let process = &mut self.process;
+        let line = process
+            .line(told, STARTUP, |line| line.contains(told))
+            .await?;
+        let url = line
+            .split_once(told)
+            .and_then(|(_, rest)| rest.split(' ').next());
+        Ok(url.ok_or("the line has no URL")?.to_owned())
     }
 
     /// SIGTERM, and waits for the end.

@@ -1,4 +1,4 @@
-use std::{path::Path, time::Duration};
+use std::{fmt::Write as _, path::Path, time::Duration};
 
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -17,10 +17,19 @@ pub struct Kafka {
 impl Kafka {
     /// Formats a data folder, starts the broker and waits for it.
     pub async fn start() -> Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with more of a broker's properties.
+    pub async fn start_with(more: &[(&str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (port, controller) = (free_port()?, free_port()?);
         let properties = folder.path().join("server.properties");
-        std::fs::write(&properties, configuration(folder.path(), port, controller))?;
+        let mut configuration = configuration(folder.path(), port, controller);
+        for (key, value) in more {
+            writeln!(configuration, "{key}={value}")?;
+        }
+        std::fs::write(&properties, configuration)?;
         let mut format = java("kafka.tools.StorageTool")?;
         format
             .args([
@@ -63,6 +72,18 @@ impl Kafka {
             Some(process) => process.kill().await,
             None => Ok(()),
         }
+    }
+
+    /// Runs one of Kafka's command-line tools against it.
+    pub async fn tool(&self, class: &str, arguments: &[&str]) -> Result<()> {
+        let mut command = java(class)?;
+        command.args(["--bootstrap-server", &self.address]);
+        command.args(arguments);
+        let stopped = Process::start(class, command)?.wait(STARTUP).await?;
+        if !stopped.status.success() {
+            return Err(format!("{class} {arguments:?}: {}", stopped.output).into());
+        }
+        Ok(())
     }
 
     /// Stops it in order.

@@ -7,7 +7,9 @@
 mod component;
 mod daprd;
 mod kafka;
+pub mod ledger;
 mod process;
+mod proxy;
 mod todo;
 
 use std::{
@@ -24,6 +26,7 @@ pub use component::{Component, EmbeddedBroker, copy_sample, write_component};
 pub use daprd::{Daprd, DaprdOptions};
 pub use kafka::Kafka;
 pub use process::{Process, Stopped};
+pub use proxy::Proxy;
 pub use todo::{TODO_TOPICS, Todo};
 
 /// What goes wrong here goes wrong for a person: text is enough.

@@ -1,9 +1,12 @@
 //! The component on the embedded broker, with a client that plays daprd.
 
 mod delivery;
+mod endpoints;
+mod heal;
 mod init;
 mod instances;
 mod publish;
+mod renewal;
 mod shutdown;
 mod sockets;
 mod topics;
@@ -28,6 +31,17 @@ tests!("embedded":
     delivery::no_verdict_is_delivered_again_soon,
     delivery::paused_nothing_is_delivered,
     delivery::what_a_cut_stream_had_comes_again_on_another,
+    endpoints::a_name_that_two_instances_have_is_no_guess,
+    endpoints::a_taken_port_is_a_warning,
+    endpoints::metrics_move_with_what_happens,
+    endpoints::properties_are_for_the_own_user_only,
+    endpoints::the_diagnosis_names_a_component_without_init,
+    endpoints::the_diagnosis_names_brokers_that_went_away,
+    endpoints::who_is_slow_or_sends_too_much_gets_nothing,
+    heal::daprd_is_asked_once_per_start_and_within_the_hours_limit,
+    heal::a_refusal_is_told_and_counts_for_nothing,
+    heal::without_its_folder_the_component_runs_unhealed,
+    heal::without_proof_nothing_is_asked,
     init::a_broker_that_cant_be_reached_is_named_with_its_cause,
     init::bad_metadata_is_reported_at_once,
     init::the_component_starts_without_brokers_if_told_to,
@@ -38,6 +52,8 @@ tests!("embedded":
     publish::a_partly_failed_bulk_names_its_entries,
     publish::a_topic_that_cant_be_is_refused_by_name,
     publish::without_a_broker_publish_ends_in_time_and_says_what_is_known,
+    renewal::a_consumer_that_is_broken_for_good_is_made_anew_behind_its_streams,
+    renewal::a_producer_that_is_refused_idempotent_writes_says_so_and_is_made_anew,
     shutdown::publish_is_served_until_daprd_has_gone,
     shutdown::what_is_not_answered_in_time_is_told_by_the_exit_code,
     sockets::daprd_can_discover_the_service,

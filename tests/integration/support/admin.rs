@@ -1,14 +1,17 @@
 //! An independent client of the broker, for what the component must not be asked
 //! about itself.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use harness::{Result, eventually};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+    },
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
+    producer::{FutureProducer, FutureRecord},
 };
 
 use super::SOON;
@@ -36,6 +39,54 @@ pub async fn create_topic(
     Ok(())
 }
 
+/// What a topic is configured with.
+pub async fn topic_settings(brokers: &str, topic: &str) -> Result<HashMap<String, String>> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()?;
+    let wanted = ResourceSpecifier::Topic(topic);
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    let mut described = admin.describe_configs([&wanted], &options).await?;
+    let described = described.pop().ok_or("nothing was described")?;
+    let entries = described
+        .map_err(|code| format!("describing {topic}: {code}"))?
+        .entries;
+    Ok(entries
+        .into_iter()
+        .map(|entry| (entry.name, entry.value.unwrap_or_default()))
+        .collect())
+}
+
+/// How many replicas each partition of a topic has.
+pub async fn replicas(brokers: &str, topic: &str) -> Result<Vec<usize>> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create()?;
+        let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT)?;
+        let topic = metadata.topics().first().ok_or("nothing was described")?;
+        let partitions = topic.partitions().iter();
+        Ok(partitions
+            .map(|partition| partition.replicas().len())
+            .collect())
+    })
+    .await?
+}
+
+/// Changes one of a topic's settings.
+pub async fn set_topic(brokers: &str, topic: &str, name: &str, value: &str) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()?;
+    let changed = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    for result in admin.alter_configs([&changed], &options).await? {
+        result.map_err(|(_, code)| format!("changing {topic}: {code}"))?;
+    }
+    Ok(())
+}
+
 /// Removes all records before an offset from a topic's only partition.
 pub async fn delete_records(brokers: &str, topic: &str, before: i64) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
@@ -48,6 +99,17 @@ pub async fn delete_records(brokers: &str, topic: &str, before: i64) -> Result<(
     for element in deleted.elements() {
         element.error()?;
     }
+    Ok(())
+}
+
+/// Publishes a text to a topic, past daprd and the component.
+pub async fn produce(brokers: &str, topic: &str, text: &str) -> Result<()> {
+    let producer: FutureProducer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()?;
+    let record = FutureRecord::to(topic).key("key").payload(text);
+    let sent = producer.send(record, TIMEOUT).await;
+    sent.map_err(|(error, _)| format!("publishing to {topic}: {error}"))?;
     Ok(())
 }
 

@@ -11,6 +11,10 @@ use axum::{
 };
 use harness::{Result, eventually};
 use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    runtime::{Builder, Runtime},
+};
 
 use super::SOON;
 
@@ -24,56 +28,103 @@ pub struct Event {
     pub headers: HeaderMap,
 }
 
+/// What the app answers an event with.
+pub type Answer = Box<dyn Fn(&Event) -> StatusCode + Send + Sync>;
+
 /// A running app.
 pub struct App {
     pub port: u16,
     state: Arc<Shared>,
-    server: tokio::task::JoinHandle<()>,
+    /// Its own, so that it ends with all its connections, as a process does.
+    runtime: Option<Runtime>,
 }
 
 struct Shared {
     subscriptions: Value,
+    answer: Answer,
     seen: Mutex<Vec<Event>>,
+}
+
+/// A subscription as `/dapr/subscribe` names it. The route names the topic; a
+/// lane's sign can't stand in a path.
+pub fn subscription(topic: &str, metadata: &Value) -> Value {
+    json!({
+        "pubsubname": "todo-pubsub",
+        "topic": topic,
+        "route": format!("/events/{}", topic.replace('#', "-lane-")),
+        "metadata": metadata,
+    })
 }
 
 impl App {
     /// An app that is subscribed to a topic, and answers every event with success.
     pub async fn start(topic: &str) -> Result<Self> {
-        Self::subscribed(topic, false).await
+        Self::with(json!([subscription(topic, &json!({}))]), |_| StatusCode::OK).await
     }
 
     /// The same for a topic whose messages are no `CloudEvent`s.
     pub async fn start_raw(topic: &str) -> Result<Self> {
-        Self::subscribed(topic, true).await
+        let raw = subscription(topic, &json!({ "rawPayload": "true" }));
+        Self::with(json!([raw]), |_| StatusCode::OK).await
     }
 
-    async fn subscribed(topic: &str, raw: bool) -> Result<Self> {
-        let subscription = json!({
-            "pubsubname": "todo-pubsub",
-            "topic": topic,
-            "route": format!("/events/{topic}"),
-            "metadata": { "rawPayload": raw.to_string() },
-        });
+    /// An app with these subscriptions and answers.
+    pub async fn with(
+        subscriptions: Value,
+        answer: impl Fn(&Event) -> StatusCode + Send + Sync + 'static,
+    ) -> Result<Self> {
         let state = Arc::new(Shared {
-            subscriptions: json!([subscription]),
+            subscriptions,
+            answer: Box::new(answer),
             seen: Mutex::default(),
         });
+        let mut app = Self {
+            port: 0,
+            state,
+            runtime: None,
+        };
+        app.up().await?;
+        Ok(app)
+    }
+
+    /// Listens, after [`App::down`] on the same port as before.
+    pub async fn up(&mut self) -> Result<()> {
         let routes = Router::new()
             .route("/dapr/subscribe", get(subscribe))
             .route("/events/{topic}", post(receive))
-            .with_state(state.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let port = listener.local_addr()?.port();
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
+            .with_state(self.state.clone());
+        // What listened before may take a moment to be gone.
+        let port = self.port;
+        let bound = eventually(
+            "the app's port is free",
+            SOON,
+            || async move { bind(port).ok() },
+        );
+        let listener = bound.await?;
+        self.port = listener.local_addr()?.port();
+        let listener = listener.into_std()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        runtime.spawn(async move {
+            let served = async {
+                let listener = TcpListener::from_std(listener)?;
+                axum::serve(listener, routes).await
+            };
+            if let Err(error) = served.await {
                 eprintln!("the app ended: {error}");
             }
         });
-        Ok(Self {
-            port,
-            state,
-            server,
-        })
+        self.runtime = Some(runtime);
+        Ok(())
+    }
+
+    /// Ends as a killed process does: nobody listens, and all connections are cut.
+    pub fn down(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 
     /// What it was sent so far.
@@ -96,9 +147,16 @@ impl App {
     }
 }
 
+fn bind(port: u16) -> std::io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(([127, 0, 0, 1], port).into())?;
+    socket.listen(128)
+}
+
 impl Drop for App {
     fn drop(&mut self) {
-        self.server.abort();
+        self.down();
     }
 }
 
@@ -117,9 +175,10 @@ async fn receive(
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         headers,
     };
+    let answer = (app.answer)(&event);
     app.seen
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(event);
-    StatusCode::OK
+    answer
 }

@@ -2,7 +2,10 @@
 
 pub mod admin;
 pub mod app;
+pub mod endpoints;
+pub mod letters;
 pub mod player;
+pub mod records;
 
 use std::{
     future::Future,
@@ -143,6 +146,11 @@ impl Place {
     /// Starts the component with its sockets here.
     pub async fn component(&self) -> Result<Component> {
         Component::start(program(), &self.sockets(), &["rdkafka"]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn component_with(&self, names: &[&str], more: &[&str]) -> Result<Component> {
+        Component::start_with(program(), &self.sockets(), names, more).await
     }
 
     /// Starts the built daprd with this place's folders.

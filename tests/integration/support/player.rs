@@ -126,12 +126,23 @@ impl Player {
 
     /// Opens a pull stream.
     pub async fn pull(&mut self, topic: &str) -> Result<Pull, Status> {
+        self.pull_with(topic, &[]).await
+    }
+
+    /// Opens a pull stream with a subscription's metadata.
+    pub async fn pull_with(
+        &mut self,
+        topic: &str,
+        metadata: &[(&str, &str)],
+    ) -> Result<Pull, Status> {
+        let metadata = metadata.iter();
+        let metadata = metadata.map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         let (answers, requests) = mpsc::channel(64);
         let name = topic.to_owned();
         let first = PullMessagesRequest {
             topic: Some(Topic {
                 name,
-                ..Default::default()
+                metadata: metadata.collect(),
             }),
             ..Default::default()
         };

@@ -1,31 +1,78 @@
 //! The component with the real daprd and a real Kafka.
 
+mod admin;
 mod brokers;
 mod daprds;
+mod dead_letters;
+mod dlq;
+mod hang;
+mod heal;
+mod lanes;
+mod ledger;
+mod metrics;
+mod outage;
 mod partitions;
 mod publish;
 mod rebalance;
+mod redriven;
 mod restart;
 mod retention;
+mod rollout;
 mod todo;
 
 use crate::tests;
 
 tests!("system":
+    admin::daprd_minds_its_own_sockets_only,
     brokers::a_broker_that_comes_later_is_used,
     brokers::a_broker_that_crashed_and_came_back_loses_nothing,
     brokers::a_missing_topic_is_read_from_its_first_message,
     daprds::after_a_crash_of_daprd_its_successor_goes_on,
     daprds::as_kafka_the_component_takes_the_built_ins_place,
     daprds::two_daprds_that_share_the_folder_keep_their_groups,
+    dead_letters::a_broken_app_does_not_drain_its_topic,
+    dead_letters::a_dead_letter_that_cant_be_written_names_the_remedy,
+    dead_letters::a_missing_dead_letter_topic_holds_the_source_until_it_is_there,
+    dead_letters::a_missing_dead_letter_topic_is_created_if_told_to,
+    dead_letters::a_record_that_daprd_cant_receive_breaks_no_stream,
+    dead_letters::a_subscription_has_a_dead_letter_topic_of_its_own,
+    dead_letters::one_poison_message_on_a_quiet_topic_is_dead_lettered,
+    dead_letters::what_daprd_dead_letters_gets_the_same_headers,
+    dead_letters::what_daprd_dead_letters_in_bulk_gets_the_same_headers,
+    dead_letters::what_the_app_refuses_stands_in_the_dead_letter_topic_as_it_was,
+    dlq::a_killed_redrive_goes_on_at_its_progress,
+    dlq::a_record_that_cant_be_sent_stops_the_redrive,
+    dlq::a_redriven_record_is_what_it_was,
+    dlq::an_interrupted_redrive_repeats_nothing,
+    dlq::a_redrive_can_be_interrupted_before_it_has_begun,
+    dlq::dead_letters_are_listed_and_shown,
+    dlq::each_selection_has_its_own_progress,
+    dlq::purge_deletes_what_it_was_told_and_asks,
+    dlq::a_purge_that_fails_says_what_was_deleted,
+    dlq::settings_come_from_a_file_or_a_running_process,
+    hang::delivery_goes_on_when_its_connections_hang,
+    hang::publishing_goes_on_when_its_connections_hang,
+    heal::an_app_that_never_publishes_gets_messages_again,
+    heal::an_app_that_publishes_gets_messages_again,
+    lanes::a_lane_is_no_way_around_a_protected_topic,
+    lanes::a_lane_with_other_metadata_waits_for_the_others_to_close,
+    lanes::a_lane_that_hangs_holds_up_no_other,
+    lanes::lanes_of_a_topic_share_it_and_keep_the_order_of_keys,
+    lanes::that_one_stream_is_not_enough_is_told,
+    ledger::nothing_is_lost_whatever_breaks,
+    metrics::a_group_shows_how_it_is_doing,
+    outage::a_minute_without_a_broker_heals_by_itself,
     partitions::keys_go_where_the_built_in_puts_them,
     publish::a_bulk_with_an_oversized_entry_fails_for_the_app,
     publish::cloud_events_raw_payloads_and_bulks_arrive,
     publish::large_requests_are_taken,
     rebalance::members_come_and_go_and_nothing_is_lost,
+    redriven::a_mended_app_gets_its_dead_letters_back,
+    redriven::the_running_process_tells_how_to_connect,
     restart::a_restarted_component_goes_on_at_once,
     restart::component_and_daprd_restarted_go_on_where_they_stopped,
     retention::a_group_that_comes_back_too_late_goes_on_at_what_is_left,
     retention::a_reader_that_falls_behind_retention_goes_on_at_what_is_left,
+    rollout::fifty_rollouts_make_no_dead_letter_and_lose_nothing,
     todo::all_six_topics_go_around,
 );

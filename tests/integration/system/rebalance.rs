@@ -10,6 +10,7 @@ use crate::{
     ensure,
     support::{
         Fixture, Place, SOON, admin,
+        endpoints::at_least,
         player::{Player, properties, text},
     },
 };
@@ -82,13 +83,20 @@ pub async fn members_come_and_go_and_nothing_is_lost(fixture: Arc<Fixture>) -> R
     let (topic, group) = (fixture.name("rebalance"), fixture.name("group"));
     admin::create_topic(kafka, &topic, PARTITIONS, &[]).await?;
     let (seen, mut all) = mpsc::channel(MESSAGES * 2);
-    let (first, first_player) = Member::join(kafka, &group, &topic, seen.clone()).await?;
+    let (mut first, first_player) = Member::join(kafka, &group, &topic, seen.clone()).await?;
+
+    let admin = first.component.admin().await?;
+    let rebalances = |event: &str| {
+        format!("rebalances_total{{component=\"todo-pubsub\",group=\"{group}\",event=\"{event}\"}}")
+    };
 
     let mut publisher = first_player.clone();
     let mut second = None;
     let mut first = Some((first, first_player));
     for n in 0..MESSAGES {
         if n == MESSAGES / 3 {
+            // Else both would get their first partitions together, and give up none.
+            at_least(&admin, &rebalances("assigned"), 1.0).await?;
             let (member, player) = Member::join(kafka, &group, &topic, seen.clone()).await?;
             publisher = player.clone();
             second = Some((member, player));
@@ -96,6 +104,7 @@ pub async fn members_come_and_go_and_nothing_is_lost(fixture: Arc<Fixture>) -> R
         if n == MESSAGES * 2 / 3
             && let Some((member, player)) = first.take()
         {
+            at_least(&admin, &rebalances("revoked"), 1.0).await?;
             member.leave(player).await?;
         }
         let key = format!("k{}", n % KEYS);

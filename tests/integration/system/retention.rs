@@ -6,6 +6,7 @@ use crate::{
     ensure,
     support::{
         Fixture, Place, SOON, admin,
+        endpoints::at_least,
         player::{Player, properties, text},
         program,
     },
@@ -43,6 +44,10 @@ pub async fn a_group_that_comes_back_too_late_goes_on_at_what_is_left(
         .process
         .line(OUT_OF_RANGE, SOON, |line| line.contains(OUT_OF_RANGE))
         .await?;
+    let counted = format!(
+        "out_of_range_total{{component=\"todo-pubsub\",topic=\"{topic}\",group=\"{group}\"}}"
+    );
+    at_least(&component.admin().await?, &counted, 1.0).await?;
     player.publish(&topic, "a", "after").await?;
     let texts = pull.take(1, SOON).await?;
     ensure!(texts == ["after"], "{texts:?}");

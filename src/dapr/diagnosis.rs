@@ -1,0 +1,62 @@
+//! What the instances tell about themselves to whoever asks.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::{
+    instances::{Identity, is_running},
+    uninitialised::Component,
+};
+
+/// A component instance, without its secrets.
+#[derive(Clone, Debug, Serialize)]
+pub struct InstanceInfo {
+    /// Its name and type.
+    #[serde(flatten)]
+    pub component: Component,
+    /// The process id of its daprd; none if the kernel does not tell, as for a
+    /// process of another PID namespace.
+    pub process: Option<i32>,
+    /// Whether that process runs; none if it is not known.
+    pub process_runs: Option<bool>,
+    /// The consumer group, if it has one.
+    pub group: Option<String>,
+}
+
+impl InstanceInfo {
+    pub(super) fn new(identity: &Identity, group: Option<&str>) -> Self {
+        Self {
+            component: identity.component(),
+            process: identity.process,
+            process_runs: identity.process.map(is_running),
+            group: group.map(str::to_owned),
+        }
+    }
+}
+
+/// Whether an instance's brokers answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Brokers {
+    /// At least one does.
+    pub reachable: bool,
+    /// Since when none does, as far as anyone asked (RFC 3339).
+    pub unreachable_since: Option<String>,
+    /// What each said.
+    pub reason: Option<String>,
+}
+
+/// An instance, and whether its brokers answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct InstanceHealth {
+    /// The instance.
+    #[serde(flatten)]
+    pub instance: InstanceInfo,
+    /// Its brokers.
+    pub brokers: Brokers,
+}
+
+/// A time as RFC 3339, in seconds.
+pub fn told(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}

@@ -1,0 +1,158 @@
+//! Calls for components that daprd never initialised in this process: it is older
+//! than the process, and initialises a component only once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
+
+use serde::Serialize;
+
+use super::diagnosis::told;
+use crate::telemetry::readiness::{Hold, Readiness};
+
+/// Components that are kept in mind of those that were only called: callers make
+/// up the names.
+const KEPT: usize = 64;
+
+/// A component as daprd names it, whoever's it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Component {
+    /// The Component's name, such as `todo-pubsub`.
+    pub name: String,
+    /// Its type in lower case, such as `pubsub.rdkafka`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+impl Component {
+    /// Names a component; daprd does not mind the case of a type (dapr/dapr v1.16.5,
+    /// `pkg/components/pubsub/registry.go`).
+    pub fn new(name: impl Into<String>, kind: &str) -> Self {
+        let (name, kind) = (name.into(), kind.to_lowercase());
+        Self { name, kind }
+    }
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\" ({})", self.name, self.kind)
+    }
+}
+
+/// A component that was called, and never initialised in this process.
+#[derive(Clone, Debug, Serialize)]
+pub struct Uninitialised {
+    /// The component.
+    #[serde(flatten)]
+    pub component: Component,
+    /// How often it was called.
+    pub calls: u64,
+    /// The first time (RFC 3339).
+    pub since: String,
+}
+
+/// Which components were initialised, and which were only called.
+#[derive(Default)]
+pub(super) struct Ledger {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    initialised: BTreeSet<Component>,
+    called: BTreeMap<Component, Called>,
+}
+
+struct Called {
+    calls: u64,
+    since: SystemTime,
+    _hold: Hold,
+}
+
+impl Ledger {
+    /// daprd calls Init: it knows this process, whatever comes of it.
+    pub(super) fn initialised(&self, component: Component) {
+        let mut state = self.lock();
+        state.called.remove(&component);
+        state.initialised.insert(component);
+    }
+
+    /// It was called, and has no instance.
+    pub(super) fn called(&self, component: Component, readiness: &Readiness) {
+        let mut state = self.lock();
+        if let Some(called) = state.called.get_mut(&component) {
+            called.calls += 1;
+        } else if state.called.len() < KEPT {
+            let text = format!(
+                "component {component} is called and was never initialised in this process, which \
+                 was started after daprd; restart daprd"
+            );
+            let called = Called {
+                calls: 1,
+                since: SystemTime::now(),
+                _hold: readiness.hold(text),
+            };
+            state.called.insert(component, called);
+        }
+    }
+
+    /// Whether daprd called Init for it since this process started.
+    pub(super) fn was_initialised(&self, component: &Component) -> bool {
+        self.lock().initialised.contains(component)
+    }
+
+    /// Those that were only called.
+    pub(super) fn uninitialised(&self) -> Vec<Uninitialised> {
+        let state = self.lock();
+        let called = state.called.iter();
+        let told = called.map(|(component, called)| Uninitialised {
+            component: component.clone(),
+            calls: called.calls,
+            since: told(called.since),
+        });
+        told.collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Component {
+        Component::new(name, "pubsub.rdkafka")
+    }
+
+    #[test]
+    fn a_called_component_holds_readiness_until_its_init() {
+        let (ledger, readiness) = (Ledger::default(), Readiness::default());
+        for _ in 0..2 {
+            ledger.called(named("todo"), &readiness);
+        }
+        let reasons = readiness.reasons();
+        assert_eq!(reasons.len(), 1, "one hold for two calls: {reasons:?}");
+        assert!(reasons[0].text.contains("\"todo\" (pubsub.rdkafka)"));
+        assert_eq!(ledger.uninitialised()[0].calls, 2);
+        assert!(!ledger.was_initialised(&named("todo")));
+
+        ledger.initialised(Component::new("todo", "pubsub.RDKafka"));
+        assert_eq!(readiness.reasons(), []);
+        assert!(ledger.uninitialised().is_empty());
+        assert!(ledger.was_initialised(&named("todo")));
+    }
+
+    #[test]
+    fn made_up_names_are_bounded() {
+        let (ledger, readiness) = (Ledger::default(), Readiness::default());
+        for number in 0..2 * KEPT {
+            ledger.called(named(&number.to_string()), &readiness);
+        }
+        assert_eq!(ledger.uninitialised().len(), KEPT);
+    }
+}

@@ -1,0 +1,176 @@
+//! Calls that wait for a broker beside the owner, and what they come back with.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use super::{asks::Quiet, dead_letters::Found, owner::Owner, subscription::Step};
+use crate::{
+    engine::Event,
+    kafka::{Cause, Shape, Start},
+    model::{Epoch, Offset, TopicPartition},
+    telemetry::events,
+};
+
+/// What a call beside the owner came back with.
+pub(super) enum Done {
+    Counted {
+        topic: Arc<str>,
+        result: Result<Option<Shape>, Cause>,
+    },
+    Refreshed(Result<(), Cause>),
+    Starts {
+        generation: u64,
+        results: Vec<(TopicPartition, Result<Start, Cause>)>,
+    },
+    Decided {
+        generation: u64,
+        starts: Vec<Start>,
+        result: Result<(), Cause>,
+    },
+    Committed {
+        offsets: Vec<(TopicPartition, Offset)>,
+        /// The period in which each was committed.
+        epochs: Vec<Epoch>,
+        result: Result<(), Cause>,
+    },
+    LastCommit {
+        generation: u64,
+        offsets: Vec<(TopicPartition, Offset)>,
+        result: Result<(), Cause>,
+    },
+    /// Whether a dead-letter topic is there.
+    DeadLetterTopic {
+        source: Arc<str>,
+        topic: Arc<str>,
+        found: Result<Found, Cause>,
+    },
+    /// Whether a quiet partition holds records that never came.
+    Looked {
+        stuck: Option<Quiet>,
+    },
+    /// Whether a broker answers a fresh client, while no assignment comes.
+    Joining(bool),
+    /// The ends of partitions that are not read.
+    Ends(Vec<(TopicPartition, Offset)>),
+    /// How many records stand in topics' dead-letter topics.
+    Depths(HashMap<Arc<str>, u64>),
+    Oldest {
+        at: TopicPartition,
+        epoch: Epoch,
+        result: Result<Offset, Cause>,
+    },
+}
+
+impl Owner {
+    fn committed(
+        &mut self,
+        offsets: Vec<(TopicPartition, Offset)>,
+        epochs: Vec<Epoch>,
+        result: Result<(), Cause>,
+    ) {
+        let mut failed = Vec::new();
+        if let Err(cause) = result {
+            events::CommitFailed {
+                instance: &self.instance,
+                offsets: &offsets,
+                reason: &cause.text,
+            }
+            .emit();
+            // As far as they are ours now, and as far as they have come by now:
+            // what failed may be of an earlier epoch.
+            let point = |(at, _)| Some((self.engine.commit_point(&at)?, at));
+            failed.extend(
+                offsets
+                    .into_iter()
+                    .filter_map(point)
+                    .map(|(offset, at)| (at, offset)),
+            );
+        } else {
+            for ((at, offset), epoch) in offsets.into_iter().zip(epochs) {
+                self.step(Event::Committed { at, epoch, offset });
+            }
+        }
+        self.commits.ended(failed, Instant::now());
+    }
+
+    pub(super) fn update_subscription(&mut self, now: Instant) {
+        for step in self.subscription.steps(now) {
+            match step {
+                Step::Ask(topic) => {
+                    let consumer = self.consumer.clone();
+                    self.calls.spawn(async move {
+                        let result = consumer.shape(&topic).await;
+                        Done::Counted { topic, result }
+                    });
+                }
+                Step::Subscribe(topics) => {
+                    let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
+                    match self.consumer.subscribe(&topics) {
+                        Ok(()) => {
+                            tracing::info!(instance = %self.instance, "subscribed to {topics:?}");
+                        }
+                        Err(cause) => {
+                            self.tries_again("subscribing", &cause);
+                            self.subscription.not_applied(now);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) async fn done(&mut self, done: Done) {
+        match done {
+            Done::Counted { topic, result } => self.counted(&topic, result),
+            Done::Refreshed(Ok(())) => {}
+            Done::Refreshed(Err(cause)) => self.tries_again("refreshing the topics", &cause),
+            Done::Starts {
+                generation,
+                results,
+            } => self.starts(generation, results),
+            Done::Decided {
+                generation,
+                starts,
+                result,
+            } => self.decided(generation, starts, result),
+            Done::Committed {
+                offsets,
+                epochs,
+                result,
+            } => self.committed(offsets, epochs, result),
+            Done::LastCommit {
+                generation,
+                offsets,
+                result,
+            } => self.last_commit(generation, &offsets, result).await,
+            Done::Oldest { at, epoch, result } => self.oldest(at, epoch, result),
+            Done::Looked { stuck } => self.looked(stuck),
+            Done::Joining(answers) => self.joining(answers).await,
+            Done::Ends(ends) => self.ends(ends),
+            Done::Depths(depths) => self.watch.depths = depths,
+            Done::DeadLetterTopic {
+                source,
+                topic,
+                found,
+            } => self.dead_letter_topic(source, topic, found),
+        }
+    }
+
+    fn counted(&mut self, topic: &Arc<str>, result: Result<Option<Shape>, Cause>) {
+        let now = Instant::now();
+        let count = match result {
+            Ok(shape) => Some(shape.map_or(0, |shape| shape.partitions)),
+            Err(cause) => {
+                self.tries_again(&format!("asking for topic {topic}"), &cause);
+                None
+            }
+        };
+        if self.subscription.learned(topic, count, now) {
+            tracing::info!(instance = %self.instance, "topic {topic} has appeared");
+            let consumer = self.consumer.clone();
+            self.calls
+                .spawn(async move { Done::Refreshed(consumer.refresh_topics().await) });
+        } else if count == Some(0) {
+            tracing::debug!(instance = %self.instance, "topic {topic} does not exist yet");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The commands for dead letters: look at them, send them back, delete them.
+
+pub mod connect;
+mod flight;
+mod format;
+mod letter;
+mod list;
+mod progress;
+mod purge;
+mod redrive;
+mod redriven;
+mod selection;
+mod show;
+mod tally;
+mod topics;
+
+use std::{io, sync::Arc, time::Duration};
+
+pub use connect::{Connect, Connection, Source, connect};
+pub use flight::MAY_REPEAT;
+pub use list::list;
+pub use purge::{Purge, purge};
+pub use redrive::{Ended, Redrive, redrive};
+pub use redriven::{Left, Rules, redriven};
+pub use selection::{Key, Offsets, Selection, time};
+pub use show::show;
+
+use crate::kafka::{Browser, Cause};
+
+/// How long the brokers may take to answer at all.
+const REACH: Duration = Duration::from_secs(10);
+
+/// How results are written to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// JSON for scripts, one value per line.
+    Json,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// It was asked for in a way that can't be.
+    #[error("{0}")]
+    Usage(String),
+    /// The connection's settings are not to be had, or no broker answers.
+    #[error("{0}")]
+    Connect(String),
+    /// Kafka refused something.
+    #[error("{what}: {cause}")]
+    Kafka {
+        /// What was tried.
+        what: String,
+        /// Why it failed.
+        cause: Cause,
+    },
+    /// It was done in part. Names what was not, why, what to do about it, and what is done
+    /// again.
+    #[error("{0}")]
+    Partly(String),
+    /// The result could not be written.
+    #[error("writing the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Failed {
+    fn kafka(what: impl Into<String>) -> impl FnOnce(Cause) -> Self {
+        let what = what.into();
+        move |cause| Self::Kafka { what, cause }
+    }
+}
+
+/// A browser for a group's progress, once a broker answers.
+async fn browser(connection: &Connection, group: &str) -> Result<Browser, Failed> {
+    let name: Arc<str> = connection.name.clone();
+    let browser = Browser::new(&connection.settings, group, name)
+        .map_err(Failed::kafka("making a Kafka client"))?;
+    browser.reach(REACH).await.map_err(|unreachable| {
+        let each = unreachable.brokers.iter();
+        let each: Vec<_> = each
+            .map(|(broker, said)| format!("[{broker}: {said}]"))
+            .collect();
+        Failed::Connect(format!(
+            "no broker answered within {REACH:?}: {}",
+            each.join(" ")
+        ))
+    })?;
+    Ok(browser)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use super::*;
+use crate::dlq::tests::letter;
+
+fn reasons(reasons: &[&str]) -> Selection {
+    Selection {
+        reasons: reasons.iter().map(|&reason| reason.into()).collect(),
+        ..Selection::default()
+    }
+}
+
+#[test]
+fn a_reason_is_a_failures_name_or_a_part_of_the_message() {
+    let record = letter(&[
+        (dead_letter::FAILURE, b"rejected"),
+        (dead_letter::MESSAGE, b"HTTP 500: Out of stock"),
+    ]);
+    for (wanted, holds) in [
+        ("rejected", true),
+        ("Rejected", true),
+        ("reject", false),
+        ("out of STOCK", true),
+        ("in stock", false),
+    ] {
+        assert_eq!(reasons(&[wanted]).holds(&record), holds, "{wanted}");
+    }
+    assert!(reasons(&["no", "rejected"]).holds(&record), "one is enough");
+    assert!(!reasons(&["x"]).holds(&letter(&[])));
+    assert!(Selection::default().holds(&letter(&[])));
+}
+
+#[test]
+fn a_key_is_text_or_hex() {
+    let with = |key: &str| Selection {
+        keys: vec![key.parse().expect("a key")],
+        ..Selection::default()
+    };
+    let mut record = letter(&[]);
+    record.key = Some(b"a\x00"[..].into());
+    assert!(with("hex:6100").holds(&record));
+    assert!(!with("a").holds(&record));
+    record.key = None;
+    assert!(
+        !with("").holds(&record),
+        "the null key is not the empty key"
+    );
+    for wrong in ["hex:0", "hex:zz", "hex:é1", "hex:+1"] {
+        assert!(wrong.parse::<Key>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn time_is_that_of_the_last_failure() {
+    let at = |text| time(text).expect("a time");
+    let mut record = letter(&[(dead_letter::LAST_FAILURE, b"2026-01-31T12:00:00Z")]);
+    record.timestamp = Some(0);
+    let between = |since, until| Selection {
+        since: Some(at(since)),
+        until: Some(at(until)),
+        ..Selection::default()
+    };
+    let (noon, later) = ("2026-01-31T12:00:00Z", "2026-01-31T12:00:01Z");
+    assert!(between(noon, later).holds(&record));
+    assert!(!between(later, later).holds(&record));
+    assert!(!between("2026-01-31T11:00:00Z", noon).holds(&record));
+    record.headers.clear();
+    assert!(between("1970-01-01T00:00:00Z", noon).holds(&record));
+    record.timestamp = None;
+    assert!(!between("1970-01-01T00:00:00Z", noon).holds(&record));
+    assert!(time("yesterday").is_err());
+}
+
+#[test]
+fn offsets_include_both_ends_and_bound_what_is_read() {
+    let parse = |text: &str| text.parse::<Offsets>().map(|o| (o.first, o.last));
+    assert_eq!(parse("7"), Ok((7, 7)));
+    assert_eq!(parse("7..9"), Ok((7, 9)));
+    assert_eq!(parse("7.."), Ok((7, i64::MAX)));
+    assert_eq!(parse("..9"), Ok((0, 9)));
+    for wrong in ["", "x", "-1", "9..7", "1..2..3", "1-2"] {
+        assert!(parse(wrong).is_err(), "{wrong}");
+    }
+    let selection = Selection {
+        offsets: "7..".parse().ok(),
+        partitions: vec![1],
+        ..Selection::default()
+    };
+    let range = |partition| selection.range(partition, Offset(3), Offset(10));
+    assert_eq!(range(1), Some((Offset(7), Offset(10))));
+    assert_eq!(range(0), None);
+    assert_eq!(selection.range(1, Offset(0), Offset(7)), None);
+    // The record stands at orders.dlq/0@5.
+    let mut record = letter(&[]);
+    assert!(!selection.holds(&record));
+    record.at.partition = 1;
+    assert!(!selection.holds(&record));
+    record.offset = Offset(7);
+    assert!(selection.holds(&record));
+}
+
+#[test]
+fn each_selection_has_its_own_progress() {
+    let everything = Selection::default().progress_group("orders.dlq");
+    assert_eq!(everything, "dapr-rdkafka-redrive.orders.dlq");
+    let one = reasons(&["a", "b"]).progress_group("orders.dlq");
+    // Kept as it is: another name would forget what was redriven.
+    assert_eq!(one, "dapr-rdkafka-redrive.orders.dlq.8189ae98d5970a67");
+    assert_eq!(one, reasons(&["B", "a", "a"]).progress_group("orders.dlq"));
+    assert_ne!(one, reasons(&["a"]).progress_group("orders.dlq"));
+}

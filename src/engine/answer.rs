@@ -1,0 +1,267 @@
+//! What an answer changes.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Action, DeliveryId, Engine, Ready, Standing,
+    breaker::Change,
+    keys::{Failures, SequenceId},
+};
+use crate::model::{Outcome, Policy, Record, TopicPartition, dead_letter::Failure};
+
+impl Engine {
+    /// Returns the partition that it was about, if it is still ours.
+    pub(super) fn answer(
+        &mut self,
+        delivery: DeliveryId,
+        outcome: Outcome,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) -> Option<TopicPartition> {
+        let by_app = matches!(outcome, Outcome::Ack | Outcome::Nack(_));
+        if let Outcome::Unknown(_) = outcome {
+            self.hold_lane(delivery, now);
+        }
+        let Some(in_flight) = self.take_back(delivery, by_app) else {
+            // The lane has room again, which is the topic's affair: look at all.
+            return None;
+        };
+        let ready = in_flight.ready;
+        let at = ready.at.clone();
+        match outcome {
+            Outcome::Ack => {
+                self.judge(&ready, delivery, false, now, actions);
+                self.finish(ready, actions);
+            }
+            Outcome::Nack(reason) => {
+                self.judge(&ready, delivery, true, now, actions);
+                self.refused(ready, true, reason, now, actions);
+            }
+            Outcome::Unreachable(reason) => {
+                self.judge(&ready, delivery, true, now, actions);
+                self.refused(ready, false, reason, now, actions);
+            }
+            Outcome::TooLarge(reason) => self.too_large(ready, reason, now, actions),
+            Outcome::Unknown(_) => self.give_back(ready),
+        }
+        Some(at)
+    }
+
+    /// Takes the finished head of a sequence off; the next one is ready.
+    pub(super) fn finish(&mut self, ready: Ready, actions: &mut Vec<Action>) {
+        let Some(partition) = self.partitions.get_mut(&ready.at) else {
+            return;
+        };
+        if let Some(offset) = partition.finish(&ready.sequence) {
+            let at = ready.at.clone();
+            actions.push(Action::Commit { at, offset });
+        }
+        if partition.sequences.has(&ready.sequence) {
+            self.make_ready(ready);
+        }
+    }
+
+    /// Lets the topic's breaker see the answer. It protects a dead-letter topic:
+    /// without one, a failing app drains nothing.
+    fn judge(
+        &mut self,
+        ready: &Ready,
+        delivery: DeliveryId,
+        failed: bool,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let head = self.head(ready);
+        let Some(topic) = self.topics.get_mut(&ready.at.topic) else {
+            return;
+        };
+        if topic.policy.dead_letter.is_none() {
+            return;
+        }
+        if topic.breaker.is_open() && delivery <= topic.opened_after {
+            // It was handed out with many others, and is no probe.
+            return;
+        }
+        let sequence = head.map_or(0, |(record, _)| stands_for(&record, &ready.sequence));
+        let limits = &self.limits.breaker;
+        let name = ready.at.topic.clone();
+        match topic.breaker.answered(sequence, failed, now, limits) {
+            Some(Change::Opened) => {
+                topic.opened_after = DeliveryId(self.last_delivery);
+                actions.push(Action::BreakerOpened { topic: name });
+            }
+            Some(Change::Closed) => actions.push(Action::BreakerClosed { topic: name }),
+            None => {}
+        }
+    }
+
+    fn refused(
+        &mut self,
+        ready: Ready,
+        counts: bool,
+        reason: String,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let topic = self.topics.get(&ready.at.topic);
+        let Some((policy, app_failing)) =
+            topic.map(|topic| (topic.policy.clone(), topic.breaker.is_open()))
+        else {
+            return;
+        };
+        let Some(partition) = self.partitions.get_mut(&ready.at) else {
+            return;
+        };
+        partition.fail(&ready.sequence, counts && !app_failing, now);
+        let draining = partition.draining;
+        let Some((record, failures)) = self.head(&ready) else {
+            return;
+        };
+        let standing = match is_exhausted(&policy, &failures, now) {
+            _ if app_failing || !counts => Standing::AppFailing,
+            false => Standing::Retrying,
+            true => match &policy.dead_letter {
+                Some(topic) if is_old_enough(&policy, &failures, now) && !draining => {
+                    let topic = topic.clone();
+                    let letter = letter(record, topic, Failure::Rejected, &failures, reason, now);
+                    self.send_letter(ready, letter, actions);
+                    return;
+                }
+                Some(_) => Standing::Retrying,
+                None => Standing::Held,
+            },
+        };
+        let delay = self.delay(&policy, &record, &failures, standing);
+        actions.push(Action::Retry {
+            record,
+            failed: failures.all,
+            delay,
+            standing,
+            reason,
+        });
+        if app_failing {
+            // The breaker decides when it is tried again, and which one.
+            self.make_ready(ready);
+        } else {
+            self.retries.push(now + delay, ready);
+        }
+    }
+
+    fn delay(
+        &self,
+        policy: &Policy,
+        record: &Record,
+        failures: &Failures,
+        standing: Standing,
+    ) -> Duration {
+        match standing {
+            Standing::Held => policy.backoff.longest(),
+            _ if self.is_open(&record.at.topic) => self.limits.breaker.probe_every,
+            _ => policy
+                .backoff
+                .delay(failures.all, record.offset.0.unsigned_abs()),
+        }
+    }
+
+    fn is_open(&self, topic: &str) -> bool {
+        self.topics
+            .get(topic)
+            .is_some_and(|topic| topic.breaker.is_open())
+    }
+
+    /// It never fits, so it is not tried again: it becomes a dead letter at once,
+    /// or holds its key.
+    fn too_large(&mut self, ready: Ready, reason: String, now: Instant, actions: &mut Vec<Action>) {
+        let topic = self.topics.get(&ready.at.topic);
+        let Some(policy) = topic.map(|topic| topic.policy.clone()) else {
+            return;
+        };
+        let Some(partition) = self.partitions.get_mut(&ready.at) else {
+            return;
+        };
+        partition.fail(&ready.sequence, true, now);
+        let draining = partition.draining;
+        let Some((record, failures)) = self.head(&ready) else {
+            return;
+        };
+        match &policy.dead_letter {
+            Some(topic) if !draining => {
+                let failure = Failure::TooLargeForDaprd;
+                let letter = letter(record, topic.clone(), failure, &failures, reason, now);
+                self.send_letter(ready, letter, actions);
+            }
+            _ => {
+                let delay = policy.backoff.longest();
+                self.retries.push(now + delay, ready);
+                actions.push(Action::Retry {
+                    record,
+                    failed: failures.all,
+                    delay,
+                    standing: Standing::Held,
+                    reason,
+                });
+            }
+        }
+    }
+
+    fn head(&self, ready: &Ready) -> Option<(Arc<Record>, Failures)> {
+        self.partitions
+            .get(&ready.at)?
+            .sequences
+            .head(&ready.sequence)
+    }
+}
+
+fn is_exhausted(policy: &Policy, failures: &Failures, now: Instant) -> bool {
+    let attempts = policy
+        .max_attempts
+        .is_some_and(|most| failures.attempts >= most);
+    attempts
+        || policy
+            .max_elapsed
+            .is_some_and(|most| age(failures, now) >= most)
+}
+
+fn is_old_enough(policy: &Policy, failures: &Failures, now: Instant) -> bool {
+    age(failures, now) >= policy.min_age
+}
+
+fn age(failures: &Failures, now: Instant) -> Duration {
+    let first = failures.first.unwrap_or(now);
+    now.saturating_duration_since(first)
+}
+
+/// What the breaker takes a record for: its key; without one its partition, or
+/// itself if records do not wait for one another.
+fn stands_for(record: &Record, sequence: &SequenceId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match (&record.key, sequence) {
+        (Some(key), _) => key.hash(&mut hasher),
+        (None, SequenceId::Single(offset)) => (record.at.partition, offset).hash(&mut hasher),
+        (None, _) => record.at.partition.hash(&mut hasher),
+    }
+    hasher.finish()
+}
+
+fn letter(
+    record: Arc<Record>,
+    topic: Arc<str>,
+    failure: Failure,
+    failures: &Failures,
+    reason: String,
+    now: Instant,
+) -> super::Letter {
+    super::Letter {
+        record,
+        topic,
+        failure,
+        deliveries: failures.all,
+        first_failure: failures.first.unwrap_or(now),
+        last_failure: now,
+        reason,
+    }
+}

@@ -1,0 +1,188 @@
+//! What must become of a record that was answered, or of a dead letter.
+
+use super::{super::*, model::*};
+
+impl Model {
+    pub(super) fn give_back(&mut self, handed: &Handed) {
+        let from = self.now;
+        if let Some(unfinished) = self.unfinished(handed) {
+            unfinished.state = State::Waiting { from };
+        }
+    }
+
+    pub(super) fn answer(&mut self, delivery: DeliveryId, outcome: &Outcome) {
+        let Some(handed) = self.handed.remove(&delivery) else {
+            return;
+        };
+        self.release(&handed, delivery, outcome);
+        if self.unfinished(&handed).is_none() {
+            return;
+        }
+        match outcome {
+            Outcome::Ack => {
+                self.judge(&handed, delivery, false);
+                self.finish(&handed.at, handed.offset);
+            }
+            Outcome::Nack(_) => {
+                self.judge(&handed, delivery, true);
+                self.refuse(&handed, true);
+            }
+            Outcome::Unreachable(_) => {
+                self.judge(&handed, delivery, true);
+                self.refuse(&handed, false);
+            }
+            Outcome::TooLarge(_) => self.refuse_too_large(&handed),
+            Outcome::Unknown(_) => self.give_back(&handed),
+        }
+    }
+
+    fn release(&mut self, handed: &Handed, delivery: DeliveryId, outcome: &Outcome) {
+        let by_app = matches!(outcome, Outcome::Ack | Outcome::Nack(_));
+        let until = self.now + self.limits.lane_hold;
+        if let Some(lane) = self.lanes.get_mut(&handed.lane) {
+            lane.concurrent |= by_app && lane.has.first().is_some_and(|first| *first < delivery);
+            lane.has.remove(&delivery);
+            if matches!(outcome, Outcome::Unknown(_)) {
+                lane.held_until = Some(until);
+            }
+        }
+    }
+
+    fn judge(&mut self, handed: &Handed, delivery: DeliveryId, failed: bool) {
+        let (now, limits, last) = (self.now, self.limits.breaker, self.last_delivery);
+        let Some(record) = self.unfinished(handed).map(|found| found.record.clone()) else {
+            return;
+        };
+        let stands = match key(&record) {
+            Some(key) => (Some(key), (0, None)),
+            None if self.limits.ordering == Ordering::None => {
+                (None, (record.at.partition, Some(record.offset)))
+            }
+            None => (None, (record.at.partition, None)),
+        };
+        if self.policy(&handed.at.topic).dead_letter.is_none() {
+            return;
+        }
+        if let Some(subscription) = self.subscriptions.get_mut(&handed.at.topic) {
+            let breaker = &mut subscription.breaker;
+            if breaker.is_open() && Some(delivery) <= subscription.opened_after {
+                return;
+            }
+            let change = breaker.answered(stands, failed, now, &limits);
+            if change == Some(true) {
+                subscription.opened_after = Some(last);
+            }
+            self.expected.breaker = change.map(|opens| (handed.at.topic.clone(), opens));
+        }
+    }
+
+    /// An attempt failed; it counts unless it says nothing of the record.
+    fn refuse(&mut self, handed: &Handed, says_something: bool) {
+        let now = self.now;
+        let policy = self.policy(&handed.at.topic);
+        let open = self.is_open(&handed.at.topic);
+        let draining = self.is_draining(&handed.at);
+        let probe_every = self.limits.breaker.probe_every;
+        let Some(unfinished) = self.unfinished(handed) else {
+            return;
+        };
+        unfinished.failed += 1;
+        if says_something && !open {
+            unfinished.attempts += 1;
+            unfinished.first.get_or_insert(now);
+        }
+        let age = unfinished.first.map_or(Duration::ZERO, |first| now - first);
+        let attempts = unfinished.attempts;
+        let used_up = policy.max_attempts.is_some_and(|most| attempts >= most)
+            || policy.max_elapsed.is_some_and(|most| age >= most);
+        let delay = delays(&policy.backoff, unfinished.failed);
+        let retry = |standing, delay, at_once| Refusal::Retry {
+            standing,
+            delay,
+            at_once,
+        };
+        let refusal = if open {
+            retry(Standing::AppFailing, (probe_every, probe_every), true)
+        } else if !says_something {
+            retry(Standing::AppFailing, delay, false)
+        } else if !used_up {
+            retry(Standing::Retrying, delay, false)
+        } else if policy.dead_letter.is_none() {
+            let longest = longest(&policy.backoff);
+            retry(Standing::Held, (longest, longest), false)
+        } else if age < policy.min_age || draining {
+            retry(Standing::Retrying, delay, false)
+        } else {
+            Refusal::Letter(Failure::Rejected)
+        };
+        self.expected.refusal = Some((handed.at.clone(), handed.offset, refusal));
+    }
+
+    fn refuse_too_large(&mut self, handed: &Handed) {
+        let now = self.now;
+        let policy = self.policy(&handed.at.topic);
+        let draining = self.is_draining(&handed.at);
+        let Some(unfinished) = self.unfinished(handed) else {
+            return;
+        };
+        unfinished.failed += 1;
+        unfinished.attempts += 1;
+        unfinished.first.get_or_insert(now);
+        let longest = longest(&policy.backoff);
+        let refusal = if policy.dead_letter.is_some() && !draining {
+            Refusal::Letter(Failure::TooLargeForDaprd)
+        } else {
+            Refusal::Retry {
+                standing: Standing::Held,
+                delay: (longest, longest),
+                at_once: false,
+            }
+        };
+        self.expected.refusal = Some((handed.at.clone(), handed.offset, refusal));
+    }
+
+    pub(super) fn written(&mut self, letter: LetterId, confirmed: bool) {
+        let Some(pending) = self.letters.get(&letter) else {
+            return;
+        };
+        if confirmed {
+            let (at, offset) = (pending.at.clone(), pending.content.record.offset);
+            self.letters.remove(&letter);
+            self.finish(&at, offset);
+        } else if pending.again.is_none() {
+            self.expected.delayed = Some(letter);
+        }
+    }
+}
+
+/// The shortest and the longest wait after so many failed attempts.
+fn delays(backoff: &Backoff, failed: u32) -> (Duration, Duration) {
+    match *backoff {
+        Backoff::Constant(delay) => (delay, delay),
+        Backoff::Exponential {
+            initial,
+            max,
+            multiplier,
+            randomization,
+        } => {
+            let mut plain = initial.as_secs_f64();
+            for _ in 1..failed {
+                plain = (plain * multiplier).min(max.as_secs_f64());
+            }
+            let rounding = 1e-8;
+            let shortest = (plain * (1.0 - randomization) - rounding).max(0.0);
+            let longest = plain * (1.0 + randomization) + rounding;
+            (
+                Duration::from_secs_f64(shortest),
+                Duration::from_secs_f64(longest),
+            )
+        }
+    }
+}
+
+fn longest(backoff: &Backoff) -> Duration {
+    match *backoff {
+        Backoff::Constant(delay) => delay,
+        Backoff::Exponential { max, .. } => max,
+    }
+}

@@ -1,0 +1,130 @@
+//! What must hold after each step.
+
+use super::{super::*, ensure, model::*};
+
+/// What was broken.
+pub(super) type Check = std::result::Result<(), String>;
+
+impl Model {
+    pub(super) fn check(&mut self, engine: &Engine, ticked: bool) -> Check {
+        let expected = std::mem::take(&mut self.expected);
+        ensure!(expected == Expected::default(), "missing: {expected:?}");
+        for (at, owned) in &self.owned {
+            self.check_partition(at, owned, engine)
+                .map_err(|broken| format!("{at}: {broken}"))?;
+        }
+        let under_way = self.letters.values().filter(|p| p.again.is_none()).count();
+        let total = self.in_flight(None) + under_way;
+        ensure!(
+            engine.total_in_flight() == total,
+            "{} in flight, not {total}",
+            engine.total_in_flight()
+        );
+        let wake = engine.next_wake();
+        let due = wake.is_some_and(|wake| wake <= self.now);
+        ensure!(!(ticked && due), "wants to be woken again at once");
+        for topic in self.subscriptions.keys().filter(|_| !due) {
+            self.check_work(topic)?;
+        }
+        let next = self.next_due();
+        ensure!(
+            next.is_none_or(|next| wake.is_some_and(|wake| wake <= next)),
+            "wants to be woken at {wake:?}, and something is due at {next:?}"
+        );
+        Ok(())
+    }
+
+    fn check_partition(&self, at: &TopicPartition, owned: &Owned, engine: &Engine) -> Check {
+        let first = owned.slots.first_key_value();
+        ensure!(
+            first.is_none_or(|(_, slot)| slot.is_some()),
+            "I2: {first:?} is finished, and the commit point stays"
+        );
+        let point = first.map_or(owned.next, |(offset, _)| *offset);
+        ensure!(engine.commit_point(at) == Some(point), "I2: not {point}");
+        ensure!(engine.position(at) == Some(owned.next), "lost its position");
+        ensure!(engine.owns(at, owned.epoch), "lost its epoch");
+        ensure!(
+            engine.uncommitted(at) == owned.unconfirmed.len(),
+            "I5: miscounted"
+        );
+        ensure!(engine.is_reading(at) == owned.reading, "told otherwise");
+        let held = engine.hold(at).map(|hold| hold.record.offset);
+        let oldest = first.map(|(offset, _)| *offset);
+        ensure!(
+            held == oldest,
+            "I5: {held:?} is said to hold, not {oldest:?}"
+        );
+        let failed: Vec<_> = owned.heads();
+        let failed = failed.iter().filter(|head| head.failed > 0);
+        let failed: Vec<_> = failed.map(|head| head.sequence).collect();
+        let unfinished = || owned.slots.values().flatten();
+        let counted = unfinished().filter(|one| !failed.contains(&one.sequence));
+        let records = counted.count();
+        let bytes: usize = unfinished().map(|one| one.record.size()).sum();
+        let uncommitted = owned.unconfirmed.len();
+        let share = (self.limits.max_in_flight / self.owned.len()).max(1);
+        let share_bytes = (self.limits.max_in_flight_bytes / self.owned.len()).max(1);
+        let closed = owned.draining || uncommitted >= self.limits.max_uncommitted;
+        ensure!(
+            !owned.reading || !(closed || records >= share || bytes >= share_bytes),
+            "I4: reads with {records} of {share} records, {bytes} of {share_bytes} bytes, \
+             {uncommitted} uncommitted, draining {}",
+            owned.draining
+        );
+        ensure!(
+            owned.reading || closed || records > share * 3 / 4 || bytes > share_bytes * 3 / 4,
+            "I6: reads nothing with {records} of {share} records, {bytes} of {share_bytes} bytes"
+        );
+        Ok(())
+    }
+
+    /// No lane has room while a record is ready for it.
+    fn check_work(&self, topic: &Arc<str>) -> Check {
+        let in_flight = self.in_flight(Some(topic));
+        let breaker = &self.subscriptions[topic].breaker;
+        if self.paused || breaker.allows(in_flight, self.now) == 0 {
+            return Ok(());
+        }
+        let lanes = self.lanes.iter().filter(|(_, lane)| lane.topic == *topic);
+        let mut free =
+            lanes.filter(|(_, lane)| lane.has.len() < self.depth(lane) && !self.is_held(lane));
+        if let Some((lane, _)) = free.next()
+            && let Some(ready) = self.ready(topic).first()
+        {
+            let (at, offset) = (&ready.record.at, ready.record.offset);
+            return Err(format!("I6: {lane:?} has room, and {at} {offset} waits"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn ready(&self, topic: &str) -> Vec<&Unfinished> {
+        let owned = self.owned.iter();
+        let here = owned.filter(|(at, owned)| *at.topic == *topic && !owned.draining);
+        here.flat_map(|(_, owned)| owned.heads())
+            .filter(|head| matches!(head.state, State::Waiting { from } if from <= self.now))
+            .collect()
+    }
+
+    /// When the next thing is due by time alone.
+    fn next_due(&self) -> Option<Instant> {
+        let heads = self.owned.values().flat_map(Owned::heads);
+        let retries = heads.filter_map(|head| match head.state {
+            State::Waiting { from } if from > self.now => Some(from),
+            _ => None,
+        });
+        let letters = self.letters.values().filter_map(|pending| pending.again);
+        let held = self.lanes.values().filter_map(|lane| lane.held_until);
+        let later = letters.chain(held).filter(|due| *due > self.now);
+        retries.chain(later).min()
+    }
+
+    /// When all was answered and confirmed: nothing is left, and all is committed.
+    pub(super) fn check_settled(&self) -> Check {
+        for (at, owned) in &self.owned {
+            let left = owned.slots.len();
+            ensure!(left == 0, "I1: {at}: {left} received records were lost");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,70 @@
+use std::sync::{Arc, atomic::AtomicBool};
+
+use rdkafka::producer::{DeliveryFuture, FutureProducer};
+
+use super::{
+    Cause, SendError,
+    context::{Context, Failures},
+    convert,
+    producer::Outgoing,
+};
+use crate::metadata::{Settings, librdkafka};
+
+/// The largest record that is tried, in bytes: the broker's limit counts for a record
+/// that stands on it already, not the component's for Publish.
+const LARGEST: usize = 1_000_000_000;
+
+/// An idempotent producer for many records in a row: each is confirmed, and those of
+/// one partition keep their order, without waiting for each.
+pub struct Sender {
+    inner: FutureProducer<Context>,
+}
+
+/// The answer to a record that is on its way.
+pub struct Confirmation(DeliveryFuture);
+
+impl Sender {
+    /// A sender for these settings. It connects in the background.
+    pub fn new(settings: &Settings, instance: Arc<str>) -> Result<Self, Cause> {
+        let context = Context {
+            instance,
+            failures: Failures::default(),
+            signals: None,
+            closing: AtomicBool::new(false),
+        };
+        let settings = Settings {
+            max_message_bytes: LARGEST,
+            ..settings.clone()
+        };
+        let inner = super::create(librdkafka::producer(&settings), context)?;
+        Ok(Self { inner })
+    }
+
+    /// Puts a record behind those that were sent before. How many are on their way at
+    /// once is for the caller to bound.
+    ///
+    /// # Errors
+    /// When it can't be sent at all.
+    pub fn send(&self, outgoing: &Outgoing) -> Result<Confirmation, SendError> {
+        let record = convert::future_record(outgoing);
+        match self.inner.send_result::<[u8], [u8]>(record) {
+            Ok(sent) => Ok(Confirmation(sent)),
+            Err((error, _)) => Err(SendError {
+                cause: error.into(),
+                may_arrive: false,
+            }),
+        }
+    }
+}
+
+impl Confirmation {
+    /// Waits for the broker's acknowledgement, at most a second longer than the setting
+    /// `publishTimeout`. Nothing is lost if the future is dropped.
+    pub async fn confirmed(&mut self) -> Result<(), SendError> {
+        match (&mut self.0).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err((error, _))) => Err(SendError::from(Cause::from(error))),
+            Err(_) => Err(SendError::from(Cause::other("the producer is gone"))),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! When a record is given up, and where it goes.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{Key, honoured};
+use crate::metadata::{parse, settings::DeadLetterHeaders};
+
+/// Bounds of the times below: a day is longer than any of them is useful.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const TIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
+
+pub(super) const KEYS: &[Key] = &[
+    honoured(
+        "deadLetterTopic",
+        None,
+        |text, settings| {
+            settings.dead_letter.topic = Some(text.to_owned());
+            Ok(())
+        },
+        "The topic for records that the app keeps refusing; {topic} in it stands for the record's own. A Subscription's metadata may name another. Default: none, and a refused record is tried for ever.",
+    ),
+    honoured(
+        "maxDeliveryAttempts",
+        None,
+        |text, settings| {
+            settings.dead_letter.max_attempts = Some(parse::attempts(text)?);
+            Ok(())
+        },
+        "Attempts until a record is given up, 1 to 1,000,000. Wins over backOffMaxRetries and consumeRetryEnabled. A Subscription's metadata may give another. Default: no bound; 10 with a dead-letter topic and no backOffMaxRetries. Counts live in memory.",
+    ),
+    honoured(
+        "deadLetterMinAge",
+        None,
+        |text, settings| {
+            let bounds = Duration::ZERO..=DAY;
+            settings.dead_letter.min_age = Some(parse::millis_or_duration(text, bounds)?);
+            Ok(())
+        },
+        "How long after its first failure a record may become a dead letter (0s to 24h), so that a restart of the app makes none. Default: 2m; 0 with consumeRetryEnabled false.",
+    ),
+    honoured(
+        "deadLetterCreate",
+        Some("false"),
+        |text, settings| {
+            settings.dead_letter.create = parse::flag(text)?;
+            Ok(())
+        },
+        "true: a dead-letter topic that does not exist is created at subscribe, with the source's partitions and replication and 14 days of retention. By default that is a warning with the command that creates it.",
+    ),
+    honoured(
+        "deadLetterHeaders",
+        Some("kip-1191"),
+        |text, settings| {
+            let words = [
+                ("kip-1191", DeadLetterHeaders::Kip1191),
+                ("spring", DeadLetterHeaders::Spring),
+            ];
+            settings.dead_letter.headers = parse::word(text, &words)?;
+            Ok(())
+        },
+        "spring: dead letters carry Spring's kafka_dlt-* headers too, which many Kafka UIs read.",
+    ),
+    honoured(
+        "breakerSequences",
+        Some("20"),
+        |text, settings| {
+            settings.breaker.sequences = parse::count(text, 2..=1000)?;
+            Ok(())
+        },
+        "How many distinct keys (partitions, for records without one) must have been answered for within breakerWindow before the app as a whole can count as failing (2 to 1,000). A few bad records on a quiet topic never do.",
+    ),
+    honoured(
+        "breakerFailurePercent",
+        Some("80"),
+        |text, settings| {
+            settings.breaker.percent = parse::count(text, 1..=100)?;
+            Ok(())
+        },
+        "How many of a hundred of those must have failed (1 to 100). Then the topic gets one record at a time, over different keys, none becomes a dead letter, and three successes in a row end that. Applies to topics with a dead-letter topic.",
+    ),
+    honoured(
+        "breakerWindow",
+        Some("60s"),
+        |text, settings| {
+            settings.breaker.window = parse::millis_or_duration(text, TIMES)?;
+            Ok(())
+        },
+        "How far back failures are counted (1s to 24h).",
+    ),
+    honoured(
+        "breakerProbeInterval",
+        Some("5s"),
+        |text, settings| {
+            let bounds = Duration::from_millis(10)..=DAY;
+            settings.breaker.probe_every = parse::millis_or_duration(text, bounds)?;
+            Ok(())
+        },
+        "How long after a failed attempt a failing app gets the next record (10ms to 24h).",
+    ),
+];

@@ -1,0 +1,113 @@
+//! How often, and after which time, a refused record is tried again.
+//!
+//! The `backOff*` keys are dapr/kit's (v0.16.1, `retry/retry.go`); their defaults
+//! are its own, and a number without a unit is in milliseconds, as there.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{Key, honoured};
+use crate::metadata::{parse, settings::BackOffPolicy};
+
+/// Bounds of a wait: none at all would be a busy loop.
+const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+
+pub(super) const KEYS: &[Key] = &[
+    honoured(
+        "consumeRetryEnabled",
+        Some("true"),
+        |text, settings| {
+            settings.retry.enabled = parse::flag(text)?;
+            Ok(())
+        },
+        "false: a record gets one attempt, and is then a dead letter; without a dead-letter topic it is tried at the longest wait, since the built-in component would lose it.",
+    ),
+    honoured(
+        "consumeRetryInterval",
+        None,
+        |text, settings| {
+            settings.retry.interval = Some(parse::millis_or_duration(text, WAIT)?);
+            Ok(())
+        },
+        "The wait between attempts if no backOff key is given; a number alone is in milliseconds. In the built-in component it paces re-joining the group only. Default: 5s between attempts.",
+    ),
+    honoured(
+        "backOffPolicy",
+        None,
+        |text, settings| {
+            let words = [
+                ("constant", BackOffPolicy::Constant),
+                ("exponential", BackOffPolicy::Exponential),
+            ];
+            settings.retry.back_off.policy = Some(parse::word(text, &words)?);
+            Ok(())
+        },
+        "constant or exponential. Default: constant.",
+    ),
+    honoured(
+        "backOffDuration",
+        None,
+        |text, settings| {
+            settings.retry.back_off.duration = Some(parse::millis_or_duration(text, WAIT)?);
+            Ok(())
+        },
+        "The wait of the constant policy. Default: 5s.",
+    ),
+    honoured(
+        "backOffInitialInterval",
+        None,
+        |text, settings| {
+            settings.retry.back_off.initial_interval = Some(parse::millis_or_duration(text, WAIT)?);
+            Ok(())
+        },
+        "The first wait of the exponential policy. Default: 500ms.",
+    ),
+    honoured(
+        "backOffMaxInterval",
+        None,
+        |text, settings| {
+            settings.retry.back_off.max_interval = Some(parse::millis_or_duration(text, WAIT)?);
+            Ok(())
+        },
+        "The longest wait of the exponential policy. Default: 60s.",
+    ),
+    honoured(
+        "backOffMultiplier",
+        None,
+        |text, settings| {
+            settings.retry.back_off.multiplier = Some(parse::number(text, 1.0..=100.0)?);
+            Ok(())
+        },
+        "What each wait of the exponential policy is multiplied with, 1 to 100. Default: 1.5.",
+    ),
+    honoured(
+        "backOffRandomizationFactor",
+        None,
+        |text, settings| {
+            settings.retry.back_off.randomization = Some(parse::number(text, 0.0..=1.0)?);
+            Ok(())
+        },
+        "By what part of itself a wait of the exponential policy varies, 0 to 1. Default: 0.5.",
+    ),
+    honoured(
+        "backOffMaxElapsedTime",
+        None,
+        |text, settings| {
+            let bounds = Duration::ZERO..=Duration::from_secs(365 * 24 * 3600);
+            settings.retry.back_off.max_elapsed = Some(parse::millis_or_duration(text, bounds)?);
+            Ok(())
+        },
+        "After so long the exponential policy gives a record up: it is a dead letter, or is tried at the longest wait. 0 never does. Default: 15m.",
+    ),
+    honoured(
+        "backOffMaxRetries",
+        None,
+        |text, settings| {
+            let expected = "expected -1 (no bound) or a whole number from 0 to 1000000";
+            let retries = text.parse().ok();
+            let retries = retries.filter(|retries| (-1..=1_000_000).contains(retries));
+            settings.retry.back_off.max_retries = Some(retries.ok_or(expected)?);
+            Ok(())
+        },
+        "Attempts after the first, 0 to 1,000,000; -1 is no bound. Default: -1. Counts live in memory: a restart, or another member that takes the partition, begins again.",
+    ),
+];

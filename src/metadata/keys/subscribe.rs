@@ -1,0 +1,84 @@
+//! What is read, in which order, and how much at once.
+
+use super::{Key, honoured};
+use crate::{
+    metadata::{InitialOffset, parse},
+    model::Ordering,
+};
+
+pub(super) const KEYS: &[Key] = &[
+    honoured(
+        "consumerGroup",
+        None,
+        |text, settings| {
+            settings.consumer_group = Some(text.to_owned());
+            Ok(())
+        },
+        "The consumer group. Wins over consumerID.",
+    ),
+    honoured(
+        "consumerID",
+        None,
+        |text, settings| {
+            settings
+                .consumer_group
+                .get_or_insert_with(|| text.to_owned());
+            Ok(())
+        },
+        "The consumer group if consumerGroup is not given. daprd sets it to the app id.",
+    ),
+    honoured(
+        "initialOffset",
+        Some("newest"),
+        |text, settings| {
+            let words = [
+                ("newest", InitialOffset::Newest),
+                ("oldest", InitialOffset::Oldest),
+            ];
+            settings.initial_offset = parse::word(text, &words)?;
+            Ok(())
+        },
+        "newest or oldest: where a group starts in a partition that it never committed for. A topic that appears while the group is subscribed is always read from its first record.",
+    ),
+    honoured(
+        "ordering",
+        Some("key"),
+        |text, settings| {
+            let words = [
+                ("key", Ordering::Key),
+                ("partition", Ordering::Partition),
+                ("none", Ordering::None),
+            ];
+            settings.ordering = parse::word(text, &words)?;
+            Ok(())
+        },
+        "key: records with equal keys one at a time and in order, others concurrently. partition: one at a time per partition, as the built-in component does. none: no order.",
+    ),
+    honoured(
+        "maxInFlight",
+        Some("1024"),
+        |text, settings| {
+            settings.max_in_flight = parse::count(text, 1..=100_000)?;
+            Ok(())
+        },
+        "Records that are read and not finished, over all partitions, each of which has an equal share (1 to 100,000). At the bound reading pauses. Records that wait behind a refused one of their key do not count. The default keeps dozens of apps busy and is little to deliver again.",
+    ),
+    honoured(
+        "maxInFlightBytes",
+        Some("67108864"),
+        |text, settings| {
+            settings.max_in_flight_bytes = parse::count(text, 1_048_576..=4_294_967_296)?;
+            Ok(())
+        },
+        "The same in bytes (1 MiB to 4 GiB). The default, 64 MiB, fits a small sidecar's memory limit.",
+    ),
+    honoured(
+        "maxUncommitted",
+        Some("10000"),
+        |text, settings| {
+            settings.max_uncommitted = parse::count(text, 1..=1_000_000)?;
+            Ok(())
+        },
+        "Records of one partition that are read and above what the broker has confirmed as committed (1 to 1,000,000): the most that a crash delivers again, but for 64 that may be under way. At the bound the partition pauses and the log names the record that holds it.",
+    ),
+];

@@ -1,0 +1,159 @@
+use super::*;
+use crate::model::dead_letter::Failure;
+use crate::telemetry::metrics::tests::rendered;
+
+const WHO: &str = "component=\"todo-pubsub\"";
+
+fn member() -> Member {
+    Member {
+        component: "todo-pubsub".into(),
+        group: "todo".into(),
+    }
+}
+
+fn moves(emitted: impl FnOnce(), name: &str, labels: &str) {
+    let text = rendered(emitted);
+    let line = format!("dapr_rdkafka_{name}{{{WHO},{labels}}} 1\n");
+    assert!(text.contains(&line), "{line} is not in:\n{text}");
+}
+
+#[test]
+fn what_happens_in_a_group_is_counted_for_it() {
+    let (instance, at) = (&member(), &TopicPartition::new("orders", 3));
+    let offsets = &[(at.clone(), Offset(7))];
+    let reason = "because";
+    let of = |result| format!("group=\"todo\",result=\"{result}\"");
+    moves(
+        || Committed { instance, offsets }.emit(),
+        "commits_total",
+        &of("ok"),
+    );
+    let failed = CommitFailed {
+        instance,
+        offsets,
+        reason,
+    };
+    moves(|| failed.emit(), "commits_total", &of("failed"));
+    let of = |event| format!("group=\"todo\",event=\"{event}\"");
+    let assigned = Assigned {
+        instance,
+        starts: offsets,
+    };
+    moves(|| assigned.emit(), "rebalances_total", &of("assigned"));
+    let revoked = Revoked {
+        instance,
+        partitions: 1,
+        unanswered: 0,
+    };
+    moves(|| revoked.emit(), "rebalances_total", &of("revoked"));
+    moves(
+        || Returned { instance, reason }.emit(),
+        "redeliveries_total",
+        "group=\"todo\"",
+    );
+    let of_topic = "topic=\"orders\",group=\"todo\"";
+    moves(
+        || OutOfRange { instance, at }.emit(),
+        "out_of_range_total",
+        of_topic,
+    );
+    let refused = Refused {
+        instance,
+        at,
+        offset: Offset(7),
+        failed: 1,
+        delay: Duration::ZERO,
+        standing: "the records of its key wait",
+        reason,
+    };
+    moves(|| refused.emit(), "retries_total", of_topic);
+    let passed = PassedOver {
+        instance,
+        at,
+        offset: Offset(7),
+    };
+    moves(|| passed.emit(), "passed_over_total", of_topic);
+}
+
+#[test]
+fn dead_letters_are_counted_by_why_and_whether_they_were_written() {
+    let (instance, at) = (&member(), &TopicPartition::new("orders", 3));
+    let (topic, reason) = ("orders.dlq", "because");
+    let of_topic = "topic=\"orders\",group=\"todo\"";
+    let written = DeadLettered {
+        instance,
+        at,
+        offset: Offset(7),
+        topic,
+        failure: Failure::Rejected,
+        deliveries: 3,
+        reason,
+    };
+    let by_reason = format!("{of_topic},reason=\"rejected\"");
+    moves(|| written.emit(), "dlq_published_total", &by_reason);
+    let delayed = DeadLetterDelayed {
+        instance,
+        at,
+        offset: Offset(7),
+        topic,
+        failed: 1,
+        delay: Duration::ZERO,
+        reason,
+    };
+    moves(|| delayed.emit(), "dlq_publish_failures_total", of_topic);
+}
+
+#[test]
+fn answers_are_measured_and_new_clients_counted() {
+    let answered = Answered {
+        instance: &member(),
+        topic: &"orders".into(),
+        outcome: "ack",
+        took: Duration::from_millis(7),
+    };
+    moves(
+        || answered.emit(),
+        "process_duration_seconds_count",
+        "topic=\"orders\",group=\"todo\",outcome=\"ack\"",
+    );
+    let anew = MadeAnew {
+        instance: &"todo-pubsub".into(),
+        client: "producer",
+        reason: "because",
+    };
+    moves(
+        || anew.emit(),
+        "clients_made_anew_total",
+        "client=\"producer\"",
+    );
+}
+
+#[test]
+fn asking_daprd_is_counted_by_what_came_of_it() {
+    for (failed, result) in [(None, "ok"), (Some("refused"), "failed")] {
+        let (daprd, proof) = ("http://127.0.0.1:3500", "a call");
+        let asked = DaprdShutdown {
+            daprd,
+            proof,
+            failed,
+        };
+        let text = rendered(|| asked.emit());
+        let line = format!("dapr_rdkafka_daprd_shutdowns_total{{result=\"{result}\"}} 1\n");
+        assert!(text.contains(&line), "{line} is not in:\n{text}");
+    }
+}
+
+#[test]
+fn a_topic_that_nothing_reached_is_no_label() {
+    let failed = PublishFailed {
+        instance: &"todo-pubsub".into(),
+        topic: None,
+        took: Duration::ZERO,
+        reason: "because",
+    };
+    moves(
+        || failed.emit(),
+        "published_messages_total",
+        "topic=\"\",result=\"failed\"",
+    );
+}

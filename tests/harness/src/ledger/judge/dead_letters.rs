@@ -1,0 +1,126 @@
+//! I7 and I10: a dead letter is its source, byte by byte, says where it came
+//! from, and was refused often enough.
+
+use super::{
+    Finding,
+    Invariant::{I5, I7, I10},
+    index::Index,
+};
+use crate::ledger::{Answer, DeadLetter, Event, Place, Stored};
+
+pub(super) fn find(index: &Index) -> Vec<Finding> {
+    let letters = index.ledger.dead_letters.iter();
+    let mut findings: Vec<_> = letters.flat_map(|letter| of_one(index, letter)).collect();
+    findings.extend(too_many(index));
+    findings
+}
+
+/// A crash between a dead letter and its source's commit writes it once more; so
+/// each fault may.
+fn too_many(index: &Index) -> Vec<Finding> {
+    let events = index.events();
+    let faults = events
+        .filter(|(_, event)| matches!(event, Event::Fault { .. }))
+        .count();
+    let sources = index.dead.iter();
+    let over = sources.filter(|(_, letters)| letters.len() > 1 + faults);
+    let found = |(at, letters): (&Place, &Vec<&DeadLetter>)| {
+        let what = format!("{} dead letters after {faults} faults", letters.len());
+        index.finding(I5, *at, what)
+    };
+    over.map(found).collect()
+}
+
+fn of_one(index: &Index, letter: &DeadLetter) -> Vec<Finding> {
+    let source = letter.source().and_then(|at| index.source.get(&at));
+    let Some(source) = source else {
+        let what = format!(
+            "the dead letter at {} names no record of {}: {:?}",
+            letter.0.at, index.ledger.topic, letter.0.headers
+        );
+        return vec![Finding {
+            invariant: I7,
+            message: letter
+                .0
+                .uuid()
+                .and_then(|uuid| index.ledger.messages.get(&uuid).cloned()),
+            at: letter.source(),
+            what,
+        }];
+    };
+    let found = |what: String| {
+        let what = format!("its dead letter at {} {what}", letter.0.at);
+        index.finding(I7, source.at, what)
+    };
+    let mut findings: Vec<_> = changed(letter, source).into_iter().map(found).collect();
+    for (name, said, expected) in [
+        ("topic", letter.topic(), &index.ledger.topic),
+        ("group", letter.group(), &index.ledger.group),
+    ] {
+        if said != Some(expected) {
+            findings.push(found(format!("names the {name} {said:?}, not {expected}")));
+        }
+    }
+    if letter.failure() == Some("rejected") {
+        findings.extend(refused_too_seldom(index, source.at));
+        findings.extend(miscounted(index, letter, source.at).map(found));
+    } else if letter.failure().is_none() {
+        findings.push(found("does not say why".to_owned()));
+    }
+    findings
+}
+
+/// What is not as in the source.
+fn changed(letter: &DeadLetter, source: &Stored) -> Vec<String> {
+    let letter = &letter.0;
+    let mut changed = Vec::new();
+    for (part, is, was) in [
+        ("key", &letter.key, &source.key),
+        ("value", &letter.value, &source.value),
+    ] {
+        if is != was {
+            changed.push(format!(
+                "has another {part}: {}, not {}",
+                text(is),
+                text(was)
+            ));
+        }
+    }
+    let (is, was) = (
+        DeadLetter::own_headers(letter),
+        DeadLetter::own_headers(source),
+    );
+    if is != was {
+        changed.push(format!("has other headers: {is:?}, not {was:?}"));
+    }
+    changed
+}
+
+fn refused_too_seldom(index: &Index, at: Place) -> Option<Finding> {
+    let bound = index.ledger.bounds.attempts;
+    let refused = |answer: &(Answer, usize)| answer.0 == Answer::Nack;
+    let attempts = index.attempts_at(at);
+    let refusals = attempts
+        .filter(|attempt| attempt.answered.as_ref().is_some_and(refused))
+        .count();
+    let what = format!(
+        "dead-lettered after the app refused it {refusals} times, not {bound}; {}",
+        index.history(at)
+    );
+    (refusals < bound).then(|| index.finding(I10, at, what))
+}
+
+/// The count begins again with the process, so it may be below what the app saw.
+fn miscounted(index: &Index, letter: &DeadLetter, at: Place) -> Option<String> {
+    let (said, seen) = (letter.deliveries(), index.attempts_at(at).count());
+    let fits = |said: usize| said >= index.ledger.bounds.attempts && said <= seen;
+    let what = format!("says that it was handed out {said:?} times; the app saw {seen}");
+    (!said.is_some_and(fits)).then_some(what)
+}
+
+fn text(bytes: &Option<Vec<u8>>) -> String {
+    match bytes {
+        Some(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),
+        None => "null".to_owned(),
+    }
+}

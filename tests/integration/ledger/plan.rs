@@ -1,0 +1,86 @@
+use std::{collections::HashMap, time::Duration};
+
+use harness::ledger::{Message, Rolls};
+
+/// Messages that are published in one call.
+const BATCH: usize = 10;
+
+/// Of a thousand messages, how many the app refuses once, or twice.
+const REFUSED: u64 = 60;
+
+/// Of a thousand messages, how many take the app a while.
+const SLOW: u64 = 60;
+
+/// What is published, and what the app will make of it: all from one seed.
+#[derive(Debug)]
+pub struct Plan {
+    rolls: Rolls,
+    poison: u64,
+    /// Each producer's batches, in order.
+    pub producers: Vec<Vec<Vec<Message>>>,
+}
+
+/// What the app makes of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Mood {
+    /// How long it takes.
+    pub delay: Duration,
+    /// How often it is refused first; `u32::MAX` is for ever.
+    pub refusals: u32,
+    /// Whether it is refused by a status code, or by the answer's body.
+    pub by_status: bool,
+}
+
+impl Plan {
+    /// So many messages from each producer, under so many keys and under none;
+    /// `poison` of a thousand are refused for ever.
+    pub fn new(rolls: Rolls, producers: u64, each: usize, keys: u64, poison: u64) -> Self {
+        let batches = |producer| {
+            let mut seqs: HashMap<Option<String>, u64> = HashMap::new();
+            let message = |n: usize| {
+                // One in as many as there are keys has none.
+                let key = rolls.below(keys + 1, ("key", producer, n));
+                let key = (key < keys).then(|| format!("k{key}"));
+                let seq = seqs.entry(key.clone()).or_default();
+                *seq += 1;
+                Message {
+                    producer,
+                    seq: *seq,
+                    uuid: format!("{:016x}", rolls.number(("uuid", producer, n))),
+                    key,
+                }
+            };
+            let messages: Vec<_> = (0..each).map(message).collect();
+            messages.chunks(BATCH).map(<[_]>::to_vec).collect()
+        };
+        Self {
+            rolls,
+            poison,
+            producers: (0..producers).map(batches).collect(),
+        }
+    }
+
+    /// All messages.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.producers.iter().flatten().flatten()
+    }
+
+    /// What the app makes of the message of this id.
+    pub fn mood(&self, uuid: &str) -> Mood {
+        let refused = self.rolls.below(1000, ("refused", uuid));
+        let refusals = if refused < self.poison {
+            u32::MAX
+        } else if refused < self.poison + REFUSED {
+            1 + u32::from(refused.is_multiple_of(2))
+        } else {
+            0
+        };
+        let slow = self.rolls.below(1000, ("slow", uuid)) < SLOW;
+        let delay = self.rolls.below(40, ("delay", uuid)) + 20;
+        Mood {
+            delay: Duration::from_millis(if slow { delay } else { 0 }),
+            refusals,
+            by_status: self.rolls.below(2, ("how", uuid)) == 0,
+        }
+    }
+}

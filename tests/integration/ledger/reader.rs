@@ -1,0 +1,158 @@
+//! What a separate client reads from the broker.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use harness::{
+    Result,
+    ledger::{Committed, Event, Journal, Place, Stored},
+};
+use rdkafka::{
+    ClientConfig, Message as _, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer as _},
+    message::Headers as _,
+};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// How often offsets are read: a few times between two commits.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// How long one reading waits for a broker that may be down just now.
+const READING: Duration = Duration::from_secs(2);
+
+/// How long a whole topic may take to be read.
+const WHOLE: Duration = Duration::from_secs(30);
+
+/// Which topics are read, for which group.
+#[derive(Clone, Debug)]
+pub struct Readings {
+    pub brokers: String,
+    pub group: String,
+    pub topic: String,
+    pub dead_letters: String,
+    /// Of either topic.
+    pub partitions: i32,
+}
+
+/// Readings under way.
+pub struct Reader {
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Reader {
+    /// Ends after the next reading.
+    pub async fn stop(mut self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        (&mut self.task).await?
+    }
+}
+
+impl Readings {
+    /// Reads until it is stopped. A reading that fails is left out: the broker is
+    /// killed in the run, and the judge counts the readings.
+    pub fn start(self, journal: Arc<Journal>) -> Result<Reader> {
+        let consumer = client(&self.brokers, &self.group)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let task = spawn_blocking(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                self.once(&consumer, &journal).ok();
+                std::thread::sleep(EVERY);
+            }
+            // The last one must succeed: it tells how the run ended.
+            self.once(&consumer, &journal)
+        });
+        Ok(Reader { stop, task })
+    }
+
+    fn once(&self, consumer: &BaseConsumer, journal: &Journal) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range(&self.topic, 0, self.partitions - 1);
+        let offsets = consumer.committed_offsets(list, READING)?;
+        let committed = offsets.elements().into_iter().filter_map(|element| {
+            element.error().ok()?;
+            match element.offset() {
+                Offset::Offset(offset) => Some((element.partition(), offset)),
+                _ => None,
+            }
+        });
+        journal.record(Event::Committed(committed.collect()));
+        // After the offsets: a dead letter whose source they pass stands by now.
+        let mut ends = Committed::new();
+        for partition in 0..self.partitions {
+            let (_, end) = consumer.fetch_watermarks(&self.dead_letters, partition, READING)?;
+            ends.insert(partition, end);
+        }
+        journal.record(Event::DeadLettersEnd(ends));
+        Ok(())
+    }
+}
+
+/// Everything that stands in a topic, by partition and offset.
+pub async fn records(brokers: &str, topic: &str, partitions: i32) -> Result<Vec<Stored>> {
+    let consumer = client(brokers, "a-reader-that-commits-nothing")?;
+    let topic = topic.to_owned();
+    spawn_blocking(move || read_all(&consumer, &topic, partitions)).await?
+}
+
+fn read_all(consumer: &BaseConsumer, topic: &str, partitions: i32) -> Result<Vec<Stored>> {
+    let mut list = TopicPartitionList::new();
+    let mut left = 0;
+    for partition in 0..partitions {
+        let (start, end) = consumer.fetch_watermarks(topic, partition, READING)?;
+        left += end - start;
+        list.add_partition_offset(topic, partition, Offset::Offset(start))?;
+    }
+    consumer.assign(&list)?;
+    let deadline = Instant::now() + WHOLE;
+    let mut records = Vec::new();
+    // There are no transactions here, so every offset is a record.
+    while left > 0 {
+        if Instant::now() > deadline {
+            return Err(format!("{left} records of {topic} were not read within {WHOLE:?}").into());
+        }
+        let Some(message) = consumer.poll(READING) else {
+            continue;
+        };
+        let message = message?;
+        let headers = message
+            .headers()
+            .into_iter()
+            .flat_map(|headers| headers.iter());
+        records.push(Stored {
+            at: Place {
+                partition: message.partition(),
+                offset: message.offset(),
+            },
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers
+                .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+                .collect(),
+        });
+        left -= 1;
+    }
+    records.sort_unstable_by_key(|record| record.at);
+    Ok(records)
+}
+
+fn client(brokers: &str, group: &str) -> Result<BaseConsumer> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("group.id", group)
+        .set("enable.auto.commit", "false");
+    Ok(config.create()?)
+}
