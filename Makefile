@@ -12,10 +12,13 @@ KAFKA_JARS := target/kafka/.fetched
 DAPRD ?= $(firstword $(shell command -v daprd 2>/dev/null) $(wildcard $(HOME)/.dapr/bin/daprd))
 BROKERS ?=
 
-.PHONY: help demo test lint unit system deny daprd kafka build clean
+# MUTANTS="i9 retry" takes those whose names contain one of these.
+MUTANTS ?=
+
+.PHONY: help demo test lint unit system mutants bench-lanes deny daprd kafka build clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: ## Run the Todo app end to end (BROKERS=host:port for a real cluster)
 	@scripts/prerequisites demo "$(DAPRD)"
@@ -28,7 +31,7 @@ test: ## Run everything that must hold
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory $(BUILT_DAPRD) $(KAFKA_JARS)
 	$(CARGO) build --locked --workspace --all-targets
-	$(CARGO) test --locked --lib
+	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration
 
 lint: ## Check format and lints
@@ -36,12 +39,18 @@ lint: ## Check format and lints
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 unit: ## Run the fast tests only: no daprd, no Kafka
-	$(CARGO) test --locked --lib
+	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration -- --skip system
 
 system: $(BUILT_DAPRD) $(KAFKA_JARS) ## Run the tests with the real daprd and Kafka only
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --test integration -- system
+
+mutants: ## Break the engine in each way of tests/mutants; a test must fail each time (slow)
+	@CARGO="$(CARGO)" scripts/mutants $(MUTANTS)
+
+bench-lanes: $(BUILT_DAPRD) $(KAFKA_JARS) ## Measure lanes against the built-in component
+	$(CARGO) bench --locked --bench lanes
 
 deny: ## Check licences and advisories (needs cargo-deny)
 	$(CARGO) deny check
