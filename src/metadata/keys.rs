@@ -7,12 +7,14 @@
 mod builtin;
 mod connection;
 mod dead_letter;
+mod login;
 mod publish;
 mod retry;
 mod scopes;
 mod subscribe;
+mod tls;
 
-use super::Settings;
+use super::{Settings, security::Access};
 
 /// One metadata key.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct Key {
 pub enum Support {
     /// It sets something; the function says what was expected if it can't.
     Honoured(fn(&str, &mut Settings) -> Result<(), String>),
+    /// The same, of TLS and login, whose keys mean something only together.
+    Access(fn(&str, &mut Access) -> Result<(), String>),
     /// It is accepted and changes nothing, for the reason in the key's doc.
     Inert,
     /// daprd itself acts on it and hands it on.
@@ -58,6 +62,27 @@ const fn honoured(
     }
 }
 
+const fn access(
+    name: &'static str,
+    default: Option<&'static str>,
+    set: fn(&str, &mut Access) -> Result<(), String>,
+    doc: &'static str,
+) -> Key {
+    Key {
+        name,
+        default,
+        secret: false,
+        doc,
+        support: Support::Access(set),
+    }
+}
+
+/// A key whose value must never be shown.
+const fn hidden(mut key: Key) -> Key {
+    key.secret = true;
+    key
+}
+
 const fn plain(name: &'static str, support: Support, doc: &'static str) -> Key {
     Key {
         name,
@@ -73,15 +98,15 @@ const fn not_yet(name: &'static str) -> Key {
 }
 
 const fn secret(name: &'static str) -> Key {
-    let mut key = not_yet(name);
-    key.secret = true;
-    key
+    hidden(not_yet(name))
 }
 
 /// Every known key.
 pub fn all() -> impl Iterator<Item = &'static Key> {
     [
         connection::KEYS,
+        tls::KEYS,
+        login::KEYS,
         publish::KEYS,
         subscribe::KEYS,
         retry::KEYS,

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::Settings;
+use super::{
+    Settings,
+    security::{Login, Security},
+};
 
 /// How long a publish to a topic that the cluster does not know waits for it to
 /// appear, or half of `publishTimeout` if that is less: the error that names the
@@ -16,11 +19,10 @@ pub type Pairs = Vec<(&'static str, String)>;
 
 /// For every client.
 fn common(settings: &Settings) -> Pairs {
-    vec![
+    let mut pairs = security(&settings.security);
+    pairs.extend([
         ("bootstrap.servers", settings.brokers.join(",")),
         ("client.id", settings.client_id.clone()),
-        // authType none is no TLS, always.
-        ("security.protocol", "plaintext".into()),
         // Short, so that Init learns within its 4 s that a broker is silent.
         ("socket.connection.setup.timeout.ms", "3000".into()),
         ("socket.keepalive.enable", "true".into()),
@@ -28,7 +30,43 @@ fn common(settings: &Settings) -> Pairs {
         ("reconnect.backoff.max.ms", "2000".into()),
         // Idle connections are closed by brokers all the time.
         ("log.connection.close", "false".into()),
-    ]
+    ]);
+    pairs
+}
+
+/// TLS and login.
+fn security(Security { tls, login }: &Security) -> Pairs {
+    let protocol = match (tls, login) {
+        (None, Login::None) => "plaintext",
+        (None, _) => "sasl_plaintext",
+        (Some(_), Login::None) => "ssl",
+        (Some(_), _) => "sasl_ssl",
+    };
+    let mut pairs = vec![("security.protocol", protocol.to_owned())];
+    if let Some(tls) = tls {
+        pairs.push(match &tls.ca {
+            Some(ca) => ("ssl.ca.pem", ca.clone()),
+            // The OpenSSL that is built in knows no system's certificates.
+            None => ("ssl.ca.location", "probe".into()),
+        });
+        if let Some(client) = &tls.client {
+            pairs.push(("ssl.certificate.pem", client.certificate.clone()));
+            pairs.push(("ssl.key.pem", client.key.expose_secret().clone()));
+        }
+        if tls.skip_verify {
+            pairs.push(("enable.ssl.certificate.verification", "false".into()));
+        }
+    }
+    match login {
+        Login::None => {}
+        Login::Password(user) => pairs.extend([
+            ("sasl.mechanisms", user.mechanism.name().into()),
+            ("sasl.username", user.username.expose_secret().clone()),
+            ("sasl.password", user.password.expose_secret().clone()),
+        ]),
+        Login::Oidc(_) | Login::Aws(_) => pairs.push(("sasl.mechanisms", "OAUTHBEARER".into())),
+    }
+    pairs
 }
 
 /// For a client that neither produces nor consumes, such as one for administration.

@@ -10,6 +10,7 @@ pub mod librdkafka;
 mod parse;
 mod policy;
 pub mod raw;
+pub mod security;
 mod settings;
 
 pub use raw::{Problem, Problems, Resolved, resolve};

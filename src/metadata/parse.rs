@@ -1,6 +1,6 @@
 //! From a value's text to its type. An error says what was expected.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 /// The words that dapr/kit takes for true (`utils.IsTruthy`), and their
 /// opposites. The built-in takes anything else for false; here it is an error.
@@ -79,6 +79,27 @@ pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String
             let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
             format!("expected {}", words.join(", "))
         })
+}
+
+/// PEM with at least one block of a kind, such as CERTIFICATE. The text itself is
+/// never in an error: it may hold a key.
+pub(super) fn pem(text: &str, kind: &str) -> Result<String, String> {
+    let begins = |line: &str| line.starts_with("-----BEGIN ") && line.contains(kind);
+    if text.lines().any(|line| begins(line.trim())) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "expected PEM text with a line -----BEGIN {kind}-----, not a file's name"
+        ))
+    }
+}
+
+/// A JSON object of texts with at least one member.
+pub(super) fn extensions(text: &str) -> Result<BTreeMap<String, String>, String> {
+    serde_json::from_str(text)
+        .ok()
+        .filter(|members: &BTreeMap<String, String>| !members.is_empty())
+        .ok_or_else(|| "expected a JSON object of texts, such as {\"name\":\"value\"}".into())
 }
 
 /// A comma-separated list of `host:port`.

@@ -1,10 +1,14 @@
 //! From the map of strings to settings, with every problem at once.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use super::{
     Settings,
     keys::{self, Key, Support},
+    security::Access,
 };
 
 /// How alike (0 to 1) an unknown key must be to a known one to be taken for its
@@ -62,6 +66,7 @@ pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problem
     let mut problems = Vec::new();
     let mut notes = Vec::new();
     let mut settings = Settings::blank();
+    let mut access = Access::default();
     let mut given = by_key(properties, &mut problems, &mut notes);
 
     for key in keys::all() {
@@ -77,6 +82,11 @@ pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problem
                     problems.push(problem(key, written, Some(value), message));
                 }
             }
+            (Support::Access(set), Some(value)) => {
+                if let Err(message) = set(value, &mut access) {
+                    problems.push(problem(key, written, Some(value), message));
+                }
+            }
             (Support::NotYet, Some(value)) => {
                 let message = "known from pubsub.kafka, but not honoured by this version; \
                                remove it, or stay with the built-in component until it is";
@@ -85,19 +95,26 @@ pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problem
             (Support::Inert, Some(_)) => {
                 notes.push(format!("{written} has no effect: {}", key.doc));
             }
-            (_, None) if ["brokers", "authType"].contains(&key.name) => {
-                let example = if key.name == "brokers" {
-                    "kafka:9092"
-                } else {
-                    "none"
-                };
-                let message = format!("required, but missing or empty; for example \"{example}\"");
-                problems.push(problem(key, written, None, message));
+            (_, None) if key.name == "brokers" => {
+                let message = "required, but missing or empty; for example \"kafka:9092\"";
+                problems.push(problem(key, written, None, message.into()));
             }
             (Support::Daprd, Some(_)) | (_, None) => {}
         }
     }
 
+    match access.resolve() {
+        Ok(security) => settings.security = security,
+        // What was given and can't be read is not missing.
+        Err(missing) => {
+            let reported: HashSet<_> = problems.iter().map(|problem| problem.key.clone()).collect();
+            problems.extend(missing.into_iter().filter(|problem| {
+                !reported
+                    .iter()
+                    .any(|key| key.eq_ignore_ascii_case(&problem.key))
+            }));
+        }
+    }
     notes.extend(settings.without_effect());
     if problems.is_empty() {
         Ok(Resolved { settings, notes })

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::security::{Login, Security};
 use crate::model::Ordering;
 
 /// A component's resolved settings. Every field is documented, with its default
@@ -8,6 +9,8 @@ use crate::model::Ordering;
 pub struct Settings {
     /// `brokers`: the bootstrap brokers, each `host:port`.
     pub brokers: Vec<String>,
+    /// TLS and login: what `authType` and its keys mean together.
+    pub security: Security,
     /// `consumerGroup`, else `consumerID`. daprd always sends one.
     pub consumer_group: Option<String>,
     /// `clientID`.
@@ -164,6 +167,10 @@ impl Settings {
     pub(super) fn blank() -> Self {
         Self {
             brokers: Vec::new(),
+            security: Security {
+                tls: None,
+                login: Login::None,
+            },
             consumer_group: None,
             client_id: String::new(),
             initial_offset: InitialOffset::Newest,

@@ -16,16 +16,6 @@ pub(super) const KEYS: &[Key] = &[
         "The bootstrap brokers, comma-separated, each host:port. Required. One that answers is enough.",
     ),
     honoured(
-        "authType",
-        None,
-        |text, _| {
-            parse::word(text, &[("none", ())]).map_err(|_| {
-                "only \"none\" is supported so far: a listener without TLS and login".into()
-            })
-        },
-        "How to log in. Required, as in the built-in component. `none` also means no TLS.",
-    ),
-    honoured(
         "clientID",
         Some("sarama"),
         |text, settings| {
@@ -57,10 +47,5 @@ pub(super) const KEYS: &[Key] = &[
         "version",
         Support::Inert,
         "The built-in's protocol version. Versions are negotiated with each broker here.",
-    ),
-    plain(
-        "disableTls",
-        Support::Inert,
-        "TLS is off already: authType none means no TLS.",
     ),
 ];

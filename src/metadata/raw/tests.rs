@@ -60,7 +60,7 @@ fn the_consumer_group_wins_over_the_consumer_id() {
 fn every_problem_is_reported_at_once_with_key_value_and_remedy() {
     let message = message(&[
         ("brokers", "kafka"),
-        ("authType", "password"),
+        ("authType", "kerberos"),
         ("maxMessageBytes", "12"),
         ("publishTimeout", "15"),
         ("compression", "brotli"),
@@ -68,7 +68,7 @@ fn every_problem_is_reported_at_once_with_key_value_and_remedy() {
     ]);
     for part in [
         "brokers: \"kafka\": \"kafka\" has no port",
-        "authType: \"password\": only \"none\"",
+        "authType: \"kerberos\": expected none, certificate, mtls, password",
         "maxMessageBytes: \"12\": expected a whole number from 1000",
         "publishTimeout: \"15\": expected a duration with its unit",
         "compression: \"brotli\": expected none, gzip, snappy, lz4, zstd",
@@ -87,8 +87,8 @@ fn what_is_required_and_missing_is_named() {
 
 #[test]
 fn a_secret_is_never_shown() {
-    let message = message(&[("saslPassword", "hunter2")]);
-    assert!(message.contains("saslPassword"));
+    let message = message(&[("clientKey", "hunter2")]);
+    assert!(message.contains("clientKey"));
     assert!(!message.contains("hunter2"));
 }
 
