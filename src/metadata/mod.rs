@@ -5,6 +5,7 @@
 //! default, its documentation and what is done with it. [`raw::resolve`] reports
 //! every problem at once, each with its key.
 
+mod duration;
 pub mod keys;
 pub mod librdkafka;
 mod parse;
@@ -14,4 +15,7 @@ pub mod security;
 mod settings;
 
 pub use raw::{Problem, Problems, Resolved, resolve};
-pub use settings::{Breaker, Compression, DeadLetterHeaders, InitialOffset, Settings};
+pub use settings::{
+    Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Network, Rebalance,
+    Settings,
+};

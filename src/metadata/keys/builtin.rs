@@ -1,28 +1,16 @@
-//! Keys of the built-in component that are not honoured yet.
+//! Keys of the built-in component about headers.
 
-use super::{Key, not_yet, secret};
+use super::{Key, refused};
 
 pub(super) const KEYS: &[Key] = &[
-    not_yet("channelBufferSize"),
-    not_yet("clientConnectionKeepAliveInterval"),
-    not_yet("clientConnectionTopicMetadataRefreshInterval"),
-    not_yet("consumerFetchDefault"),
-    not_yet("consumerFetchMin"),
-    not_yet("consumerGroupRebalanceStrategy"),
-    not_yet("dialTimeout"),
-    not_yet("escapeHeaders"),
-    not_yet("excludeHeaderMetaRegex"),
-    not_yet("heartbeatInterval"),
-    not_yet("metadataTimeout"),
-    not_yet("producerRequiredAcks"),
-    not_yet("producerRetryMax"),
-    not_yet("readTimeout"),
-    not_yet("schemaCachingEnabled"),
-    not_yet("schemaLatestVersionCacheTTL"),
-    secret("schemaRegistryAPIKey"),
-    secret("schemaRegistryAPISecret"),
-    not_yet("schemaRegistryURL"),
-    not_yet("sessionTimeout"),
-    not_yet("useAvroJSON"),
-    not_yet("writeTimeout"),
+    refused(
+        "escapeHeaders",
+        "not honoured by this version; remove it, or stay with the built-in component until it is",
+        "A key of the built-in component.",
+    ),
+    refused(
+        "excludeHeaderMetaRegex",
+        "not honoured by this version; remove it, or stay with the built-in component until it is",
+        "A key of the built-in component.",
+    ),
 ];
