@@ -7,6 +7,7 @@
 mod builtin;
 mod connection;
 mod dead_letter;
+mod headers;
 mod login;
 mod publish;
 mod retry;
@@ -108,6 +109,7 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         tls::KEYS,
         login::KEYS,
         publish::KEYS,
+        headers::KEYS,
         subscribe::KEYS,
         retry::KEYS,
         dead_letter::KEYS,

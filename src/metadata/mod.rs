@@ -5,6 +5,7 @@
 //! default, its documentation and what is done with it. [`raw::resolve`] reports
 //! every problem at once, each with its key.
 
+pub mod headers;
 pub mod keys;
 pub mod librdkafka;
 mod parse;
@@ -13,5 +14,6 @@ pub mod raw;
 pub mod security;
 mod settings;
 
-pub use raw::{Problem, Problems, Resolved, resolve};
+pub use headers::Headers;
+pub use raw::{Problem, Problems, Resolved, resolve, resolve_for};
 pub use settings::{Breaker, Compression, DeadLetterHeaders, InitialOffset, Settings};

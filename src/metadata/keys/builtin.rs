@@ -10,8 +10,6 @@ pub(super) const KEYS: &[Key] = &[
     not_yet("consumerFetchMin"),
     not_yet("consumerGroupRebalanceStrategy"),
     not_yet("dialTimeout"),
-    not_yet("escapeHeaders"),
-    not_yet("excludeHeaderMetaRegex"),
     not_yet("heartbeatInterval"),
     not_yet("metadataTimeout"),
     not_yet("producerRequiredAcks"),
