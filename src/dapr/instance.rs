@@ -14,7 +14,7 @@ use super::{brokers::Reach, diagnosis::Brokers, lanes, publish::Publisher, statu
 use crate::{
     delivery::{Drained, Group, Lane, Refused, Subscriber},
     kafka::{Cause, Outgoing, Producer},
-    metadata::{self, Settings},
+    metadata::{self, Headers, Settings},
     model::{
         dead_letter::{self, Failure},
         topic,
@@ -54,13 +54,15 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Resolves the metadata, and makes sure that a broker answers.
+    /// Resolves the metadata of a component of the type `pubsub.{kind}`, and makes
+    /// sure that a broker answers.
     pub(super) async fn start(
         name: Arc<str>,
+        kind: &str,
         properties: &HashMap<String, String>,
         readiness: &Readiness,
     ) -> Result<Self, Status> {
-        let resolved = metadata::resolve(properties)
+        let resolved = metadata::resolve_for(kind, properties)
             .map_err(|problems| Status::invalid_argument(problems.to_string()))?;
         for note in &resolved.notes {
             tracing::warn!(instance = %name, "metadata: {note}");
@@ -117,7 +119,7 @@ impl Instance {
                 Ok(())
             }
             Err(error) => {
-                let status = status::publish(topic, &error);
+                let status = status::publish(record, &error);
                 PublishFailed {
                     instance,
                     topic: self.published.contains(topic).then_some(topic),
@@ -135,7 +137,22 @@ impl Instance {
         Publisher {
             component: &self.name,
             group: self.settings.consumer_group.as_deref(),
+            headers: &self.settings.headers,
         }
+    }
+
+    /// The component and its group; the group's name is empty if it has none.
+    pub(super) fn member(&self) -> Member {
+        let group = self.settings.consumer_group.as_deref();
+        Member {
+            component: self.name.clone(),
+            group: group.unwrap_or_default().into(),
+        }
+    }
+
+    /// Which headers pass, and how.
+    pub(super) fn headers(&self) -> &Headers {
+        &self.settings.headers
     }
 
     /// Waits until everything published was acknowledged or has failed.

@@ -110,7 +110,8 @@ impl Instances {
         self.sweep();
         self.ledger.initialised(identity.component());
         let name = identity.name.as_str().into();
-        let instance = Instance::start(name, properties, &self.readiness).await?;
+        let kind = &identity.socket;
+        let instance = Instance::start(name, kind, properties, &self.readiness).await?;
         tracing::info!("component {identity} is initialised");
         if let Some(replaced) = self.map.insert(identity, Arc::new(instance)) {
             self.retire(replaced);

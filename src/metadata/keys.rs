@@ -38,9 +38,9 @@ macro_rules! secret {
 }
 
 mod aws;
-mod builtin;
 mod connection;
 mod dead_letter;
+mod headers;
 mod login;
 mod publish;
 mod retry;
@@ -167,12 +167,12 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         login::KEYS,
         aws::KEYS,
         publish::KEYS,
+        headers::KEYS,
         subscribe::KEYS,
         retry::KEYS,
         dead_letter::KEYS,
         scopes::KEYS,
         schema::KEYS,
-        builtin::KEYS,
     ]
     .into_iter()
     .flatten()

@@ -6,6 +6,7 @@
 //! every problem at once, each with its key.
 
 mod duration;
+pub mod headers;
 pub mod keys;
 pub mod librdkafka;
 mod parse;
@@ -14,7 +15,8 @@ pub mod raw;
 pub mod security;
 mod settings;
 
-pub use raw::{Problem, Problems, Resolved, resolve};
+pub use headers::Headers;
+pub use raw::{Problem, Problems, Resolved, resolve, resolve_for};
 pub use settings::{
     Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Network, Rebalance,
     Settings,

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::security::{Login, Security};
+use super::{
+    headers::Headers,
+    security::{Login, Security},
+};
 use crate::model::Ordering;
 
 /// A component's resolved settings. Every field is documented, with its default
@@ -29,6 +32,8 @@ pub struct Settings {
     pub max_message_bytes: usize,
     /// `compression`.
     pub compression: Compression,
+    /// `escapeHeaders` and `excludeHeaderMetaRegex`.
+    pub headers: Headers,
     /// `ordering`.
     pub ordering: Ordering,
     /// `maxInFlight`.
@@ -235,6 +240,7 @@ impl Settings {
             initial_offset: InitialOffset::Newest,
             max_message_bytes: 0,
             compression: Compression::None,
+            headers: Headers::default(),
             ordering: Ordering::Key,
             max_in_flight: 0,
             max_in_flight_bytes: 0,

@@ -58,7 +58,7 @@ pub(super) const KEYS: &[Key] = &[
             settings.ordering = parse::word(text, &words)?;
             Ok(())
         },
-        "key: records with equal keys one at a time and in order, others concurrently. partition: one at a time per partition, as the built-in component does. none: no order.",
+        "key: records with equal keys one at a time and in order, others concurrently. partition: one at a time per partition, as the built-in component does; it is the default where this component takes the built-in's place, as pubsub.kafka. none: no order.",
     ),
     honoured(
         "maxInFlight",

@@ -266,3 +266,34 @@ fn every_key_of_the_built_in_component_is_known() {
         assert!(known.contains(&name), "{name} is not in the table");
     }
 }
+
+#[test]
+fn in_the_built_ins_place_the_order_is_its_own_unless_another_is_given() {
+    let of = |name: &str, given: Option<(&str, &str)>| {
+        let required = [("brokers", "a:9092"), ("authType", "none")];
+        let pairs = required.into_iter().chain(given);
+        let properties = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let resolved = resolve_for(name, &properties).expect("the metadata is right");
+        let told = resolved.notes.iter().any(|note| note.contains("ordering"));
+        (resolved.settings.ordering, told)
+    };
+    assert_eq!(of("kafka", None), (Ordering::Partition, true));
+    let empty = Some(("ordering", ""));
+    assert_eq!(of("kafka", empty), (Ordering::Partition, true));
+    let key = Some(("Ordering", "key"));
+    assert_eq!(of("kafka", key), (Ordering::Key, false));
+    assert_eq!(of("rdkafka", None), (Ordering::Key, false));
+}
+
+#[test]
+fn headers_are_escaped_and_excluded_as_told() {
+    let given = settings(&[("escapeHeaders", "true"), ("excludeHeaderMetaRegex", "^x-")]);
+    assert!(given.headers.escape && given.headers.excludes("x-trace"));
+    assert!(!given.headers.excludes("trace"));
+    let message = message(&[("excludeHeaderMetaRegex", "a(b")]);
+    for part in ["excludeHeaderMetaRegex", "a(b", "unclosed group"] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
+    let default = settings(&[]).headers;
+    assert!(!default.escape && !default.excludes("x-trace"));
+}
