@@ -9,6 +9,7 @@ use tonic::{Status, Streaming};
 use super::{
     event,
     instance::Instance,
+    limits,
     proto::{PullMessagesRequest, PullMessagesResponse, Topic},
     publish::check_topic,
     verdict,
@@ -29,12 +30,14 @@ pub(super) async fn open(
     instance: Arc<Instance>,
     mut requests: Streaming<PullMessagesRequest>,
 ) -> Result<Messages, Status> {
+    let place = instance.stream()?;
     let first = requests.message().await?;
     let Some(Topic { name, metadata }) = first.and_then(|first| first.topic) else {
         return Err(Status::invalid_argument(
             "the first message of a pull stream must name its topic",
         ));
     };
+    limits::subscription(&name, &metadata)?;
     let (topic, _) = topic::subscribed(&name);
     check_topic(topic)?;
     check_schema(&name, metadata.get("valueSchemaType"))?;
@@ -48,6 +51,7 @@ pub(super) async fn open(
         answers(&group, requests).await;
         // An error means that the group has shut down, and its lanes with it.
         let _ = group.close_lane(id).await;
+        drop(place);
     });
     Ok(ReceiverStream::new(messages))
 }
