@@ -19,7 +19,7 @@ use tonic::{Request, Status};
 use super::{
     diagnosis::{InstanceHealth, InstanceInfo},
     instance::Instance,
-    peer,
+    limits, peer,
     uninitialised::{Component, Ledger, Uninitialised},
 };
 use crate::{delivery::Drained, telemetry::readiness::Readiness};
@@ -83,6 +83,8 @@ pub struct Instances {
     readiness: Readiness,
     /// The process ends: no new instance, no new subscription.
     closing: Arc<AtomicBool>,
+    /// Instances that are not in the map yet.
+    starting: TaskTracker,
     /// Instances that left the map and are still draining.
     retiring: TaskTracker,
 }
@@ -95,6 +97,7 @@ impl Instances {
             ledger: Arc::default(),
             readiness,
             closing: Arc::default(),
+            starting: TaskTracker::new(),
             retiring: TaskTracker::new(),
         }
     }
@@ -108,6 +111,8 @@ impl Instances {
     ) -> Result<(), Status> {
         self.check_open()?;
         self.sweep();
+        let others = self.map.len() - usize::from(self.map.contains_key(&identity));
+        let _starting = limits::instance(others, &self.starting)?;
         self.ledger.initialised(identity.component());
         let name = identity.name.as_str().into();
         let kind = &identity.socket;
@@ -271,6 +276,21 @@ mod tests {
             process,
             name,
         }
+    }
+
+    #[tokio::test]
+    async fn one_instance_too_many_is_refused() {
+        let instances = Instances::new(Readiness::default());
+        let others: Vec<_> = (0..limits::INSTANCES)
+            .map(|_| instances.starting.token())
+            .collect();
+        let none = HashMap::new();
+        let init = || instances.init(of("kafka", None, "todo"), &none);
+        let refused = init().await.expect_err("there is no room");
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        drop(others);
+        let looked_at = init().await.expect_err("there are no brokers");
+        assert_eq!(looked_at.code(), tonic::Code::InvalidArgument);
     }
 
     #[test]

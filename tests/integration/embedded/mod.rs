@@ -5,6 +5,7 @@ mod endpoints;
 mod heal;
 mod init;
 mod instances;
+mod limits;
 mod publish;
 mod renewal;
 mod shutdown;
@@ -48,6 +49,10 @@ tests!("embedded":
     instances::a_call_without_init_says_so,
     instances::a_second_init_replaces_the_first,
     instances::an_instance_outlives_its_connections,
+    limits::a_request_over_the_limit_fails_alone,
+    limits::a_socket_survives_a_process_without_files,
+    limits::an_instance_has_so_many_streams,
+    limits::what_is_over_a_limit_is_refused_by_name,
     publish::a_message_carries_its_metadata,
     publish::a_partly_failed_bulk_names_its_entries,
     publish::a_topic_that_cant_be_is_refused_by_name,
