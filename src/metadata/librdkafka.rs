@@ -128,6 +128,7 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
         ("enable.auto.offset.store", "false".into()),
         // Start positions are ours; out of range is an error that we answer.
         ("auto.offset.reset", "error".into()),
+        ("isolation.level", settings.isolation.name().into()),
         // The built-in joins with range: so a group can hold both.
         ("partition.assignment.strategy", "range,roundrobin".into()),
         ("session.timeout.ms", "10000".into()),

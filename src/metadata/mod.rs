@@ -14,4 +14,4 @@ pub mod security;
 mod settings;
 
 pub use raw::{Problem, Problems, Resolved, resolve};
-pub use settings::{Breaker, Compression, DeadLetterHeaders, InitialOffset, Settings};
+pub use settings::{Breaker, Compression, DeadLetterHeaders, InitialOffset, Isolation, Settings};

@@ -143,6 +143,19 @@ impl Place {
         Ok(place)
     }
 
+    /// Puts the Component `todo-pubsub` here in one step, as a daprd that watches the
+    /// folder has to find it.
+    pub fn put_component(&self, kind: &str, metadata: &[(&str, &str)]) -> Result<()> {
+        let next = self.folder.path().join("next");
+        write_component(&next, "todo-pubsub", kind, metadata)?;
+        std::fs::create_dir_all(self.resources())?;
+        let file = "todo-pubsub.yaml";
+        Ok(std::fs::rename(
+            next.join(file),
+            self.resources().join(file),
+        )?)
+    }
+
     /// Starts the component with its sockets here.
     pub async fn component(&self) -> Result<Component> {
         Component::start(program(), &self.sockets(), &["rdkafka"]).await

@@ -7,6 +7,7 @@ mod dead_letters;
 mod dlq;
 mod hang;
 mod heal;
+mod isolation;
 mod lanes;
 mod ledger;
 mod metrics;
@@ -54,6 +55,7 @@ tests!("system":
     hang::publishing_goes_on_when_its_connections_hang,
     heal::an_app_that_never_publishes_gets_messages_again,
     heal::an_app_that_publishes_gets_messages_again,
+    isolation::aborted_records_come_only_if_asked_for,
     lanes::a_lane_is_no_way_around_a_protected_topic,
     lanes::a_lane_with_other_metadata_waits_for_the_others_to_close,
     lanes::a_lane_that_hangs_holds_up_no_other,
