@@ -44,6 +44,11 @@ pub(super) const KEYS: &[Key] = &[
         "When nothing has progressed for so long (1s to 1h) though there is something to do, the log names the cause; and if a fresh connection gets an answer, the client is made anew. The default outlasts elections and rolling restarts.",
     ),
     plain(
+        "reloadToken",
+        Support::Inert,
+        "Without effect: change it to make daprd's hot reload initialise the component anew.",
+    ),
+    plain(
         "version",
         Support::Inert,
         "The built-in's protocol version. Versions are negotiated with each broker here.",

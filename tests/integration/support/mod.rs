@@ -4,6 +4,8 @@ pub mod admin;
 pub mod app;
 pub mod endpoints;
 pub mod letters;
+pub mod members;
+pub mod notebook;
 pub mod player;
 pub mod records;
 
@@ -168,13 +170,34 @@ impl Place {
 
     /// Starts the built daprd with this place's folders.
     pub async fn daprd(&self, app_id: &str, app_port: Option<u16>) -> Result<Daprd> {
+        self.daprd_with(app_id, app_port, &[]).await
+    }
+
+    /// The same with Dapr's feature `HotReload`: a changed Component is closed and
+    /// initialised again.
+    pub async fn reloading_daprd(&self, app_id: &str, app_port: Option<u16>) -> Result<Daprd> {
+        let configuration = self.folder.path().join("configuration.yaml");
+        let yaml = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata:\n  name: reload\n\
+                    spec:\n  features:\n  - name: HotReload\n    enabled: true\n";
+        std::fs::write(&configuration, yaml)?;
+        let configuration = configuration.display().to_string();
+        self.daprd_with(app_id, app_port, &["--config", &configuration])
+            .await
+    }
+
+    async fn daprd_with(
+        &self,
+        app_id: &str,
+        app_port: Option<u16>,
+        more: &[&str],
+    ) -> Result<Daprd> {
         let options = DaprdOptions {
             app_id,
             app_port,
             resources: &self.resources(),
             sockets: &self.sockets(),
         };
-        Daprd::start(&Daprd::built(), options).await
+        Daprd::start_with(&Daprd::built(), options, more).await
     }
 }
 

@@ -11,11 +11,13 @@ mod isolation;
 mod lanes;
 mod ledger;
 mod metrics;
+mod migration;
 mod outage;
 mod partitions;
 mod publish;
 mod rebalance;
 mod redriven;
+mod reload;
 mod restart;
 mod retention;
 mod rollout;
@@ -63,6 +65,8 @@ tests!("system":
     lanes::that_one_stream_is_not_enough_is_told,
     ledger::nothing_is_lost_whatever_breaks,
     metrics::a_group_shows_how_it_is_doing,
+    migration::a_group_may_hold_both,
+    migration::the_component_takes_over_and_gives_back,
     outage::a_minute_without_a_broker_heals_by_itself,
     partitions::keys_go_where_the_built_in_puts_them,
     publish::a_bulk_with_an_oversized_entry_fails_for_the_app,
@@ -71,6 +75,7 @@ tests!("system":
     rebalance::members_come_and_go_and_nothing_is_lost,
     redriven::a_mended_app_gets_its_dead_letters_back,
     redriven::the_running_process_tells_how_to_connect,
+    reload::a_changed_component_goes_on_without_loss,
     restart::a_restarted_component_goes_on_at_once,
     restart::component_and_daprd_restarted_go_on_where_they_stopped,
     retention::a_group_that_comes_back_too_late_goes_on_at_what_is_left,
