@@ -148,13 +148,26 @@ impl Place {
     /// Puts the Component `todo-pubsub` here in one step, as a daprd that watches the
     /// folder has to find it.
     pub fn put_component(&self, kind: &str, metadata: &[(&str, &str)]) -> Result<()> {
+        self.put(kind, metadata, "")
+    }
+
+    /// The same with `ignoreErrors`: daprd goes on without the component if it can't
+    /// be initialised.
+    pub fn put_lenient_component(&self, kind: &str, metadata: &[(&str, &str)]) -> Result<()> {
+        self.put(kind, metadata, "  ignoreErrors: true\n")
+    }
+
+    fn put(&self, kind: &str, metadata: &[(&str, &str)], more: &str) -> Result<()> {
         let next = self.folder.path().join("next");
         write_component(&next, "todo-pubsub", kind, metadata)?;
+        let file = next.join("todo-pubsub.yaml");
+        let spec = "spec:\n";
+        let yaml = std::fs::read_to_string(&file)?.replace(spec, &format!("{spec}{more}"));
+        std::fs::write(&file, yaml)?;
         std::fs::create_dir_all(self.resources())?;
-        let file = "todo-pubsub.yaml";
         Ok(std::fs::rename(
-            next.join(file),
-            self.resources().join(file),
+            file,
+            self.resources().join("todo-pubsub.yaml"),
         )?)
     }
 
