@@ -185,6 +185,7 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
         ("enable.auto.offset.store", "false".into()),
         // Start positions are ours; out of range is an error that we answer.
         ("auto.offset.reset", "error".into()),
+        ("isolation.level", settings.isolation.name().into()),
         ("partition.assignment.strategy", strategies.into()),
         ("session.timeout.ms", millis(member.session_timeout)),
         ("heartbeat.interval.ms", millis(member.heartbeat_interval)),

@@ -18,6 +18,6 @@ mod settings;
 pub use headers::Headers;
 pub use raw::{Problem, Problems, Resolved, resolve, resolve_for};
 pub use settings::{
-    Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Network, Rebalance,
-    Settings,
+    Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Isolation, Network,
+    Rebalance, Settings,
 };

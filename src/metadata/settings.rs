@@ -28,6 +28,8 @@ pub struct Settings {
     pub max_retries: Option<u32>,
     /// `initialOffset`.
     pub initial_offset: InitialOffset,
+    /// `isolationLevel`.
+    pub isolation: Isolation,
     /// `maxMessageBytes`.
     pub max_message_bytes: usize,
     /// `compression`.
@@ -198,6 +200,25 @@ pub enum InitialOffset {
     Oldest,
 }
 
+/// Which records of transactions a consumer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Those of committed ones, once they are committed.
+    ReadCommitted,
+    /// All, those of aborted ones too.
+    ReadUncommitted,
+}
+
+impl Isolation {
+    /// Kafka's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadCommitted => "read_committed",
+            Self::ReadUncommitted => "read_uncommitted",
+        }
+    }
+}
+
 /// How the producer compresses batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the codecs' own")]
@@ -238,6 +259,7 @@ impl Settings {
             acks: Acks::All,
             max_retries: None,
             initial_offset: InitialOffset::Newest,
+            isolation: Isolation::ReadUncommitted,
             max_message_bytes: 0,
             compression: Compression::None,
             headers: Headers::default(),

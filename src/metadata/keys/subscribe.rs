@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Key, honoured, inert};
 use crate::{
-    metadata::{InitialOffset, Rebalance, parse},
+    metadata::{InitialOffset, Isolation, Rebalance, parse},
     model::Ordering,
 };
 
@@ -45,6 +45,19 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "newest or oldest: where a group starts in a partition that it never committed for. A topic that appears while the group is subscribed is always read from its first record.",
+    ),
+    honoured(
+        "isolationLevel",
+        Some("read_committed"),
+        |text, settings| {
+            let words = [
+                ("read_committed", Isolation::ReadCommitted),
+                ("read_uncommitted", Isolation::ReadUncommitted),
+            ];
+            settings.isolation = parse::word(text, &words)?;
+            Ok(())
+        },
+        "read_committed: what an aborted transaction wrote is never delivered, and what an open one wrote waits for its end. read_uncommitted: all is delivered, as the built-in component does; take it only if you want that.",
     ),
     honoured(
         "ordering",

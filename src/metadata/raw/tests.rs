@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    metadata::{Acks, Compression, InitialOffset, Rebalance, security::Login},
+    metadata::{Acks, Compression, InitialOffset, Isolation, Rebalance, security::Login},
     model::Ordering,
 };
 
@@ -33,6 +33,7 @@ fn defaults_are_the_built_in_components() {
     assert_eq!(settings.brokers, ["a:9092", "b:9093"]);
     assert_eq!(settings.client_id, "sarama");
     assert_eq!(settings.initial_offset, InitialOffset::Newest);
+    assert_eq!(settings.isolation, Isolation::ReadCommitted);
     assert_eq!(settings.max_message_bytes, 1 << 20);
     assert_eq!(settings.compression, Compression::None);
     assert_eq!(settings.ordering, Ordering::Key);

@@ -62,3 +62,61 @@ pub async fn a_second_init_replaces_the_first(_: Arc<Fixture>) -> Result<()> {
     ensure!(texts == ["second"], "the same group goes on: {texts:?}");
     Ok(())
 }
+
+/// What the app works on when the second Init comes is answered, committed, and
+/// not given to it again.
+pub async fn a_second_init_lets_the_first_finish(_: Arc<Fixture>) -> Result<()> {
+    let mut bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut old = player.pull("orders").await?;
+    player.publish("orders", "a", "first").await?;
+    let first = old.next(SOON).await?;
+
+    let again = bench.properties(&[("clientID", "second")])?;
+    let mut initialising = player.clone();
+    let init = tokio::spawn(async move { initialising.init(again).await });
+    let told = "the instance before is ended";
+    let process = &mut bench.component.process;
+    process.line(told, SOON, |line| line.contains(told)).await?;
+    old.ack(&first).await?;
+    init.await??;
+    old.ended(SOON).await?;
+
+    player.publish("orders", "a", "second").await?;
+    let mut pull = player.pull("orders").await?;
+    let texts = pull.take(1, SOON).await?;
+    ensure!(texts == ["second"], "{texts:?}");
+    Ok(())
+}
+
+/// daprd takes the component for failed; what it was given before may be a
+/// password that was withdrawn.
+pub async fn a_second_init_that_fails_leaves_nothing_behind(_: Arc<Fixture>) -> Result<()> {
+    let mut bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut old = player.pull("orders").await?;
+    let wrong = bench.properties(&[("ordering", "backwards")])?;
+    let Err(status) = player.init(wrong).await else {
+        return Err("an ordering that can't be is taken".into());
+    };
+    ensure!(status.code() == Code::InvalidArgument, "{status}");
+    old.ended(SOON).await?;
+    let told = "has no instance any more";
+    let process = &mut bench.component.process;
+    process.line(told, SOON, |line| line.contains(told)).await?;
+    let Err(status) = player.publish("orders", "a", "x").await else {
+        return Err("published through an instance that was ended".into());
+    };
+    let told = status.message();
+    ensure!(
+        status.code() == Code::FailedPrecondition && told.contains("its last Init failed"),
+        "{status}"
+    );
+
+    player.init(bench.properties(&[])?).await?;
+    player.publish("orders", "a", "x").await?;
+    let mut pull = player.pull("orders").await?;
+    let texts = pull.take(1, SOON).await?;
+    ensure!(texts == ["x"], "{texts:?}");
+    Ok(())
+}
