@@ -16,6 +16,8 @@ mod reach;
 mod reading;
 mod sender;
 mod topics;
+#[cfg(openssl_wrapped)]
+mod trailing_dot;
 
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
