@@ -17,6 +17,10 @@ const UNKNOWN_TOPIC_WAIT: Duration = Duration::from_secs(5);
 /// A configuration: librdkafka's names and values.
 pub type Pairs = Vec<(&'static str, String)>;
 
+/// Stands for the system's certificate authorities until a client is made: only
+/// then it is looked where they are.
+pub const SYSTEMS_AUTHORITIES: (&str, &str) = ("ssl.ca.location", "probe");
+
 /// For every client.
 fn common(settings: &Settings) -> Pairs {
     let mut pairs = security(&settings.security);
@@ -46,8 +50,7 @@ fn security(Security { tls, login }: &Security) -> Pairs {
     if let Some(tls) = tls {
         pairs.push(match &tls.ca {
             Some(ca) => ("ssl.ca.pem", ca.clone()),
-            // The OpenSSL that is built in knows no system's certificates.
-            None => ("ssl.ca.location", "probe".into()),
+            None => (SYSTEMS_AUTHORITIES.0, SYSTEMS_AUTHORITIES.1.into()),
         });
         if let Some(client) = &tls.client {
             pairs.push(("ssl.certificate.pem", client.certificate.clone()));
