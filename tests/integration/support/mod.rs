@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Component, Daprd, DaprdOptions, Kafka, Result, write_component};
+use harness::{Component, Daprd, DaprdOptions, Kafka, Result, SecureKafka, write_component};
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::OnceCell};
 
@@ -57,10 +57,11 @@ macro_rules! tests {
     };
 }
 
-/// The runtime, and the Kafka that tests share; each uses names of its own.
-/// Kafka ends with it, before the runtime does.
+/// The runtime, and the Kafkas that tests share; each uses names of its own.
+/// They end with it, before the runtime does.
 pub struct Fixture {
     kafka: OnceCell<Kafka>,
+    secure_kafka: OnceCell<SecureKafka>,
     runtime: Runtime,
     names: AtomicU32,
 }
@@ -70,6 +71,7 @@ impl Fixture {
         Ok(Self {
             runtime: Runtime::new()?,
             kafka: OnceCell::new(),
+            secure_kafka: OnceCell::new(),
             names: AtomicU32::new(0),
         })
     }
@@ -88,6 +90,11 @@ impl Fixture {
     pub async fn kafka(&self) -> Result<&str> {
         let kafka = self.kafka.get_or_try_init(Kafka::start).await?;
         Ok(&kafka.address)
+    }
+
+    /// The shared Kafka with a listener for each way to connect, started likewise.
+    pub async fn secure_kafka(&self) -> Result<&SecureKafka> {
+        self.secure_kafka.get_or_try_init(SecureKafka::start).await
     }
 
     /// A name that no other test has.
