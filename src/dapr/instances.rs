@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dashmap::{DashMap, DashSet};
+use dashmap::DashMap;
 use futures_util::future::join_all;
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
 use tokio::task::JoinHandle;
@@ -23,7 +23,10 @@ use super::{
     limits, peer,
     uninitialised::{Component, Ledger, Uninitialised},
 };
-use crate::{delivery::Drained, telemetry::readiness::Readiness};
+use crate::{
+    delivery::Drained,
+    telemetry::readiness::{Hold, Readiness},
+};
 
 /// How long an instance that nobody calls any more may take to drain. Its streams
 /// are closed already, so there is little to wait for.
@@ -86,7 +89,7 @@ impl Identity {
 pub struct Instances {
     map: Arc<DashMap<Identity, Arc<Instance>>>,
     /// Those that had an instance, until an Init took it away and failed.
-    ended: Arc<DashSet<Identity>>,
+    ended: Arc<DashMap<Identity, Hold>>,
     ledger: Arc<Ledger>,
     readiness: Readiness,
     /// The process ends: no new instance, no new subscription.
@@ -141,11 +144,13 @@ impl Instances {
             Ok(instance) => instance,
             Err(status) => {
                 if replaced.is_some() {
-                    tracing::error!(
+                    let told = format!(
                         "component {identity} has no instance any more: nothing is published or \
-                         consumed until an Init succeeds"
+                         consumed until an Init succeeds; the last one failed: {}",
+                        status.message()
                     );
-                    self.ended.insert(identity);
+                    tracing::error!("{told}");
+                    self.ended.insert(identity, self.readiness.hold(told));
                 }
                 return Err(status);
             }
@@ -182,7 +187,7 @@ impl Instances {
         if let Some(instance) = self.map.get(identity) {
             return Ok(instance.clone());
         }
-        if self.ended.contains(identity) {
+        if self.ended.contains_key(identity) {
             return Err(Status::failed_precondition(format!(
                 "component {identity} has no instance: its last Init failed, and ended the one \
                  before; correct the Component and restart daprd"
@@ -286,7 +291,7 @@ impl Instances {
     /// Lets go of the instances of processes that have ended.
     fn sweep(&self) {
         let runs = |identity: &Identity| identity.process.is_none_or(is_running);
-        self.ended.retain(runs);
+        self.ended.retain(|identity, _| runs(identity));
         let gone: Vec<_> = self
             .map
             .iter()

@@ -1,13 +1,17 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use harness::Result;
+use serde_json::Value;
 use tonic::Code;
 
 use super::Bench;
 use crate::{
     ensure,
-    support::{Fixture, SOON, player::Player},
+    support::{Fixture, SOON, endpoints::readyz_says, player::Player},
 };
+
+/// How long daprd waits for an Init.
+const DAPRDS_PATIENCE: Duration = Duration::from_secs(5);
 
 pub async fn a_call_without_init_says_so(_: Arc<Fixture>) -> Result<()> {
     let mut bench = Bench::start(&["orders"]).await?;
@@ -113,10 +117,38 @@ pub async fn a_second_init_that_fails_leaves_nothing_behind(_: Arc<Fixture>) -> 
         "{status}"
     );
 
+    let admin = bench.component.admin().await?;
+    let holds = |said: &Value| said["reasons"].to_string().contains("ordering");
+    readyz_says(&admin, "why it is not ready", |_, said| holds(said)).await?;
+
     player.init(bench.properties(&[])?).await?;
+    readyz_says(&admin, "that it is ready", |_, said| !holds(said)).await?;
     player.publish("orders", "a", "x").await?;
     let mut pull = player.pull("orders").await?;
     let texts = pull.take(1, SOON).await?;
     ensure!(texts == ["x"], "{texts:?}");
+    Ok(())
+}
+
+/// An app that works on: daprd would take a late Init for a failed one, so the new
+/// instance does not wait for it. What is not answered comes again.
+pub async fn a_second_init_does_not_wait_for_a_slow_app(_: Arc<Fixture>) -> Result<()> {
+    let mut bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut old = player.pull("orders").await?;
+    player.publish("orders", "a", "slow").await?;
+    old.next(SOON).await?;
+
+    let again = bench.properties(&[("clientID", "second")])?;
+    tokio::time::timeout(DAPRDS_PATIENCE, player.init(again))
+        .await
+        .map_err(|_| "Init took longer than daprd waits")??;
+    let told = "is still finishing";
+    let process = &mut bench.component.process;
+    process.line(told, SOON, |line| line.contains(told)).await?;
+    let mut new = player.pull("orders").await?;
+    let texts = new.take(1, SOON * 3).await?;
+    ensure!(texts == ["slow"], "{texts:?}");
+    old.ended(SOON).await?;
     Ok(())
 }

@@ -47,6 +47,7 @@ tests!("embedded":
     init::bad_metadata_is_reported_at_once,
     init::the_component_starts_without_brokers_if_told_to,
     instances::a_call_without_init_says_so,
+    instances::a_second_init_does_not_wait_for_a_slow_app,
     instances::a_second_init_lets_the_first_finish,
     instances::a_second_init_replaces_the_first,
     instances::a_second_init_that_fails_leaves_nothing_behind,
