@@ -5,6 +5,7 @@
 //! default, its documentation and what is done with it. [`raw::resolve`] reports
 //! every problem at once, each with its key.
 
+pub mod component;
 mod duration;
 pub mod keys;
 pub mod librdkafka;
@@ -14,7 +15,7 @@ pub mod raw;
 pub mod security;
 mod settings;
 
-pub use raw::{Problem, Problems, Resolved, resolve};
+pub use raw::{Findings, Problem, Problems, Resolved, check, resolve};
 pub use settings::{
     Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Network, Rebalance,
     Settings,
