@@ -67,10 +67,57 @@ pub struct Key {
     pub secret: bool,
     /// Which `authType`s read it; empty for a key that has nothing to do with them.
     pub auth_types: &'static [AuthType],
+    /// How its value is written.
+    pub kind: Kind,
+    /// Whether every component needs it.
+    pub required: bool,
+    /// The first version of Dapr whose built-in component has it; meaningless for ours.
+    pub since: &'static str,
+    /// How what it does here compares with the built-in component.
+    pub compare: Compare,
+    /// What differs from the built-in component while the key is not given.
+    pub unset: Option<&'static str>,
+    /// A value as one would write it, where the default is none or says little.
+    pub example: Option<&'static str>,
     /// What it means: unit, bounds, and why the default is what it is.
     pub doc: &'static str,
     /// What is done with it.
     pub support: Support,
+}
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// One of these words, in any case.
+    Words(&'static [&'static str]),
+    /// true or false; y, yes, t, on, 1 and their opposites are taken too.
+    Flag,
+    /// A number.
+    Number,
+    /// A number of bytes.
+    Bytes,
+    /// A duration; a number alone is in seconds.
+    Seconds,
+    /// A duration; a number alone is in milliseconds.
+    Millis,
+    /// A duration, always with its unit.
+    Duration,
+}
+
+/// How what a key does here compares with the built-in component. What is refused or has
+/// no effect says so by its [`Support`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// The same.
+    Same,
+    /// The same and more.
+    Wider(&'static str),
+    /// Not quite the same.
+    Differs(&'static str),
+    /// The built-in component has no such key.
+    Ours,
 }
 
 /// What is done with a key.
@@ -101,6 +148,12 @@ impl Key {
             default,
             secret: false,
             auth_types: &[],
+            kind: Kind::Text,
+            required: false,
+            since: "1.16",
+            compare: Compare::Same,
+            unset: None,
+            example: None,
             doc,
             support,
         }
@@ -120,6 +173,76 @@ impl Key {
     const fn only_for(mut self, auth_types: &'static [AuthType]) -> Self {
         self.auth_types = auth_types;
         self
+    }
+
+    const fn kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    const fn words(self, words: &'static [&'static str]) -> Self {
+        self.kind(Kind::Words(words))
+    }
+
+    const fn flag(self) -> Self {
+        self.kind(Kind::Flag)
+    }
+
+    const fn number(self) -> Self {
+        self.kind(Kind::Number)
+    }
+
+    const fn bytes(self) -> Self {
+        self.kind(Kind::Bytes)
+    }
+
+    const fn seconds(self) -> Self {
+        self.kind(Kind::Seconds)
+    }
+
+    const fn millis(self) -> Self {
+        self.kind(Kind::Millis)
+    }
+
+    const fn duration(self) -> Self {
+        self.kind(Kind::Duration)
+    }
+
+    const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    const fn since(mut self, version: &'static str) -> Self {
+        self.since = version;
+        self
+    }
+
+    const fn compare(mut self, compare: Compare) -> Self {
+        self.compare = compare;
+        self
+    }
+
+    const fn unset(mut self, difference: &'static str) -> Self {
+        self.unset = Some(difference);
+        self
+    }
+
+    const fn example(mut self, value: &'static str) -> Self {
+        self.example = Some(value);
+        self
+    }
+
+    /// How what it does here compares with the built-in component, in words.
+    pub fn comparison(&self) -> String {
+        match (&self.support, self.compare) {
+            (Support::Refused(reason), _) => format!("refused because {reason}"),
+            (_, Compare::Ours) => "ours".into(),
+            (Support::Inert, _) => "no effect".into(),
+            (_, Compare::Same) => "same".into(),
+            (_, Compare::Wider(how)) => format!("wider: {how}"),
+            (_, Compare::Differs(how)) => format!("differs: {how}"),
+        }
     }
 
     /// The name and the other names.
@@ -159,21 +282,113 @@ const fn refused(name: &'static str, reason: &'static str, doc: &'static str) ->
     plain(name, Support::Refused(reason), doc)
 }
 
+/// The table by groups, each with its title.
+pub const GROUPS: [(&str, &[Key]); 11] = [
+    ("Brokers and connections", connection::KEYS),
+    ("TLS", tls::KEYS),
+    ("Login", login::KEYS),
+    ("Login at AWS", aws::KEYS),
+    ("Publishing", publish::KEYS),
+    ("Headers", headers::KEYS),
+    ("Subscribing", subscribe::KEYS),
+    ("Retries", retry::KEYS),
+    ("Dead letters", dead_letter::KEYS),
+    ("Topic scopes", scopes::KEYS),
+    ("Schema registry", schema::KEYS),
+];
+
 /// Every known key.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    [
-        connection::KEYS,
-        tls::KEYS,
-        login::KEYS,
-        aws::KEYS,
-        publish::KEYS,
-        headers::KEYS,
-        subscribe::KEYS,
-        retry::KEYS,
-        dead_letter::KEYS,
-        scopes::KEYS,
-        schema::KEYS,
-    ]
-    .into_iter()
-    .flatten()
+    GROUPS.iter().flat_map(|(_, keys)| keys.iter())
+}
+
+/// The key of a name in any case, and that name as the table has it.
+pub fn find(written: &str) -> Option<(&'static Key, &'static str)> {
+    all().find_map(|key| {
+        let name = key.names().find(|name| name.eq_ignore_ascii_case(written));
+        name.map(|name| (key, name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::resolve;
+
+    /// A value that a row's kind promises to be readable.
+    fn examples(key: &Key) -> Vec<&'static str> {
+        let given = key.default.into_iter().chain(key.example);
+        match key.kind {
+            Kind::Words(words) => given.chain(words.iter().copied()).collect(),
+            Kind::Flag => given.chain(["true", "false"]).collect(),
+            _ => given.collect(),
+        }
+    }
+
+    #[test]
+    fn what_the_table_promises_can_be_read() {
+        for key in all() {
+            assert!(!examples(key).is_empty(), "{} has no example", key.name);
+            for value in examples(key) {
+                let read = match key.support {
+                    Support::Honoured(set) => set(value, &mut Settings::blank()),
+                    Support::Access(set) => set(value, &mut Access::default()),
+                    _ => Ok(()),
+                };
+                assert_eq!(read, Ok(()), "{}: {value}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_say_what_a_number_alone_and_a_wrong_word_mean() {
+        for key in all() {
+            let Support::Honoured(set) = key.support else {
+                continue;
+            };
+            let number = set("5", &mut Settings::blank());
+            match key.kind {
+                Kind::Duration => assert!(number.is_err(), "{}", key.name),
+                Kind::Seconds | Kind::Millis => {
+                    let unit = if key.kind == Kind::Seconds { "s" } else { "ms" };
+                    let [mut alone, mut with] = [Settings::blank(), Settings::blank()];
+                    let results = (
+                        set("1000", &mut alone),
+                        set(&format!("1000{unit}"), &mut with),
+                    );
+                    assert_eq!(
+                        (results.0.is_ok(), &alone),
+                        (results.1.is_ok(), &with),
+                        "{}",
+                        key.name
+                    );
+                }
+                Kind::Words(_) | Kind::Flag | Kind::Number | Kind::Bytes => {
+                    assert!(
+                        set("no such word", &mut Settings::blank()).is_err(),
+                        "{}",
+                        key.name
+                    );
+                }
+                Kind::Text => {}
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_what_every_component_needs_is_required() {
+        let mut names: Vec<_> = all().flat_map(Key::names).map(str::to_lowercase).collect();
+        names.sort_unstable();
+        let all_names = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all_names);
+        let missing = resolve(&std::collections::HashMap::new()).expect_err("nothing is given");
+        let required = all().filter(|key| key.required).map(|key| key.name);
+        let missing: Vec<_> = missing
+            .0
+            .iter()
+            .map(|problem| problem.key.clone())
+            .collect();
+        assert_eq!(missing, required.collect::<Vec<_>>());
+    }
 }

@@ -5,6 +5,7 @@
 //! default, its documentation and what is done with it. [`raw::resolve`] reports
 //! every problem at once, each with its key.
 
+pub mod component;
 mod duration;
 pub mod headers;
 pub mod keys;
@@ -16,7 +17,7 @@ pub mod security;
 mod settings;
 
 pub use headers::Headers;
-pub use raw::{Problem, Problems, Resolved, resolve, resolve_for};
+pub use raw::{Findings, Problem, Problems, Resolved, check, resolve, resolve_for};
 pub use settings::{
     Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Isolation, Network,
     Rebalance, Settings,

@@ -36,6 +36,16 @@ pub struct Problem {
     pub message: String,
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, message, .. } = self;
+        match &self.value {
+            Some(value) => write!(f, "{key}: \"{value}\": {message}"),
+            None => write!(f, "{key}: {message}"),
+        }
+    }
+}
+
 /// Everything that is wrong with a component's metadata.
 #[derive(Debug, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
@@ -43,16 +53,8 @@ pub struct Problems(pub Vec<Problem>);
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the component's metadata can't be used:")?;
-        for Problem {
-            key,
-            value,
-            message,
-        } in &self.0
-        {
-            match value {
-                Some(value) => write!(f, " [{key}: \"{value}\": {message}]")?,
-                None => write!(f, " [{key}: {message}]")?,
-            }
+        for problem in &self.0 {
+            write!(f, " [{problem}]")?;
         }
         Ok(())
     }
@@ -64,12 +66,39 @@ impl fmt::Display for Problems {
 /// All problems at once: keys that are missing, given twice or refused, and values
 /// that can't be read.
 pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problems> {
-    let mut reading = Reading::new(properties);
+    let (settings, Findings { problems, notes }) = read(properties, &[]);
+    if problems.is_empty() {
+        Ok(Resolved { settings, notes })
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+/// What is to be said about a component's metadata.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is wrong, as [`resolve`] reports it.
+    pub problems: Vec<Problem>,
+    /// What was accepted and has no effect, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Checks a component's metadata as far as that is possible without the values of the keys
+/// in `elsewhere`: they count as given, and as right.
+pub fn check(properties: &HashMap<String, String>, elsewhere: &[String]) -> Findings {
+    read(properties, elsewhere).1
+}
+
+fn read(properties: &HashMap<String, String>, elsewhere: &[String]) -> (Settings, Findings) {
+    let mut reading = Reading::new(properties, elsewhere);
     for key in keys::all() {
         reading.read(key);
     }
     reading.end()
 }
+
+/// Stands for a value that is not known. It is never shown.
+const ELSEWHERE: &str = "from elsewhere";
 
 /// Resolves the metadata of a component of the type `pubsub.{name}`. As `kafka` it
 /// takes the built-in's place, and keeps that one's order unless it is told
@@ -100,6 +129,8 @@ struct Given<'a> {
     value: &'a str,
     /// Of a key's names the one with the least rank wins.
     rank: usize,
+    /// Whether the value is not known.
+    elsewhere: bool,
 }
 
 struct Reading<'a> {
@@ -114,7 +145,7 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     /// Sorts what was given by the table's names.
-    fn new(properties: &'a HashMap<String, String>) -> Self {
+    fn new(properties: &'a HashMap<String, String>, elsewhere: &'a [String]) -> Self {
         let mut reading = Self {
             given: HashMap::new(),
             settings: Settings::blank(),
@@ -123,11 +154,15 @@ impl<'a> Reading<'a> {
             of_login: Vec::new(),
             notes: Vec::new(),
         };
-        let mut sorted: Vec<_> = properties.iter().collect();
+        let known = properties
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str(), false));
+        let unknown_values = elsewhere.iter().map(|key| (key.as_str(), ELSEWHERE, true));
+        let mut sorted: Vec<_> = known.chain(unknown_values).collect();
         sorted.sort_unstable();
         let mut spellings = HashMap::new();
-        for (written, value) in sorted {
-            let Some((key, name)) = find(written) else {
+        for (written, value, elsewhere) in sorted {
+            let Some((key, name)) = keys::find(written) else {
                 reading.notes.push(unknown(written));
                 continue;
             };
@@ -137,19 +172,20 @@ impl<'a> Reading<'a> {
             }
             // An empty value is the default.
             if !value.is_empty() {
-                reading.give(key, name, written, value);
+                let rank = key.aliases.iter().position(|alias| *alias == name);
+                let given = Given {
+                    written,
+                    value,
+                    rank: rank.unwrap_or(key.aliases.len()),
+                    elsewhere,
+                };
+                reading.give(key, given);
             }
         }
         reading
     }
 
-    fn give(&mut self, key: &Key, name: &str, written: &'a str, value: &'a str) {
-        let rank = key.aliases.iter().position(|alias| *alias == name);
-        let mut new = Given {
-            written,
-            value,
-            rank: rank.unwrap_or(key.aliases.len()),
-        };
+    fn give(&mut self, key: &Key, mut new: Given<'a>) {
         let Some(old) = self.given.get_mut(key.name) else {
             self.given.insert(key.name, new);
             return;
@@ -168,7 +204,15 @@ impl<'a> Reading<'a> {
         let given = self.given.get(key.name);
         let value = given.map(|given| given.value).or(key.default);
         let written = given.map_or(key.name, |given| given.written);
+        let elsewhere = given.is_some_and(|given| given.elsewhere);
         let failed = match (&key.support, value) {
+            (Support::Honoured(_), Some(_)) if elsewhere => None,
+            (Support::Access(set), Some(value)) if elsewhere => {
+                // Some keys mean something by being there; what this one can't read is
+                // taken for right.
+                let _ = set(value, &mut self.access);
+                None
+            }
             (Support::Honoured(set), Some(value)) => set(value, &mut self.settings)
                 .err()
                 .map(|message| problem(key, written, Some(value), message)),
@@ -184,7 +228,7 @@ impl<'a> Reading<'a> {
                     .push(format!("{written} has no effect: {}", key.doc));
                 None
             }
-            (_, None) if key.name == "brokers" => {
+            (Support::Honoured(_), None) if key.required => {
                 let message = "required, but missing or empty; for example \"kafka:9092\"";
                 Some(problem(key, written, None, message.into()))
             }
@@ -199,7 +243,7 @@ impl<'a> Reading<'a> {
     }
 
     /// What the keys mean together.
-    fn end(mut self) -> Result<Resolved, Problems> {
+    fn end(mut self) -> (Settings, Findings) {
         let given = |name: &str| self.given.get(name).map(|given| given.written);
         self.notes.extend(self.access.notes(given));
         let unused = |key: &Key| self.access.unused(key).is_some();
@@ -214,8 +258,17 @@ impl<'a> Reading<'a> {
             .iter()
             .map(|problem| problem.key.to_ascii_lowercase())
             .collect();
-        // What was given and can't be read is not missing, and conflicts with nothing.
-        let fresh = |problem: &Problem| !reported.contains(&problem.key.to_ascii_lowercase());
+        let elsewhere = |name: &str| {
+            let given = self.given.get(name);
+            given.is_some_and(|given| given.elsewhere)
+        };
+        let may_log_in = elsewhere("authType") || elsewhere("authRequired");
+        // What was given and can't be read, or stands elsewhere, is not missing.
+        let fresh = |Problem { key, .. }: &Problem| {
+            let unread = reported.contains(&key.to_ascii_lowercase()) || elsewhere(key);
+            let known = key != "authType" || !may_log_in;
+            known && !unread
+        };
         match self.access.resolve() {
             Ok(security) => self.settings.security = security,
             Err(missing) => self.problems.extend(missing.into_iter().filter(fresh)),
@@ -223,23 +276,14 @@ impl<'a> Reading<'a> {
         let conflicts = self.settings.conflicts().into_iter();
         self.problems.extend(conflicts.filter(fresh));
         self.notes.extend(self.settings.without_effect());
-        if self.problems.is_empty() {
-            Ok(Resolved {
-                settings: self.settings,
-                notes: self.notes,
-            })
-        } else {
-            Err(Problems(self.problems))
-        }
+        let Self {
+            settings,
+            problems,
+            notes,
+            ..
+        } = self;
+        (settings, Findings { problems, notes })
     }
-}
-
-/// The key of a name, and that name as the table has it.
-fn find(written: &str) -> Option<(&'static Key, &'static str)> {
-    keys::all().find_map(|key| {
-        let name = key.names().find(|name| name.eq_ignore_ascii_case(written));
-        name.map(|name| (key, name))
-    })
 }
 
 fn unknown(written: &str) -> String {
@@ -272,5 +316,7 @@ fn problem(key: &Key, written: &str, value: Option<&str>, message: String) -> Pr
     }
 }
 
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod tests;

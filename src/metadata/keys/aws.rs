@@ -20,6 +20,7 @@ pub(super) const KEYS: &[Key] = &[
         AWS,
         "The cluster's AWS region. Required with authType awsiam."
     )
+.example("eu-central-1")
     .aliases(&["region"]),
     secret!(
         "awsAccessKey",
@@ -27,6 +28,7 @@ pub(super) const KEYS: &[Key] = &[
         AWS,
         "The AWS access key; without keys the environment, the profile and the machine's own role are asked, in the AWS SDK's order."
     )
+.example("AKIAIOSFODNN7EXAMPLE")
     .aliases(&["accessKey"]),
     secret!(
         "awsSecretKey",
@@ -34,6 +36,7 @@ pub(super) const KEYS: &[Key] = &[
         AWS,
         "The access key's secret."
     )
+.example("…")
     .aliases(&["secretKey"]),
     secret!(
         "awsSessionToken",
@@ -41,8 +44,10 @@ pub(super) const KEYS: &[Key] = &[
         AWS,
         "The token of temporary keys."
     )
+.example("…")
     .aliases(&["sessionToken"]),
-    text!("awsIamRoleArn", aws_role, AWS, "The role to assume.").aliases(&["assumeRoleArn"]),
+    text!("awsIamRoleArn", aws_role, AWS, "The role to assume.")
+.example("arn:aws:iam::123456789012:role/msk").aliases(&["assumeRoleArn"]),
     access(
         "awsStsSessionName",
         Some("DaprDefaultSession"),
@@ -59,11 +64,13 @@ pub(super) const KEYS: &[Key] = &[
         REASON,
         "The trust anchor of AWS IAM Roles Anywhere.",
     )
+.example("arn:aws:rolesanywhere:…")
     .only_for(AWS),
     refused(
         "trustProfileArn",
         REASON,
         "The profile of AWS IAM Roles Anywhere.",
     )
+.example("arn:aws:rolesanywhere:…")
     .only_for(AWS),
 ];

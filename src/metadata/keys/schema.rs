@@ -9,29 +9,37 @@ const REASON: &str = "Avro is neither encoded nor decoded by this version, and n
                       built-in component";
 
 pub(super) const KEYS: &[Key] = &[
-    refused("schemaRegistryURL", REASON, "The schema registry."),
+    refused("schemaRegistryURL", REASON, "The schema registry.").example("http://registry:8081"),
     refused(
         "schemaRegistryAPIKey",
         REASON,
         "The user at the schema registry.",
     )
+    .example("…")
     .hidden(),
     refused(
         "schemaRegistryAPISecret",
         REASON,
         "The user's secret at the schema registry.",
     )
+    .example("…")
     .hidden(),
     inert(
         "schemaCachingEnabled",
         "It is for schemaRegistryURL, which is refused.",
-    ),
+    )
+    .flag()
+    .example("true"),
     inert(
         "schemaLatestVersionCacheTTL",
         "It is for schemaRegistryURL, which is refused.",
-    ),
+    )
+    .seconds()
+    .example("5m"),
     inert(
         "useAvroJSON",
         "It is for schemaRegistryURL, which is refused.",
-    ),
+    )
+    .flag()
+    .example("false"),
 ];

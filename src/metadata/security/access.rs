@@ -1,6 +1,6 @@
 //! The keys of TLS and login as they were given, and what they mean together.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use redact::Secret;
 
@@ -36,7 +36,7 @@ pub enum AuthType {
 }
 
 /// What was given of TLS and login.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Access {
     /// `authType`.
     pub(in crate::metadata) auth_type: Option<AuthType>,
@@ -90,6 +90,15 @@ pub struct Access {
     pub(in crate::metadata) aws_role: Option<String>,
     /// `awsStsSessionName`.
     pub(in crate::metadata) aws_session_name: String,
+}
+
+/// Only the way to log in is shown: a text with a certificate may hold a key too.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("auth_type", &self.auth_type)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Access {
@@ -294,7 +303,7 @@ fn missing(key: &str, message: &str) -> Problem {
 
 impl AuthType {
     /// The words of `authType`.
-    pub(in crate::metadata) const WORDS: [(&'static str, Self); 7] = [
+    pub const WORDS: [(&'static str, Self); 7] = [
         ("none", Self::None),
         ("certificate", Self::Certificate),
         ("mtls", Self::Mtls),
@@ -303,6 +312,19 @@ impl AuthType {
         ("oidc_private_key_jwt", Self::OidcPrivateKeyJwt),
         ("awsiam", Self::AwsIam),
     ];
+
+    /// What it means, in a sentence.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::None => "No login, and no TLS.",
+            Self::Certificate => "TLS with a certificate authority of one's own, and no login.",
+            Self::Mtls => "TLS with a client certificate.",
+            Self::Password => "A user with a password, by SASL.",
+            Self::Oidc => "A token of an identity provider, by a client secret.",
+            Self::OidcPrivateKeyJwt => "A token of an identity provider, by a signed assertion.",
+            Self::AwsIam => "An AWS identity, for Amazon MSK.",
+        }
+    }
 
     /// The word for it.
     pub fn name(self) -> &'static str {
