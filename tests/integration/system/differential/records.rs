@@ -51,7 +51,8 @@ pub fn raw(rolls: Rolls) -> Vec<Written> {
         Some(b"tab\tkey"),
         Some(b"100%+&"),
     ];
-    let headers: [(&str, Option<&[u8]>); 19] = [
+    let headers: [(&str, Option<&[u8]>); 20] = [
+        ("signs", Some(b"-_.~*'()!+ %20")),
         ("trace", Some(b"t")),
         ("Trace", Some(b"T")),
         ("trace", Some(b"the last")),
