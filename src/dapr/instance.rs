@@ -7,10 +7,13 @@ use std::{
 use dashmap::DashSet;
 use metrics::gauge;
 use tokio::sync::OnceCell;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tonic::Status;
 
-use super::{brokers::Reach, diagnosis::Brokers, lanes, publish::Publisher, status};
+use super::{brokers::Reach, diagnosis::Brokers, lanes, limits, publish::Publisher, status};
 use crate::{
     delivery::{Drained, Group, Lane, Refused, Subscriber},
     kafka::{Cause, Outgoing, Producer},
@@ -49,6 +52,8 @@ pub(super) struct Instance {
     published: DashSet<String>,
     /// Topics that were subscribed to.
     subscribed: DashSet<String>,
+    /// Its streams, counted.
+    streams: TaskTracker,
     /// Ends what runs in the background for this instance.
     _background: DropGuard,
 }
@@ -95,6 +100,7 @@ impl Instance {
             properties: properties.clone(),
             published: DashSet::new(),
             subscribed: DashSet::new(),
+            streams: TaskTracker::new(),
             _background: background.drop_guard(),
         })
     }
@@ -195,6 +201,11 @@ impl Instance {
             }
             .emit();
         }
+    }
+
+    /// Room for one more stream, until the answer is dropped.
+    pub(super) fn stream(&self) -> Result<TaskTrackerToken, Status> {
+        limits::stream(&self.streams)
     }
 
     /// Opens a lane for a subscriber: `name` is a topic, or a lane of one.

@@ -10,6 +10,7 @@ mod event;
 mod instance;
 mod instances;
 mod lanes;
+mod limits;
 mod peer;
 #[allow(missing_docs, clippy::pedantic)]
 pub mod proto;

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     instance::Instance,
     instances::{Identity, Instances},
+    limits,
     proto::{
         BulkPublishRequest, BulkPublishResponse, FeaturesRequest, FeaturesResponse, PauseRequest,
         PauseResponse, PingRequest, PingResponse, PubSubInitRequest, PubSubInitResponse,
@@ -46,6 +47,7 @@ impl PubSub for Service {
     ) -> Result<Response<PubSubInitResponse>, Status> {
         let identity = Identity::of(&request, &self.socket)?;
         let metadata = request.into_inner().metadata.unwrap_or_default();
+        limits::properties(&metadata.properties)?;
         let started = self.instances.init(identity.clone(), &metadata.properties);
         if let Err(status) = started.await {
             tracing::error!("component {identity}: {}", status.message());
@@ -69,6 +71,7 @@ impl PubSub for Service {
     ) -> Result<Response<PublishResponse>, Status> {
         let instance = self.instance(&request)?;
         let request = request.into_inner();
+        limits::message(&request.metadata)?;
         let schema = schema::named(&request.metadata).map(str::to_owned);
         let record = publish::outgoing(
             &instance.publisher(),
@@ -92,6 +95,7 @@ impl PubSub for Service {
             metadata,
             ..
         } = request.into_inner();
+        limits::bulk(&entries, &metadata)?;
         let total = entries.len();
         let sent = entries.into_iter().map(|entry| {
             let (instance, topic, metadata) = (&instance, &topic, &metadata);

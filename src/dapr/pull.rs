@@ -9,6 +9,7 @@ use tonic::{Status, Streaming};
 use super::{
     event::{self, LeftOut, Style},
     instance::Instance,
+    limits,
     proto::{PullMessagesRequest, PullMessagesResponse, Topic},
     publish::check_topic,
     schema, verdict,
@@ -33,12 +34,14 @@ pub(super) async fn open(
     instance: Arc<Instance>,
     mut requests: Streaming<PullMessagesRequest>,
 ) -> Result<Messages, Status> {
+    let place = instance.stream()?;
     let first = requests.message().await?;
     let Some(Topic { name, metadata }) = first.and_then(|first| first.topic) else {
         return Err(Status::invalid_argument(
             "the first message of a pull stream must name its topic",
         ));
     };
+    limits::subscription(&name, &metadata)?;
     let (topic, _) = topic::subscribed(&name);
     check_topic(topic)?;
     schema::check("subscribing to", &name, schema::named(&metadata))?;
@@ -63,6 +66,7 @@ pub(super) async fn open(
         answers(&group, requests).await;
         // An error means that the group has shut down, and its lanes with it.
         let _ = group.close_lane(id).await;
+        drop(place);
     });
     Ok(ReceiverStream::new(messages))
 }

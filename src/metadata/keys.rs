@@ -4,28 +4,69 @@
 //! dapr/components-contrib v1.16.5, `common/component/kafka/metadata.go`; where
 //! that code and `pubsub/kafka/metadata.yaml` differ, the code counts.
 
-mod builtin;
+/// A row of text that the login is made of, and which `authType`s read it.
+macro_rules! text {
+    ($name:literal, $field:ident, $auth_types:expr, $doc:literal) => {
+        access(
+            $name,
+            None,
+            |text, access| {
+                access.$field = Some(text.to_owned());
+                Ok(())
+            },
+            $doc,
+        )
+        .only_for($auth_types)
+    };
+}
+
+/// The same, of a value that nobody may see.
+macro_rules! secret {
+    ($name:literal, $field:ident, $auth_types:expr, $doc:literal) => {
+        access(
+            $name,
+            None,
+            |text, access| {
+                access.$field = Some(Secret::new(text.to_owned()));
+                Ok(())
+            },
+            $doc,
+        )
+        .only_for($auth_types)
+        .hidden()
+    };
+}
+
+mod aws;
 mod connection;
 mod dead_letter;
 mod headers;
 mod login;
 mod publish;
 mod retry;
+mod schema;
 mod scopes;
 mod subscribe;
 mod tls;
 
-use super::{Settings, security::Access};
+use super::{
+    Settings,
+    security::{Access, AuthType},
+};
 
 /// One metadata key.
 #[derive(Debug)]
 pub struct Key {
     /// The name; matched without regard to case.
     pub name: &'static str,
+    /// Other names of it. Where the built-in has two names, the newer wins, and stands here.
+    pub aliases: &'static [&'static str],
     /// The default, as one would write it.
     pub default: Option<&'static str>,
     /// Whether its value must never be shown.
     pub secret: bool,
+    /// Which `authType`s read it; empty for a key that has nothing to do with them.
+    pub auth_types: &'static [AuthType],
     /// What it means: unit, bounds, and why the default is what it is.
     pub doc: &'static str,
     /// What is done with it.
@@ -43,9 +84,49 @@ pub enum Support {
     Inert,
     /// daprd itself acts on it and hands it on.
     Daprd,
-    /// Known from the built-in component, and refused as long as it would have
-    /// no effect here.
-    NotYet,
+    /// Known from the built-in component and refused: why, and what to use instead.
+    Refused(&'static str),
+}
+
+impl Key {
+    const fn new(
+        name: &'static str,
+        default: Option<&'static str>,
+        doc: &'static str,
+        support: Support,
+    ) -> Self {
+        Self {
+            name,
+            aliases: &[],
+            default,
+            secret: false,
+            auth_types: &[],
+            doc,
+            support,
+        }
+    }
+
+    /// A key whose value must never be shown.
+    const fn hidden(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
+        self.aliases = aliases;
+        self
+    }
+
+    const fn only_for(mut self, auth_types: &'static [AuthType]) -> Self {
+        self.auth_types = auth_types;
+        self
+    }
+
+    /// The name and the other names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        let others = self.aliases.iter().copied();
+        std::iter::once(self.name).chain(others)
+    }
 }
 
 const fn honoured(
@@ -54,13 +135,7 @@ const fn honoured(
     set: fn(&str, &mut Settings) -> Result<(), String>,
     doc: &'static str,
 ) -> Key {
-    Key {
-        name,
-        default,
-        secret: false,
-        doc,
-        support: Support::Honoured(set),
-    }
+    Key::new(name, default, doc, Support::Honoured(set))
 }
 
 const fn access(
@@ -69,37 +144,19 @@ const fn access(
     set: fn(&str, &mut Access) -> Result<(), String>,
     doc: &'static str,
 ) -> Key {
-    Key {
-        name,
-        default,
-        secret: false,
-        doc,
-        support: Support::Access(set),
-    }
-}
-
-/// A key whose value must never be shown.
-const fn hidden(mut key: Key) -> Key {
-    key.secret = true;
-    key
+    Key::new(name, default, doc, Support::Access(set))
 }
 
 const fn plain(name: &'static str, support: Support, doc: &'static str) -> Key {
-    Key {
-        name,
-        default: None,
-        secret: false,
-        doc,
-        support,
-    }
+    Key::new(name, None, doc, support)
 }
 
-const fn not_yet(name: &'static str) -> Key {
-    plain(name, Support::NotYet, "A key of the built-in component.")
+const fn inert(name: &'static str, doc: &'static str) -> Key {
+    plain(name, Support::Inert, doc)
 }
 
-const fn secret(name: &'static str) -> Key {
-    hidden(not_yet(name))
+const fn refused(name: &'static str, reason: &'static str, doc: &'static str) -> Key {
+    plain(name, Support::Refused(reason), doc)
 }
 
 /// Every known key.
@@ -108,13 +165,14 @@ pub fn all() -> impl Iterator<Item = &'static Key> {
         connection::KEYS,
         tls::KEYS,
         login::KEYS,
+        aws::KEYS,
         publish::KEYS,
         headers::KEYS,
         subscribe::KEYS,
         retry::KEYS,
         dead_letter::KEYS,
         scopes::KEYS,
-        builtin::KEYS,
+        schema::KEYS,
     ]
     .into_iter()
     .flatten()

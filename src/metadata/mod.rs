@@ -5,6 +5,7 @@
 //! default, its documentation and what is done with it. [`raw::resolve`] reports
 //! every problem at once, each with its key.
 
+mod duration;
 pub mod headers;
 pub mod keys;
 pub mod librdkafka;
@@ -16,4 +17,7 @@ mod settings;
 
 pub use headers::Headers;
 pub use raw::{Problem, Problems, Resolved, resolve, resolve_for};
-pub use settings::{Breaker, Compression, DeadLetterHeaders, InitialOffset, Settings};
+pub use settings::{
+    Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Isolation, Network,
+    Rebalance, Settings,
+};

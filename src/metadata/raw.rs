@@ -61,67 +61,14 @@ impl fmt::Display for Problems {
 /// Resolves a component's metadata.
 ///
 /// # Errors
-/// All problems at once: keys that are missing, given twice, or known and not
-/// honoured yet, and values that can't be read.
+/// All problems at once: keys that are missing, given twice or refused, and values
+/// that can't be read.
 pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problems> {
-    let mut problems = Vec::new();
-    let mut notes = Vec::new();
-    let mut settings = Settings::blank();
-    let mut access = Access::default();
-    let mut given = by_key(properties, &mut problems, &mut notes);
-
+    let mut reading = Reading::new(properties);
     for key in keys::all() {
-        // An empty value is the default, as in the built-in component.
-        let given = given
-            .remove(key.name)
-            .filter(|(_, value)| !value.is_empty());
-        let value = given.map(|(_, value)| value).or(key.default);
-        let written = given.map_or(key.name, |(written, _)| written);
-        match (&key.support, value) {
-            (Support::Honoured(set), Some(value)) => {
-                if let Err(message) = set(value, &mut settings) {
-                    problems.push(problem(key, written, Some(value), message));
-                }
-            }
-            (Support::Access(set), Some(value)) => {
-                if let Err(message) = set(value, &mut access) {
-                    problems.push(problem(key, written, Some(value), message));
-                }
-            }
-            (Support::NotYet, Some(value)) => {
-                let message = "known from pubsub.kafka, but not honoured by this version; \
-                               remove it, or stay with the built-in component until it is";
-                problems.push(problem(key, written, Some(value), message.into()));
-            }
-            (Support::Inert, Some(_)) => {
-                notes.push(format!("{written} has no effect: {}", key.doc));
-            }
-            (_, None) if key.name == "brokers" => {
-                let message = "required, but missing or empty; for example \"kafka:9092\"";
-                problems.push(problem(key, written, None, message.into()));
-            }
-            (Support::Daprd, Some(_)) | (_, None) => {}
-        }
+        reading.read(key);
     }
-
-    match access.resolve() {
-        Ok(security) => settings.security = security,
-        // What was given and can't be read is not missing.
-        Err(missing) => {
-            let reported: HashSet<_> = problems.iter().map(|problem| problem.key.clone()).collect();
-            problems.extend(missing.into_iter().filter(|problem| {
-                !reported
-                    .iter()
-                    .any(|key| key.eq_ignore_ascii_case(&problem.key))
-            }));
-        }
-    }
-    notes.extend(settings.without_effect());
-    if problems.is_empty() {
-        Ok(Resolved { settings, notes })
-    } else {
-        Err(Problems(problems))
-    }
+    reading.end()
 }
 
 /// Resolves the metadata of a component of the type `pubsub.{name}`. As `kafka` it
@@ -146,56 +93,181 @@ pub fn resolve_for(name: &str, properties: &HashMap<String, String>) -> Result<R
     Ok(resolved)
 }
 
-/// Sorts what was given by the table's names.
-fn by_key<'a>(
-    properties: &'a HashMap<String, String>,
-    problems: &mut Vec<Problem>,
-    notes: &mut Vec<String>,
-) -> HashMap<&'static str, (&'a str, &'a str)> {
-    let mut sorted: Vec<_> = properties.iter().collect();
-    sorted.sort_unstable();
-    let mut given = HashMap::new();
-    for (written, value) in sorted {
-        let Some(key) = find(written) else {
-            notes.push(unknown(written));
-            continue;
-        };
-        if let Some((first, _)) = given.insert(key.name, (written.as_str(), value.as_str())) {
-            let message = format!("given twice, as {first} and as {written}; keep one");
-            problems.push(problem(key, written, None, message));
-        }
-    }
-    given
+/// A key as it was given.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    written: &'a str,
+    value: &'a str,
+    /// Of a key's names the one with the least rank wins.
+    rank: usize,
 }
 
-fn find(written: &str) -> Option<&'static Key> {
-    keys::all().find(|key| key.name.eq_ignore_ascii_case(written))
+struct Reading<'a> {
+    given: HashMap<&'static str, Given<'a>>,
+    settings: Settings,
+    access: Access,
+    problems: Vec<Problem>,
+    /// Problems of keys that some `authType`s do not read.
+    of_login: Vec<(&'static Key, Problem)>,
+    notes: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    /// Sorts what was given by the table's names.
+    fn new(properties: &'a HashMap<String, String>) -> Self {
+        let mut reading = Self {
+            given: HashMap::new(),
+            settings: Settings::blank(),
+            access: Access::default(),
+            problems: Vec::new(),
+            of_login: Vec::new(),
+            notes: Vec::new(),
+        };
+        let mut sorted: Vec<_> = properties.iter().collect();
+        sorted.sort_unstable();
+        let mut spellings = HashMap::new();
+        for (written, value) in sorted {
+            let Some((key, name)) = find(written) else {
+                reading.notes.push(unknown(written));
+                continue;
+            };
+            if let Some(first) = spellings.insert(name, written) {
+                let message = format!("given twice, as {first} and as {written}; keep one");
+                reading.problems.push(problem(key, written, None, message));
+            }
+            // An empty value is the default.
+            if !value.is_empty() {
+                reading.give(key, name, written, value);
+            }
+        }
+        reading
+    }
+
+    fn give(&mut self, key: &Key, name: &str, written: &'a str, value: &'a str) {
+        let rank = key.aliases.iter().position(|alias| *alias == name);
+        let mut new = Given {
+            written,
+            value,
+            rank: rank.unwrap_or(key.aliases.len()),
+        };
+        let Some(old) = self.given.get_mut(key.name) else {
+            self.given.insert(key.name, new);
+            return;
+        };
+        if new.rank < old.rank {
+            std::mem::swap(old, &mut new);
+        }
+        if new.rank != old.rank {
+            let (loser, winner) = (new.written, old.written);
+            let note = format!("{loser} has no effect: {winner} is given too, and wins");
+            self.notes.push(note);
+        }
+    }
+
+    fn read(&mut self, key: &'static Key) {
+        let given = self.given.get(key.name);
+        let value = given.map(|given| given.value).or(key.default);
+        let written = given.map_or(key.name, |given| given.written);
+        let failed = match (&key.support, value) {
+            (Support::Honoured(set), Some(value)) => set(value, &mut self.settings)
+                .err()
+                .map(|message| problem(key, written, Some(value), message)),
+            (Support::Access(set), Some(value)) => set(value, &mut self.access)
+                .err()
+                .map(|message| problem(key, written, Some(value), message)),
+            (Support::Refused(reason), Some(_)) => {
+                let message = format!("known from pubsub.kafka and refused: {reason}");
+                Some(problem(key, written, None, message))
+            }
+            (Support::Inert, Some(_)) => {
+                self.notes
+                    .push(format!("{written} has no effect: {}", key.doc));
+                None
+            }
+            (_, None) if key.name == "brokers" => {
+                let message = "required, but missing or empty; for example \"kafka:9092\"";
+                Some(problem(key, written, None, message.into()))
+            }
+            (Support::Daprd, Some(_)) | (_, None) => None,
+        };
+        let Some(problem) = failed else { return };
+        if key.auth_types.is_empty() {
+            self.problems.push(problem);
+        } else {
+            self.of_login.push((key, problem));
+        }
+    }
+
+    /// What the keys mean together.
+    fn end(mut self) -> Result<Resolved, Problems> {
+        let given = |name: &str| self.given.get(name).map(|given| given.written);
+        self.notes.extend(self.access.notes(given));
+        let unused = |key: &Key| self.access.unused(key).is_some();
+        let of_login = std::mem::take(&mut self.of_login).into_iter();
+        self.problems.extend(
+            of_login
+                .filter(|(key, _)| !unused(key))
+                .map(|(_, problem)| problem),
+        );
+        let reported: HashSet<_> = self
+            .problems
+            .iter()
+            .map(|problem| problem.key.to_ascii_lowercase())
+            .collect();
+        // What was given and can't be read is not missing, and conflicts with nothing.
+        let fresh = |problem: &Problem| !reported.contains(&problem.key.to_ascii_lowercase());
+        match self.access.resolve() {
+            Ok(security) => self.settings.security = security,
+            Err(missing) => self.problems.extend(missing.into_iter().filter(fresh)),
+        }
+        let conflicts = self.settings.conflicts().into_iter();
+        self.problems.extend(conflicts.filter(fresh));
+        self.notes.extend(self.settings.without_effect());
+        if self.problems.is_empty() {
+            Ok(Resolved {
+                settings: self.settings,
+                notes: self.notes,
+            })
+        } else {
+            Err(Problems(self.problems))
+        }
+    }
+}
+
+/// The key of a name, and that name as the table has it.
+fn find(written: &str) -> Option<(&'static Key, &'static str)> {
+    keys::all().find_map(|key| {
+        let name = key.names().find(|name| name.eq_ignore_ascii_case(written));
+        name.map(|name| (key, name))
+    })
 }
 
 fn unknown(written: &str) -> String {
     let lower = written.to_ascii_lowercase();
     let alike = keys::all()
-        .map(|key| {
+        .flat_map(Key::names)
+        .map(|name| {
             (
-                strsim::jaro_winkler(&lower, &key.name.to_ascii_lowercase()),
-                key,
+                strsim::jaro_winkler(&lower, &name.to_ascii_lowercase()),
+                name,
             )
         })
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(alike, _)| *alike >= ALIKE);
     match alike {
-        Some((_, key)) => format!(
-            "{written} is no known key and has no effect; did you mean {}?",
-            key.name
-        ),
+        Some((_, name)) => {
+            format!("{written} is no known key and has no effect; did you mean {name}?")
+        }
         None => format!("{written} is no known key and has no effect"),
     }
 }
 
 fn problem(key: &Key, written: &str, value: Option<&str>, message: String) -> Problem {
+    // PEM may hold a private key, whatever it was given as.
+    let shown = value.filter(|value| !key.secret && !value.contains("-----BEGIN"));
     Problem {
         key: written.to_owned(),
-        value: value.filter(|_| !key.secret).map(str::to_owned),
+        value: shown.map(str::to_owned),
         message,
     }
 }

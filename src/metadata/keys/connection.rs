@@ -1,9 +1,18 @@
 //! How to reach the brokers.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
-use super::{Key, Support, honoured, plain};
+use super::{Key, honoured, inert};
 use crate::metadata::parse;
+
+/// librdkafka's lower bound; the upper is what anybody waits.
+const TIMES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
+
+/// Two of them are at most librdkafka's bound of a request, 5 minutes.
+const REQUEST: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(150);
+
+/// Sarama's default.
+const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 pub(super) const KEYS: &[Key] = &[
     honoured(
@@ -43,9 +52,59 @@ pub(super) const KEYS: &[Key] = &[
         },
         "When nothing has progressed for so long (1s to 1h) though there is something to do, the log names the cause; and if a fresh connection gets an answer, the client is made anew. The default outlasts elections and rolling restarts.",
     ),
-    plain(
+    honoured(
+        "dialTimeout",
+        Some("3s"),
+        |text, settings| {
+            settings.network.dial_timeout =
+                parse::positive_or(Duration::from_secs(3), text, TIMES)?;
+            Ok(())
+        },
+        "How long a connection may take until it can be used, with TLS and login (1s to 5m). The built-in's 30s is too long for a silent broker: the next one is tried only then. Init has times of its own, within daprd's 5 s.",
+    ),
+    honoured(
+        "readTimeout",
+        Some("30s"),
+        |text, settings| {
+            settings.network.read_timeout = parse::positive_or(HALF_A_MINUTE, text, REQUEST)?;
+            Ok(())
+        },
+        "How long a broker may take to answer (1s to 2m30s). A request may take writeTimeout and readTimeout together; then the connection is made anew.",
+    ),
+    honoured(
+        "writeTimeout",
+        Some("30s"),
+        |text, settings| {
+            settings.network.write_timeout = parse::positive_or(HALF_A_MINUTE, text, REQUEST)?;
+            Ok(())
+        },
+        "How long sending a request may take (1s to 2m30s). It counts together with readTimeout.",
+    ),
+    honoured(
+        "clientConnectionTopicMetadataRefreshInterval",
+        Some("8m"),
+        |text, settings| {
+            let default = Duration::from_secs(8 * 60);
+            let bounds = Duration::from_secs(1)..=Duration::from_secs(3600);
+            settings.network.metadata_refresh = parse::positive_or(default, text, bounds)?;
+            Ok(())
+        },
+        "How often the producer looks for new brokers and partitions while nothing fails (1s to 1h); the consumer looks every 10 s at least.",
+    ),
+    inert(
+        "clientConnectionKeepAliveInterval",
+        "TCP keep-alive is always on, in the system's interval (net.ipv4.tcp_keepalive_time on Linux); a connection that a broker closed is made anew.",
+    ),
+    inert(
+        "metadataTimeout",
+        "A request for metadata may take as long as any other (readTimeout and writeTimeout), and is repeated; Init answers within 4 s.",
+    ),
+    inert(
         "version",
-        Support::Inert,
         "The built-in's protocol version. Versions are negotiated with each broker here.",
+    ),
+    inert(
+        "reloadToken",
+        "Any text. Changing it makes daprd's hot reload initialise the component anew, for example after a certificate changed.",
     ),
 ];

@@ -2,41 +2,16 @@
 
 use redact::Secret;
 
-use super::{Key, access, hidden};
+use super::{Key, access};
 use crate::metadata::{
     parse,
     security::{AuthType, Mechanism},
 };
 
-/// A row that keeps its value as text.
-macro_rules! text {
-    ($name:literal, $field:ident, $doc:literal) => {
-        access(
-            $name,
-            None,
-            |text, access| {
-                access.$field = Some(text.to_owned());
-                Ok(())
-            },
-            $doc,
-        )
-    };
-}
-
-/// A row whose value nobody may see.
-macro_rules! secret {
-    ($name:literal, $field:ident, $doc:literal) => {
-        hidden(access(
-            $name,
-            None,
-            |text, access| {
-                access.$field = Some(Secret::new(text.to_owned()));
-                Ok(())
-            },
-            $doc,
-        ))
-    };
-}
+const PASSWORD: &[AuthType] = &[AuthType::Password];
+const OIDC: &[AuthType] = &[AuthType::Oidc, AuthType::OidcPrivateKeyJwt];
+const SECRET: &[AuthType] = &[AuthType::Oidc];
+const ASSERTION: &[AuthType] = &[AuthType::OidcPrivateKeyJwt];
 
 pub(super) const KEYS: &[Key] = &[
     access(
@@ -70,30 +45,36 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How the password is proven: PLAINTEXT (SASL's PLAIN), SHA-256 or SHA-512 (SCRAM). The built-in takes any other word for PLAINTEXT.",
-    ),
+    )
+    .only_for(PASSWORD),
     secret!(
         "saslUsername",
         username,
+        PASSWORD,
         "The user. Required with authType password."
     ),
     secret!(
         "saslPassword",
         password,
+        PASSWORD,
         "The user's password. Required with authType password."
     ),
     text!(
         "oidcTokenEndpoint",
         endpoint,
+        OIDC,
         "The identity provider's token endpoint, a URL. Required with authType oidc and oidc_private_key_jwt."
     ),
     text!(
         "oidcClientID",
         client_id,
+        OIDC,
         "The OAuth client. Required with authType oidc and oidc_private_key_jwt."
     ),
     secret!(
         "oidcClientSecret",
         client_secret,
+        SECRET,
         "The OAuth client's secret. Required with authType oidc."
     ),
     access(
@@ -107,7 +88,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The scopes to ask for, comma-separated.",
-    ),
+    )
+    .only_for(OIDC),
     access(
         "oidcExtensions",
         None,
@@ -116,56 +98,36 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "SASL extensions that brokers get with the token: a JSON object of texts, such as {\"logicalCluster\":\"lkc-1\"}.",
-    ),
+    )
+    .only_for(OIDC),
     text!(
         "oidcClientAssertionCert",
         assertion_certificate,
+        ASSERTION,
         "The certificate whose key signs the client's assertion, as PEM. Required with authType oidc_private_key_jwt."
     ),
     secret!(
         "oidcClientAssertionKey",
         assertion_key,
+        ASSERTION,
         "The RSA key that signs the client's assertion, as PEM. Required with authType oidc_private_key_jwt."
     ),
     text!(
         "oidcKid",
         kid,
+        ASSERTION,
         "The key's id in the assertion's header (`kid`)."
     ),
     text!(
         "oidcAudience",
         audience,
+        ASSERTION,
         "Whom the assertion and the token are for; by default the assertion is for the token endpoint."
     ),
     text!(
         "oidcResource",
         resource,
+        ASSERTION,
         "The resource that the token is asked for."
-    ),
-    text!(
-        "awsRegion",
-        aws_region,
-        "The cluster's AWS region. Required with authType awsiam."
-    ),
-    secret!(
-        "awsAccessKey",
-        aws_access_key,
-        "The AWS access key; without keys the environment, the profile and the machine's own role are asked, in the AWS SDK's order."
-    ),
-    secret!("awsSecretKey", aws_secret_key, "The access key's secret."),
-    secret!(
-        "awsSessionToken",
-        aws_session_token,
-        "The token of temporary keys."
-    ),
-    text!("awsIamRoleArn", aws_role, "The role to assume."),
-    access(
-        "awsStsSessionName",
-        Some("DaprDefaultSession"),
-        |text, access| {
-            text.clone_into(&mut access.aws_session_name);
-            Ok(())
-        },
-        "The session's name when a role is assumed.",
     ),
 ];

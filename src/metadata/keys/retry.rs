@@ -102,12 +102,14 @@ pub(super) const KEYS: &[Key] = &[
         "backOffMaxRetries",
         None,
         |text, settings| {
-            let expected = "expected -1 (no bound) or a whole number from 0 to 1000000";
-            let retries = text.parse().ok();
-            let retries = retries.filter(|retries| (-1..=1_000_000).contains(retries));
+            let expected = "expected -1 (no bound) or a whole number from 0 to 2147483646";
+            let retries = text.parse::<i64>().map_err(|_| expected)?.max(-1);
+            let retries = i32::try_from(retries)
+                .ok()
+                .filter(|retries| *retries < i32::MAX);
             settings.retry.back_off.max_retries = Some(retries.ok_or(expected)?);
             Ok(())
         },
-        "Attempts after the first, 0 to 1,000,000; -1 is no bound. Default: -1. Counts live in memory: a restart, or another member that takes the partition, begins again.",
+        "Attempts after the first, 0 to 2,147,483,646; a negative number is no bound. Default: -1. Counts live in memory: a restart, or another member that takes the partition, begins again.",
     ),
 ];

@@ -6,8 +6,15 @@ use redact::Secret;
 
 use super::{
     Aws, AwsKeys, ClientCertificate, Login, Mechanism, Oidc, Password, Proof, Security, Tls,
+    certificates,
 };
-use crate::metadata::Problem;
+use crate::metadata::{
+    Problem,
+    keys::{self, Key},
+};
+
+/// The keys that say how TLS is done.
+const TLS_KEYS: [&str; 3] = ["caCert", "disableTls", "skipVerify"];
 
 /// `authType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,11 +123,59 @@ impl Access {
             client,
             skip_verify: self.skip_verify,
         });
-        if missing.0.is_empty() {
+        let mut problems = missing.0;
+        if problems.is_empty()
+            && let Some(tls) = &tls
+        {
+            problems.extend(tls.ca.as_deref().and_then(certificates::authorities));
+            problems.extend(tls.client.iter().flat_map(certificates::client));
+        }
+        if problems.is_empty() {
             Ok(Security { tls, login })
         } else {
-            Err(missing.0)
+            Err(problems)
         }
+    }
+
+    /// What was given and changes nothing, or should be written otherwise; `given` tells
+    /// how a key of the table was written, if it was.
+    pub(in crate::metadata) fn notes<'a>(
+        &self,
+        given: impl Fn(&str) -> Option<&'a str>,
+    ) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(written) = given("authRequired") {
+            notes.push(match (self.auth_type, self.auth_type()) {
+                (None, Some(meant)) => {
+                    let name = meant.name();
+                    format!("{written} is deprecated; write authType \"{name}\" instead")
+                }
+                _ => format!("{written} has no effect: authType is given"),
+            });
+        }
+        for key in keys::all() {
+            if let (Some(written), Some(reason)) = (given(key.name), self.unused(key)) {
+                notes.push(format!("{written} has no effect: {reason}"));
+            }
+        }
+        notes
+    }
+
+    /// Why a key changes nothing with this `authType`; `None` if it may.
+    pub(in crate::metadata) fn unused(&self, key: &Key) -> Option<String> {
+        let auth_type = self.auth_type()?;
+        let of_tls = TLS_KEYS.contains(&key.name);
+        if of_tls && auth_type == AuthType::None {
+            return Some("authType none has no TLS".into());
+        }
+        if !key.auth_types.is_empty() && !key.auth_types.contains(&auth_type) {
+            let names: Vec<_> = key.auth_types.iter().map(|auth| auth.name()).collect();
+            return Some(format!("it is for authType {}", names.join(" and ")));
+        }
+        let of_endpoint = matches!(auth_type, AuthType::Oidc | AuthType::OidcPrivateKeyJwt);
+        let disables = key.name == "disableTls";
+        (of_tls && self.disable_tls && !of_endpoint && !disables)
+            .then(|| "disableTls is true".into())
     }
 
     /// `authType`, or what `authRequired` meant before there was one.
@@ -249,7 +304,8 @@ impl AuthType {
         ("awsiam", Self::AwsIam),
     ];
 
-    fn name(self) -> &'static str {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
         let found = Self::WORDS.iter().find(|(_, word)| *word == self);
         found.map_or("", |(name, _)| name)
     }

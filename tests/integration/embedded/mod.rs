@@ -6,6 +6,7 @@ mod headers;
 mod heal;
 mod init;
 mod instances;
+mod limits;
 mod publish;
 mod renewal;
 mod shutdown;
@@ -50,8 +51,15 @@ tests!("embedded":
     init::bad_metadata_is_reported_at_once,
     init::the_component_starts_without_brokers_if_told_to,
     instances::a_call_without_init_says_so,
+    instances::a_second_init_does_not_wait_for_a_slow_app,
+    instances::a_second_init_lets_the_first_finish,
     instances::a_second_init_replaces_the_first,
+    instances::a_second_init_that_fails_leaves_nothing_behind,
     instances::an_instance_outlives_its_connections,
+    limits::a_request_over_the_limit_fails_alone,
+    limits::a_socket_survives_a_process_without_files,
+    limits::an_instance_has_so_many_streams,
+    limits::what_is_over_a_limit_is_refused_by_name,
     publish::a_message_carries_its_metadata,
     publish::a_partition_number_is_honoured,
     publish::a_schema_is_refused_by_name,
