@@ -128,3 +128,41 @@ pub(super) fn list<'a>(
     }
     Ok(list)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_name_that_is_no_text_costs_no_header() {
+        let owned = OwnedHeaders::new().insert(rdkafka::message::Header {
+            key: "null",
+            value: None::<&[u8]>,
+        });
+        let name = b"n\xffm";
+        let borrowed = owned.as_borrowed();
+        // SAFETY: as in `header`; librdkafka copies name and value.
+        let error = unsafe {
+            bindings::rd_kafka_header_add(
+                ptr::from_ref(borrowed).cast_mut().cast(),
+                name.as_ptr().cast(),
+                3,
+                name.as_ptr().cast(),
+                0,
+            )
+        };
+        assert_eq!(
+            error,
+            bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+        );
+        let header = |name: &str, value| Header {
+            name: name.to_owned(),
+            value,
+        };
+        let empty = Some(Bytes::new());
+        assert_eq!(
+            headers(owned.as_borrowed()),
+            [header("null", None), header("n\u{fffd}m", empty)]
+        );
+    }
+}

@@ -4,6 +4,7 @@ mod admin;
 mod brokers;
 mod daprds;
 mod dead_letters;
+mod differential;
 mod dlq;
 mod hang;
 mod heal;
@@ -44,6 +45,8 @@ tests!("system":
     dead_letters::what_daprd_dead_letters_gets_the_same_headers,
     dead_letters::what_daprd_dead_letters_in_bulk_gets_the_same_headers,
     dead_letters::what_the_app_refuses_stands_in_the_dead_letter_topic_as_it_was,
+    differential::an_app_gets_the_same_from_the_same_records,
+    differential::the_same_requests_become_the_same_records,
     dlq::a_killed_redrive_goes_on_at_its_progress,
     dlq::a_record_that_cant_be_sent_stops_the_redrive,
     dlq::a_redriven_record_is_what_it_was,
