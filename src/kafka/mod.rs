@@ -10,6 +10,8 @@ mod context;
 mod convert;
 mod embedded;
 mod health;
+mod logged_in;
+mod oauth;
 mod producer;
 mod purge;
 mod reach;
@@ -24,6 +26,7 @@ pub use consumer::{
 };
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;
+pub use oauth::Session;
 pub use producer::{Outgoing, Producer, SendError};
 pub use purge::delete_records;
 pub use reach::{Unreachable, broker_answers};
@@ -36,18 +39,22 @@ use rdkafka::{
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
 };
 
-use crate::metadata::librdkafka::Pairs;
+use crate::metadata::{Settings, librdkafka::Pairs};
+use logged_in::{HasNative, LoggedIn};
 
-/// Makes a client of any type.
-fn create<T, C>(pairs: Pairs, context: C) -> Result<T, Cause>
+/// Makes a client of any type, which logs in as the settings say.
+fn create<T, C>(settings: &Settings, pairs: Pairs, context: C) -> Result<LoggedIn<T>, Cause>
 where
     C: rdkafka::ClientContext,
-    T: FromClientConfigAndContext<C>,
+    T: FromClientConfigAndContext<C> + HasNative,
 {
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
     for (name, value) in pairs {
         config.set(name, value);
     }
-    config.create_with_context(context).map_err(Cause::from)
+    LoggedIn::new(
+        config.create_with_context(context)?,
+        &settings.security.login,
+    )
 }

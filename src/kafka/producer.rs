@@ -9,7 +9,9 @@ use rdkafka::producer::{FutureProducer, Producer as _};
 use super::{
     Cause, Health, Kind, Unreachable, classify,
     context::{Context, Failures},
-    convert, reach,
+    convert,
+    logged_in::LoggedIn,
+    reach,
 };
 use crate::{
     metadata::{Settings, librdkafka},
@@ -78,7 +80,7 @@ struct Shared {
 /// One of librdkafka's producers; its number tells it from the one before.
 #[derive(Clone)]
 struct Client {
-    inner: FutureProducer<Context>,
+    inner: LoggedIn<FutureProducer<Context>>,
     number: u64,
 }
 
@@ -278,12 +280,12 @@ fn create(
     settings: &Settings,
     instance: Arc<str>,
     failures: Failures,
-) -> Result<FutureProducer<Context>, Cause> {
+) -> Result<LoggedIn<FutureProducer<Context>>, Cause> {
     let context = Context {
         instance,
         failures,
         signals: None,
         closing: AtomicBool::new(false),
     };
-    super::create(librdkafka::producer(settings), context)
+    super::create(settings, librdkafka::producer(settings), context)
 }

@@ -5,7 +5,7 @@ mod clients;
 mod dead_letters;
 mod lanes;
 
-pub use clients::MadeAnew;
+pub use clients::{MadeAnew, TokenFailed, TokenRenewed};
 pub use dead_letters::{
     BreakerChanged, DaprdDeadLettered, DeadLetterDelayed, DeadLetterTopicMissing, DeadLettered,
     PassedOver,

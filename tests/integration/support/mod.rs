@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod app;
 pub mod endpoints;
+pub mod idp;
 pub mod letters;
 pub mod player;
 pub mod records;
@@ -59,6 +60,7 @@ macro_rules! tests {
 /// Kafka ends with it, before the runtime does.
 pub struct Fixture {
     kafka: OnceCell<Kafka>,
+    token_kafka: OnceCell<idp::TokenKafka>,
     runtime: Runtime,
     names: AtomicU32,
 }
@@ -68,6 +70,7 @@ impl Fixture {
         Ok(Self {
             runtime: Runtime::new()?,
             kafka: OnceCell::new(),
+            token_kafka: OnceCell::new(),
             names: AtomicU32::new(0),
         })
     }
@@ -86,6 +89,13 @@ impl Fixture {
     pub async fn kafka(&self) -> Result<&str> {
         let kafka = self.kafka.get_or_try_init(Kafka::start).await?;
         Ok(&kafka.address)
+    }
+
+    /// The Kafka that takes tokens only, started for the first test that asks.
+    pub async fn token_kafka(&self) -> Result<&idp::TokenKafka> {
+        self.token_kafka
+            .get_or_try_init(idp::TokenKafka::start)
+            .await
     }
 
     /// A name that no other test has.

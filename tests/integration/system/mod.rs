@@ -19,6 +19,7 @@ mod restart;
 mod retention;
 mod rollout;
 mod todo;
+mod tokens;
 
 use crate::tests;
 
@@ -75,4 +76,10 @@ tests!("system":
     retention::a_reader_that_falls_behind_retention_goes_on_at_what_is_left,
     rollout::fifty_rollouts_make_no_dead_letter_and_lose_nothing,
     todo::all_six_topics_go_around,
+    tokens::a_client_secret_logs_in_with_scopes_and_extensions,
+    tokens::a_login_outlives_its_tokens_and_their_provider,
+    tokens::a_signed_assertion_logs_in,
+    tokens::dead_letters_are_read_with_a_token,
+    tokens::what_is_wrong_with_a_token_is_inits_error,
+    tokens::without_a_provider_it_starts_if_told_to,
 );
