@@ -179,6 +179,15 @@ pub(super) fn seat(login: &Login, client: Native) -> Result<Option<Seat>, Cause>
     Ok(Some(Seat::new(tokens, client)))
 }
 
+/// Why clients of this login can't log in at the moment: there is no token that brokers
+/// would take.
+pub(super) fn hindrance(login: &Login) -> Option<String> {
+    let tokens = find(login)?;
+    let state = tokens.shared.lock();
+    let failed = state.failed.as_ref().filter(|_| state.valid().is_none())?;
+    Some(failed.text.clone())
+}
+
 /// The session of a login, if there is one.
 fn find(login: &Login) -> Option<Arc<Tokens>> {
     let sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);

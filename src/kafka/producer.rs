@@ -11,7 +11,7 @@ use super::{
     context::{Context, Failures},
     convert,
     logged_in::LoggedIn,
-    reach,
+    oauth, reach,
 };
 use crate::{
     metadata::{Settings, librdkafka},
@@ -136,7 +136,9 @@ impl Producer {
     /// of the brokers.
     fn timed_out(&self, begun: Instant) -> SendError {
         let timeout = self.shared.settings.publish_timeout;
-        let since = match self.shared.failures.since(begun) {
+        let failure = self.shared.failures.since(begun);
+        let login = &self.shared.settings.security.login;
+        let since = match failure.or_else(|| oauth::hindrance(login)) {
             Some(failure) => format!("; meanwhile: {failure}"),
             None => String::new(),
         };

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 use tokio::task::JoinSet;
 
-use super::{classify, logged_in::LoggedIn};
+use super::{classify, logged_in::LoggedIn, oauth};
 use crate::metadata::{Settings, librdkafka};
 
 /// How long the producer may look for a broker alone. librdkafka tries bootstrap
@@ -119,7 +119,7 @@ fn probe(alone: &Settings, end: Instant) -> Result<usize, (String, String)> {
     }
     let first = said.first();
     let said = first.map_or_else(
-        || "no answer".to_owned(),
+        || oauth::hindrance(&alone.security.login).unwrap_or_else(|| "no answer".into()),
         |said| classify::connection(&said),
     );
     Err((broker, said))

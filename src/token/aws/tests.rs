@@ -128,6 +128,50 @@ const ASSUMED: &str = r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/do
 <SessionToken>of-the-role</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration>
 </Credentials></AssumeRoleResult></AssumeRoleResponse>"#;
 
+/// STS's answer to whoever may not assume it.
+const DENIED: &str = r#"<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>
+<Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform sts:AssumeRole</Message>
+</Error><RequestId>1</RequestId></ErrorResponse>"#;
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/todo";
+
+/// A signer that assumes the role at this STS.
+async fn assuming(sts: Router) -> Signer {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, sts).await });
+    let keys = Credentials::new("AKIDEXAMPLE", "hunter2", None, None, "test");
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .http_client(connector::client().expect("a client"))
+        .credentials_provider(keys)
+        .endpoint_url(format!("http://{address}"))
+        .load()
+        .await;
+    let with_role = Aws {
+        role: Some(ROLE.into()),
+        ..login(None)
+    };
+    let signer = Signer::new(&with_role).expect("a signer");
+    let provider = signer.assuming(ROLE, &config).await;
+    assert!(signer.provider.set(provider).is_ok(), "before it is asked");
+    signer
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_be_assumed_is_named() {
+    let denied = || async { (axum::http::StatusCode::FORBIDDEN, DENIED) };
+    let signer = assuming(Router::new().route("/", post(denied))).await;
+    let failed = signer.fetch().await.expect_err("no token");
+    assert_eq!(failed.kind, Kind::Refused);
+    for part in [ROLE, "AccessDenied", "not authorized", "trust policy"] {
+        assert!(failed.text.contains(part), "{part} is not in: {failed}");
+    }
+    assert!(!failed.text.contains("hunter2"), "{failed}");
+}
+
 #[tokio::test]
 async fn a_role_is_assumed_by_its_name_and_session() {
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -142,36 +186,7 @@ async fn a_role_is_assumed_by_its_name_and_session() {
             ),
         )
         .with_state(asked.clone());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move { axum::serve(listener, sts).await });
-
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .http_client(connector::client().expect("a client"))
-        .credentials_provider(Credentials::new(
-            "AKIDEXAMPLE",
-            "hunter2",
-            None,
-            None,
-            "test",
-        ))
-        .endpoint_url(format!("http://{address}"))
-        .load()
-        .await;
-    let role = "arn:aws:iam::123456789012:role/todo";
-    let with_role = Aws {
-        role: Some(role.into()),
-        ..login(None)
-    };
-    let signer = Signer::new(&with_role).expect("a signer");
-    let provider = signer.assuming(role, &config).await;
-    assert!(
-        signer.provider.set(provider).is_ok(),
-        "set before it is asked"
-    );
+    let signer = assuming(sts).await;
     let token = signer.fetch().await.expect("a token");
     let (_, pairs) = opened(&token);
     assert!(

@@ -79,6 +79,7 @@ tests!("system":
     tokens::a_client_secret_logs_in_with_scopes_and_extensions,
     tokens::a_login_outlives_its_tokens_and_their_provider,
     tokens::a_signed_assertion_logs_in,
+    tokens::aws_keys_sign_a_token_that_reaches_the_broker,
     tokens::dead_letters_are_read_with_a_token,
     tokens::what_is_wrong_with_a_token_is_inits_error,
     tokens::without_a_provider_it_starts_if_told_to,
