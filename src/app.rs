@@ -103,12 +103,20 @@ pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
         tracing::warn!("no admin socket: {error}");
     }
 
+    let largest = args.largest_request();
     let access = Access {
         mode: args.socket_mode,
         group: args.socket_group,
     };
-    let server =
-        Server::start(&folder, &args.names, &access, instances.clone(), &readiness).await?;
+    let server = Server::start(
+        &folder,
+        &args.names,
+        &access,
+        largest,
+        instances.clone(),
+        &readiness,
+    )
+    .await?;
     readiness.set_started();
 
     begin.cancelled().await;

@@ -80,6 +80,17 @@ pub struct RunArgs {
     /// The sockets' group, by name or number (daprd runs as 65532 in its image).
     #[arg(long, value_name = "GROUP")]
     pub socket_group: Option<String>,
+    /// The largest request that daprd may send, in MiB.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..=1024),
+        help = "The largest request that daprd may send, in MiB, 1 to 1024; a larger one fails with \
+                \"decoded message length too large\". A bulk publish is one request, and each \
+                request is in memory as a whole"
+    )]
+    pub max_request_mib: u32,
     /// Where metrics and health are served over HTTP.
     #[arg(
         long,
@@ -131,6 +142,11 @@ pub struct LogArgs {
 }
 
 impl RunArgs {
+    /// The largest request, in bytes.
+    pub fn largest_request(&self) -> usize {
+        self.max_request_mib as usize * 1024 * 1024
+    }
+
     /// The folder for the sockets; `variable` reads the environment.
     pub fn folder(&self, variable: impl Fn(&str) -> Option<String>) -> PathBuf {
         sockets(self.socket_folder.as_ref(), variable)

@@ -3,12 +3,15 @@
 //! What goes up from here is the model's vocabulary and [`Cause`], which says
 //! what went wrong in words that an operator can act on.
 
+mod authorities;
 mod browse;
 mod classify;
+mod connection;
 mod consumer;
 mod context;
 mod convert;
 mod embedded;
+mod handshake;
 mod health;
 mod producer;
 mod purge;
@@ -16,6 +19,8 @@ mod reach;
 mod reading;
 mod sender;
 mod topics;
+#[cfg(openssl_wrapped)]
+mod trailing_dot;
 
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
@@ -36,7 +41,7 @@ use rdkafka::{
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
 };
 
-use crate::metadata::librdkafka::Pairs;
+use crate::metadata::librdkafka::{self, Pairs};
 
 /// Makes a client of any type.
 fn create<T, C>(pairs: Pairs, context: C) -> Result<T, Cause>
@@ -47,7 +52,11 @@ where
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
     for (name, value) in pairs {
-        config.set(name, value);
+        if (name, value.as_str()) == librdkafka::SYSTEMS_AUTHORITIES {
+            config.set(name, authorities::system()?);
+        } else {
+            config.set(name, value);
+        }
     }
     config.create_with_context(context).map_err(Cause::from)
 }

@@ -38,9 +38,9 @@ macro_rules! secret {
 }
 
 mod aws;
-mod builtin;
 mod connection;
 mod dead_letter;
+mod headers;
 mod login;
 mod publish;
 mod retry;
@@ -289,7 +289,7 @@ pub const GROUPS: [(&str, &[Key]); 11] = [
     ("Login", login::KEYS),
     ("Login at AWS", aws::KEYS),
     ("Publishing", publish::KEYS),
-    ("Headers", builtin::KEYS),
+    ("Headers", headers::KEYS),
     ("Subscribing", subscribe::KEYS),
     ("Retries", retry::KEYS),
     ("Dead letters", dead_letter::KEYS),

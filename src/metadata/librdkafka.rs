@@ -50,6 +50,10 @@ fn millis(duration: Duration) -> String {
     duration.as_millis().to_string()
 }
 
+/// Stands for the system's certificate authorities until a client is made: only
+/// then it is looked where they are.
+pub const SYSTEMS_AUTHORITIES: (&str, &str) = ("ssl.ca.location", "probe");
+
 /// For every client.
 fn common(settings: &Settings) -> Pairs {
     let network = &settings.network;
@@ -88,8 +92,7 @@ fn security(Security { tls, login }: &Security) -> Pairs {
     if let Some(tls) = tls {
         pairs.push(match &tls.ca {
             Some(ca) => ("ssl.ca.pem", ca.clone()),
-            // The OpenSSL that is built in knows no system's certificates.
-            None => ("ssl.ca.location", "probe".into()),
+            None => (SYSTEMS_AUTHORITIES.0, SYSTEMS_AUTHORITIES.1.into()),
         });
         if let Some(client) = &tls.client {
             pairs.push(("ssl.certificate.pem", client.certificate.clone()));
@@ -185,6 +188,7 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
         ("enable.auto.offset.store", "false".into()),
         // Start positions are ours; out of range is an error that we answer.
         ("auto.offset.reset", "error".into()),
+        ("isolation.level", settings.isolation.name().into()),
         ("partition.assignment.strategy", strategies.into()),
         ("session.timeout.ms", millis(member.session_timeout)),
         ("heartbeat.interval.ms", millis(member.heartbeat_interval)),

@@ -7,6 +7,7 @@
 
 pub mod component;
 mod duration;
+pub mod headers;
 pub mod keys;
 pub mod librdkafka;
 mod parse;
@@ -15,8 +16,12 @@ pub mod raw;
 pub mod security;
 mod settings;
 
-pub use raw::{Findings, Problem, Problems, Resolved, check, resolve};
+pub use headers::Headers;
+pub use raw::{Findings, Problem, Problems, Resolved, check, resolve, resolve_for};
 pub use settings::{
-    Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Network, Rebalance,
-    Settings,
+    Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Isolation, Network,
+    Rebalance, Settings,
 };
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use super::{
     keys::{self, Key, Support},
     security::Access,
 };
+use crate::model::Ordering;
 
 /// How alike (0 to 1) an unknown key must be to a known one to be taken for its
 /// misspelling; below this, suggestions mislead more than they help.
@@ -94,6 +95,28 @@ fn read(properties: &HashMap<String, String>, elsewhere: &[String]) -> (Settings
         reading.read(key);
     }
     reading.end()
+}
+
+/// Resolves the metadata of a component of the type `pubsub.{name}`. As `kafka` it
+/// takes the built-in's place, and keeps that one's order unless it is told
+/// another.
+///
+/// # Errors
+/// Those of [`resolve`].
+pub fn resolve_for(name: &str, properties: &HashMap<String, String>) -> Result<Resolved, Problems> {
+    let mut resolved = resolve(properties)?;
+    let given = properties
+        .iter()
+        .any(|(key, value)| key.eq_ignore_ascii_case("ordering") && !value.is_empty());
+    if name == "kafka" && !given {
+        resolved.settings.ordering = Ordering::Partition;
+        resolved.notes.push(
+            "ordering is \"partition\", as pubsub.kafka has it: one record of a partition at a \
+             time. Set ordering to \"key\" for those of different keys at once"
+                .into(),
+        );
+    }
+    Ok(resolved)
 }
 
 /// Stands for a value that is not known. It is never shown.

@@ -1,6 +1,7 @@
 //! How connections are protected, and who logs in: what many keys say together.
 
 mod access;
+mod certificates;
 
 use std::{collections::BTreeMap, fmt};
 

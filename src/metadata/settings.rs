@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::security::{Login, Security};
+use super::{
+    headers::Headers,
+    security::{Login, Security},
+};
 use crate::model::Ordering;
 
 /// A component's resolved settings. Every field is documented, with its default
@@ -25,10 +28,14 @@ pub struct Settings {
     pub max_retries: Option<u32>,
     /// `initialOffset`.
     pub initial_offset: InitialOffset,
+    /// `isolationLevel`.
+    pub isolation: Isolation,
     /// `maxMessageBytes`.
     pub max_message_bytes: usize,
     /// `compression`.
     pub compression: Compression,
+    /// `escapeHeaders` and `excludeHeaderMetaRegex`.
+    pub headers: Headers,
     /// `ordering`.
     pub ordering: Ordering,
     /// `maxInFlight`.
@@ -193,6 +200,25 @@ pub enum InitialOffset {
     Oldest,
 }
 
+/// Which records of transactions a consumer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Those of committed ones, once they are committed.
+    ReadCommitted,
+    /// All, those of aborted ones too.
+    ReadUncommitted,
+}
+
+impl Isolation {
+    /// Kafka's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadCommitted => "read_committed",
+            Self::ReadUncommitted => "read_uncommitted",
+        }
+    }
+}
+
 /// How the producer compresses batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the codecs' own")]
@@ -233,8 +259,10 @@ impl Settings {
             acks: Acks::All,
             max_retries: None,
             initial_offset: InitialOffset::Newest,
+            isolation: Isolation::ReadUncommitted,
             max_message_bytes: 0,
             compression: Compression::None,
+            headers: Headers::default(),
             ordering: Ordering::Key,
             max_in_flight: 0,
             max_in_flight_bytes: 0,

@@ -2,8 +2,13 @@
 
 use std::collections::HashMap;
 
+use redact::Secret;
+
 use super::*;
-use crate::metadata::{keys::Kind, security::AuthType};
+use crate::metadata::{
+    keys::Kind,
+    security::{AuthType, ClientCertificate, Proof},
+};
 
 const PLANTED: &str = "hunter2";
 
@@ -50,18 +55,39 @@ fn nothing_in(what: &str, text: &str) {
 fn what_is_resolved_shows_no_secret() {
     for (auth_type, _) in AuthType::WORDS {
         let properties = planted(auth_type);
-        let resolved = match resolve(&properties) {
-            Ok(resolved) => resolved,
-            // It needs a certificate authority.
-            Err(problems) if auth_type == "certificate" => {
+        let expected = ["certificate", "mtls", "oidc_private_key_jwt"];
+        match resolve(&properties) {
+            Ok(resolved) => {
+                nothing_in("a note", &resolved.notes.join("\n"));
+                nothing_in("Debug", &format!("{resolved:?} {resolved:#?}"));
+            }
+            // What was planted is no real certificate.
+            Err(problems) if expected.contains(&auth_type) => {
                 nothing_in("a problem", &format!("{problems} {problems:?}"));
-                continue;
             }
             Err(problems) => panic!("{auth_type}: {problems}"),
-        };
-        nothing_in("a note", &resolved.notes.join("\n"));
-        nothing_in("Debug", &format!("{resolved:?} {resolved:#?}"));
+        }
     }
+}
+
+/// What only real certificates get as far as.
+#[test]
+fn certificates_and_assertions_show_no_secret() {
+    let key = || Secret::new(pem("PRIVATE KEY"));
+    let certificate = pem("CERTIFICATE") + &pem("PRIVATE KEY");
+    let proof = Proof::PrivateKeyJwt {
+        certificate: certificate.clone(),
+        key: key(),
+        kid: None,
+        audience: None,
+        resource: None,
+    };
+    nothing_in("Proof", &format!("{proof:?} {proof:#?}"));
+    let client = ClientCertificate {
+        certificate,
+        key: key(),
+    };
+    nothing_in("ClientCertificate", &format!("{client:?} {client:#?}"));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    metadata::{Acks, Compression, InitialOffset, Rebalance, security::Login},
+    metadata::{Acks, Compression, InitialOffset, Isolation, Rebalance, security::Login},
     model::Ordering,
 };
 
@@ -33,6 +33,7 @@ fn defaults_are_the_built_in_components() {
     assert_eq!(settings.brokers, ["a:9092", "b:9093"]);
     assert_eq!(settings.client_id, "sarama");
     assert_eq!(settings.initial_offset, InitialOffset::Newest);
+    assert_eq!(settings.isolation, Isolation::ReadCommitted);
     assert_eq!(settings.max_message_bytes, 1 << 20);
     assert_eq!(settings.compression, Compression::None);
     assert_eq!(settings.ordering, Ordering::Key);
@@ -265,4 +266,35 @@ fn every_key_of_the_built_in_component_is_known() {
     for name in include_str!("builtin-keys.txt").lines() {
         assert!(known.contains(&name), "{name} is not in the table");
     }
+}
+
+#[test]
+fn in_the_built_ins_place_the_order_is_its_own_unless_another_is_given() {
+    let of = |name: &str, given: Option<(&str, &str)>| {
+        let required = [("brokers", "a:9092"), ("authType", "none")];
+        let pairs = required.into_iter().chain(given);
+        let properties = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let resolved = resolve_for(name, &properties).expect("the metadata is right");
+        let told = resolved.notes.iter().any(|note| note.contains("ordering"));
+        (resolved.settings.ordering, told)
+    };
+    assert_eq!(of("kafka", None), (Ordering::Partition, true));
+    let empty = Some(("ordering", ""));
+    assert_eq!(of("kafka", empty), (Ordering::Partition, true));
+    let key = Some(("Ordering", "key"));
+    assert_eq!(of("kafka", key), (Ordering::Key, false));
+    assert_eq!(of("rdkafka", None), (Ordering::Key, false));
+}
+
+#[test]
+fn headers_are_escaped_and_excluded_as_told() {
+    let given = settings(&[("escapeHeaders", "true"), ("excludeHeaderMetaRegex", "^x-")]);
+    assert!(given.headers.escape && given.headers.excludes("x-trace"));
+    assert!(!given.headers.excludes("trace"));
+    let message = message(&[("excludeHeaderMetaRegex", "a(b")]);
+    for part in ["excludeHeaderMetaRegex", "a(b", "unclosed group"] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
+    let default = settings(&[]).headers;
+    assert!(!default.escape && !default.excludes("x-trace"));
 }

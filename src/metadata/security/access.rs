@@ -6,6 +6,7 @@ use redact::Secret;
 
 use super::{
     Aws, AwsKeys, ClientCertificate, Login, Mechanism, Oidc, Password, Proof, Security, Tls,
+    certificates,
 };
 use crate::metadata::{
     Problem,
@@ -131,10 +132,17 @@ impl Access {
             client,
             skip_verify: self.skip_verify,
         });
-        if missing.0.is_empty() {
+        let mut problems = missing.0;
+        if problems.is_empty()
+            && let Some(tls) = &tls
+        {
+            problems.extend(tls.ca.as_deref().and_then(certificates::authorities));
+            problems.extend(tls.client.iter().flat_map(certificates::client));
+        }
+        if problems.is_empty() {
             Ok(Security { tls, login })
         } else {
-            Err(missing.0)
+            Err(problems)
         }
     }
 

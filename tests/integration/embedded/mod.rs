@@ -1,10 +1,12 @@
 //! The component on the embedded broker, with a client that plays daprd.
 
+mod config;
 mod delivery;
 mod endpoints;
 mod heal;
 mod init;
 mod instances;
+mod limits;
 mod publish;
 mod renewal;
 mod shutdown;
@@ -25,6 +27,9 @@ use crate::{
 };
 
 tests!("embedded":
+    config::librdkafka_takes_the_keys_at_their_bounds,
+    config::the_samples_are_right,
+    config::what_is_wrong_is_told_to_scripts_by_the_exit_code,
     delivery::every_commit_reaches_the_broker,
     delivery::a_refused_record_comes_again_and_the_others_of_its_key_wait,
     delivery::keys_run_concurrently_and_equal_keys_in_order,
@@ -46,8 +51,15 @@ tests!("embedded":
     init::bad_metadata_is_reported_at_once,
     init::the_component_starts_without_brokers_if_told_to,
     instances::a_call_without_init_says_so,
+    instances::a_second_init_does_not_wait_for_a_slow_app,
+    instances::a_second_init_lets_the_first_finish,
     instances::a_second_init_replaces_the_first,
+    instances::a_second_init_that_fails_leaves_nothing_behind,
     instances::an_instance_outlives_its_connections,
+    limits::a_request_over_the_limit_fails_alone,
+    limits::a_socket_survives_a_process_without_files,
+    limits::an_instance_has_so_many_streams,
+    limits::what_is_over_a_limit_is_refused_by_name,
     publish::a_message_carries_its_metadata,
     publish::a_partly_failed_bulk_names_its_entries,
     publish::a_topic_that_cant_be_is_refused_by_name,
