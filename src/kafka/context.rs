@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -31,6 +31,10 @@ pub(super) struct Context {
     pub(super) closing: AtomicBool,
 }
 
+/// librdkafka tells a failure that lasts once in so long
+/// (`rd_kafka_broker_set_error` in its `rdkafka_broker.c`).
+const REPEATED: Duration = Duration::from_secs(30);
+
 /// The last failure of a client's connections, for errors that only know that
 /// nothing was heard.
 #[derive(Clone, Default)]
@@ -41,11 +45,18 @@ impl Failures {
         *self.lock() = Some((Instant::now(), reason.to_owned()));
     }
 
-    /// The last failure, if there was one since then.
+    /// The last failure and when it was, if that may be why nothing was heard since
+    /// `begun`.
     pub(super) fn since(&self, begun: Instant) -> Option<String> {
-        let last = self.lock().clone();
-        last.filter(|(when, _)| *when >= begun)
-            .map(|(_, reason)| reason)
+        let (when, reason) = self.lock().clone()?;
+        let before = begun.saturating_duration_since(when);
+        if before.is_zero() {
+            Some(format!("meanwhile: {reason}"))
+        } else if before <= REPEATED {
+            Some(format!("{before:.0?} before: {reason}"))
+        } else {
+            None
+        }
     }
 
     fn last_was(&self, reason: &str) -> bool {
@@ -129,5 +140,23 @@ impl ConsumerContext for Context {
         if !taken && let Err(error) = consumer.unassign() {
             tracing::warn!(instance = %self.instance, "unassign while closing: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_counts_as_long_as_it_may_last_untold() {
+        let failures = Failures::default();
+        let begun = Instant::now();
+        assert_eq!(failures.since(begun), None);
+        failures.note("refused");
+        let told = |begun| failures.since(begun);
+        assert_eq!(told(begun).as_deref(), Some("meanwhile: refused"));
+        let later = begun + Duration::from_secs(9);
+        assert_eq!(told(later).as_deref(), Some("9s before: refused"));
+        assert_eq!(told(begun + REPEATED + Duration::from_secs(1)), None);
     }
 }

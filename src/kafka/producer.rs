@@ -138,16 +138,14 @@ impl Producer {
     /// of the brokers.
     fn timed_out(&self, begun: Instant) -> SendError {
         let timeout = self.shared.settings.publish_timeout;
-        let failure = self.shared.failures.since(begun);
         let login = &self.shared.settings.security.login;
-        let since = match failure.or_else(|| oauth::hindrance(login)) {
-            Some(failure) => format!("; meanwhile: {failure}"),
-            None => String::new(),
-        };
+        let hindrance = || oauth::hindrance(login).map(|why| format!("meanwhile: {why}"));
+        let failure = self.shared.failures.since(begun).or_else(hindrance);
+        let failure = failure.map_or_else(String::new, |told| format!("; {told}"));
         SendError {
             cause: Cause {
                 kind: Kind::Unreachable,
-                text: format!("no acknowledgement within publishTimeout ({timeout:?}){since}"),
+                text: format!("no acknowledgement within publishTimeout ({timeout:?}){failure}"),
             },
             may_arrive: true,
         }
