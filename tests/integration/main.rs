@@ -7,6 +7,7 @@
 mod embedded;
 mod ledger;
 mod rooms;
+mod samples;
 mod support;
 mod system;
 
@@ -18,7 +19,7 @@ use support::{Fixture, Test};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let fixture = Arc::new(Fixture::new().expect("a runtime"));
-    let trials = [rooms::TESTS, embedded::TESTS, system::TESTS]
+    let trials = [rooms::TESTS, samples::TESTS, embedded::TESTS, system::TESTS]
         .concat()
         .into_iter()
         .map(|Test { name, run }| {
