@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -31,6 +31,10 @@ pub(super) struct Context {
     pub(super) closing: AtomicBool,
 }
 
+/// How long librdkafka keeps quiet about a failure that is the same as a broker's
+/// last one (`rdkafka_broker.c`, `rd_kafka_broker_set_error`).
+const UNTOLD: Duration = Duration::from_secs(30);
+
 /// The last failure of a client's connections, for errors that only know that
 /// nothing was heard.
 #[derive(Clone, Default)]
@@ -41,10 +45,11 @@ impl Failures {
         *self.lock() = Some((Instant::now(), reason.to_owned()));
     }
 
-    /// The last failure, if there was one since then.
+    /// The last failure, if there was one since then, or so shortly before that a
+    /// repetition was not told.
     pub(super) fn since(&self, begun: Instant) -> Option<String> {
         let last = self.lock().clone();
-        last.filter(|(when, _)| *when >= begun)
+        last.filter(|(when, _)| *when + UNTOLD >= begun)
             .map(|(_, reason)| reason)
     }
 
@@ -129,5 +134,21 @@ impl ConsumerContext for Context {
         if !taken && let Err(error) = consumer.unassign() {
             tracing::warn!(instance = %self.instance, "unassign while closing: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_is_not_told_again_still_counts() {
+        let failures = Failures::default();
+        let now = Instant::now();
+        assert_eq!(failures.since(now), None);
+        failures.note("refused");
+        assert_eq!(failures.since(now + UNTOLD / 2).as_deref(), Some("refused"));
+        assert_eq!(failures.since(now + UNTOLD * 2), None);
+        assert!(failures.last_was("refused") && !failures.last_was("closed"));
     }
 }

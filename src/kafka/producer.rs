@@ -135,7 +135,7 @@ impl Producer {
     fn timed_out(&self, begun: Instant) -> SendError {
         let timeout = self.shared.settings.publish_timeout;
         let since = match self.shared.failures.since(begun) {
-            Some(failure) => format!("; meanwhile: {failure}"),
+            Some(failure) => format!("; the last that was heard of a broker: {failure}"),
             None => String::new(),
         };
         SendError {

@@ -79,6 +79,16 @@ impl SecureKafka {
         found.map(|(_, listener)| listener)
     }
 
+    /// Makes a user, whom SCRAM-SHA-512 knows from then on.
+    pub async fn add_user(&self, name: &str, password: &str) -> Result<()> {
+        let mechanism = format!("SCRAM-SHA-512=[password={password}]");
+        let arguments = ["--alter", "--entity-type", "users", "--entity-name", name];
+        let arguments = [&arguments[..], &["--add-config", &mechanism]].concat();
+        self.kafka
+            .tool("kafka.admin.ConfigCommand", &arguments)
+            .await
+    }
+
     /// A command that runs a program for which `hosts` are names of 127.0.0.1, as
     /// they are written: the system's hosts file is covered for it alone, which
     /// takes a mount namespace of its own.
