@@ -33,8 +33,9 @@ mod objection {
 /// be found out until `end`.
 pub(super) fn objections(tls: &Tls, broker: &str, end: Instant) -> Option<String> {
     let (host, _) = broker.rsplit_once(':')?;
-    // As `trailing_dot` has it for librdkafka.
-    let host = host.strip_suffix('.').unwrap_or(host).to_owned();
+    // As `trailing_dot` has it for librdkafka; an IPv6 address is written in brackets.
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let host = host.trim_matches(['[', ']']).to_owned();
     let context = context(tls)?;
     let mut ssl = Ssl::new(&context).ok()?;
     ssl.set_hostname(&host).ok()?;
