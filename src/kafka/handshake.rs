@@ -10,7 +10,7 @@ use std::{
 use openssl::{
     nid::Nid,
     ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslVerifyMode},
-    x509::{X509, X509NameRef, X509Ref, X509StoreContextRef, verify::X509CheckFlags},
+    x509::{X509, X509NameRef, X509Ref, X509StoreContextRef},
 };
 
 use super::authorities;
@@ -43,7 +43,6 @@ pub(super) fn objections(tls: &Tls, broker: &str, end: Instant) -> Option<String
     if let Ok(address) = host.parse() {
         param.set_ip(address).ok()?;
     } else {
-        param.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
         param.set_host(&host).ok()?;
     }
     let found = Arc::new(Mutex::new(Vec::new()));
