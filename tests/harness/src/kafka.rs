@@ -20,7 +20,8 @@ impl Kafka {
         Self::start_with(&[]).await
     }
 
-    /// The same with more of a broker's properties.
+    /// The same with more of a broker's properties. In their values `{port}` and
+    /// `{controller}` stand for the ports of the two listeners that it has anyway.
     pub async fn start_with(more: &[(&str, &str)]) -> Result<Self> {
         Self::start_listening(&[], more, &[]).await
     }
@@ -37,6 +38,8 @@ impl Kafka {
         let properties = folder.path().join("server.properties");
         let mut configuration = configuration(folder.path(), port, controller, listeners);
         for (key, value) in more {
+            let value = value.replace("{port}", &port.to_string());
+            let value = value.replace("{controller}", &controller.to_string());
             writeln!(configuration, "{key}={value}")?;
         }
         std::fs::write(&properties, configuration)?;
