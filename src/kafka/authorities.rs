@@ -1,6 +1,6 @@
 //! Where the system keeps the certificates of the authorities that it trusts.
 
-use std::{env, path::PathBuf};
+use std::{env, path::Path};
 
 use super::Cause;
 
@@ -8,17 +8,8 @@ use super::Cause;
 /// as for OpenSSL and Go, or where Linux distributions have them. The OpenSSL that
 /// is built in knows none of these places.
 pub(super) fn system() -> Result<String, Cause> {
-    let told = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
-        .into_iter()
-        .find_map(|name| Some((name, env::var(name).ok().filter(|path| !path.is_empty())?)));
-    if let Some((name, path)) = told {
-        return if PathBuf::from(&path).exists() {
-            Ok(path)
-        } else {
-            Err(Cause::other(format!(
-                "{name} is {path}, which is not there"
-            )))
-        };
+    if let Some(told) = told(|name| env::var(name).ok()) {
+        return told;
     }
     let found = openssl_probe::probe();
     let first = found.cert_file.or(found.cert_dir.into_iter().next());
@@ -30,4 +21,41 @@ pub(super) fn system() -> Result<String, Cause> {
                  install ca-certificates, or set SSL_CERT_FILE to a file with them",
             )
         })
+}
+
+/// What the environment says, if it says anything.
+fn told(variable: impl Fn(&str) -> Option<String>) -> Option<Result<String, Cause>> {
+    let set = |name| Some((name, variable(name).filter(|path| !path.is_empty())?));
+    let (name, path) = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .find_map(set)?;
+    if Path::new(&path).exists() {
+        return Some(Ok(path));
+    }
+    let cause = format!("the environment's {name} is {path}, which is not there");
+    Some(Err(Cause::other(cause)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_goes_first_and_must_be_right() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            told(|name| {
+                let found = pairs.iter().find(|(there, _)| *there == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(with(&[]), None);
+        assert_eq!(with(&[("SSL_CERT_FILE", "")]), None);
+        assert_eq!(with(&[("SSL_CERT_DIR", "/")]), Some(Ok("/".into())));
+        let both = with(&[("SSL_CERT_DIR", "/tmp"), ("SSL_CERT_FILE", "/")]);
+        assert_eq!(both, Some(Ok("/".into())));
+        let wrong = with(&[("SSL_CERT_FILE", "/no/such/file")]);
+        let text = wrong.and_then(Result::err).map(|cause| cause.text);
+        let expected = "the environment's SSL_CERT_FILE is /no/such/file, which is not there";
+        assert_eq!(text.as_deref(), Some(expected));
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 use openssl::{
     nid::Nid,
     ssl::{Ssl, SslContext, SslContextBuilder, SslMethod, SslVerifyMode},
-    x509::{X509, X509NameRef, X509Ref, X509StoreContextRef, verify::X509CheckFlags},
+    x509::{X509, X509NameRef, X509Ref, X509StoreContextRef},
 };
 
 use super::authorities;
@@ -33,8 +33,9 @@ mod objection {
 /// be found out until `end`.
 pub(super) fn objections(tls: &Tls, broker: &str, end: Instant) -> Option<String> {
     let (host, _) = broker.rsplit_once(':')?;
-    // As `trailing_dot` has it for librdkafka.
-    let host = host.strip_suffix('.').unwrap_or(host).to_owned();
+    // As `trailing_dot` has it for librdkafka; an IPv6 address is written in brackets.
+    let host = host.strip_suffix('.').unwrap_or(host);
+    let host = host.trim_matches(['[', ']']).to_owned();
     let context = context(tls)?;
     let mut ssl = Ssl::new(&context).ok()?;
     ssl.set_hostname(&host).ok()?;
@@ -42,7 +43,6 @@ pub(super) fn objections(tls: &Tls, broker: &str, end: Instant) -> Option<String
     if let Ok(address) = host.parse() {
         param.set_ip(address).ok()?;
     } else {
-        param.set_hostflags(X509CheckFlags::NO_PARTIAL_WILDCARDS);
         param.set_host(&host).ok()?;
     }
     let found = Arc::new(Mutex::new(Vec::new()));

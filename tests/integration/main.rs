@@ -8,6 +8,7 @@ mod embedded;
 mod ledger;
 mod packages;
 mod rooms;
+mod samples;
 mod support;
 mod system;
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let trials = [
         rooms::TESTS,
         packages::TESTS,
+        samples::TESTS,
         embedded::TESTS,
         system::TESTS,
     ]

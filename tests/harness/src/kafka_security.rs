@@ -79,6 +79,16 @@ impl SecureKafka {
         found.map(|(_, listener)| listener)
     }
 
+    /// Makes a user, whom SCRAM-SHA-512 knows from then on.
+    pub async fn add_user(&self, name: &str, password: &str) -> Result<()> {
+        let mechanism = format!("SCRAM-SHA-512=[password={password}]");
+        let arguments = ["--alter", "--entity-type", "users", "--entity-name", name];
+        let arguments = [&arguments[..], &["--add-config", &mechanism]].concat();
+        self.kafka
+            .tool("kafka.admin.ConfigCommand", &arguments)
+            .await
+    }
+
     /// A command that runs a program for which `hosts` are names of 127.0.0.1, as
     /// they are written: the system's hosts file is covered for it alone, which
     /// takes a mount namespace of its own.
@@ -86,12 +96,20 @@ impl SecureKafka {
         let mut text = std::fs::read_to_string("/etc/hosts")?;
         writeln!(text, "\n127.0.0.1 {}", hosts.join(" "))?;
         std::fs::write(file, text)?;
-        let mut command = Command::new("unshare");
-        // Whoever is not root becomes it inside, if the system allows that.
-        command.args(["--map-root-user", "--mount", "sh", "-c"]);
-        command.arg("mount --bind \"$0\" /etc/hosts && exec \"$@\"");
-        command.arg(file).arg(program);
-        Ok(command)
+        let cover = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+        // Whoever may not do that becomes root inside, if the system allows it.
+        for namespaces in [&["--mount"][..], &["--map-root-user", "--mount"]] {
+            let mut command = std::process::Command::new("unshare");
+            command.args(namespaces).args(["sh", "-c", cover]).arg(file);
+            let tried = command.arg("true").output()?;
+            if tried.status.success() {
+                let mut command = Command::new("unshare");
+                command.args(namespaces).args(["sh", "-c", cover]);
+                command.arg(file).arg(program);
+                return Ok(command);
+            }
+        }
+        Err("this system lets nobody cover /etc/hosts in a mount namespace (unshare)".into())
     }
 }
 

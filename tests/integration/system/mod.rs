@@ -86,6 +86,7 @@ tests!("system":
     retention::a_group_that_comes_back_too_late_goes_on_at_what_is_left,
     retention::a_reader_that_falls_behind_retention_goes_on_at_what_is_left,
     rollout::fifty_rollouts_make_no_dead_letter_and_lose_nothing,
+    security::a_refused_login_is_told_and_heals,
     security::daprd_gets_its_messages_over_tls_with_a_login,
     security::each_way_to_connect_goes_around,
     security::each_way_that_is_wrong_is_told_with_its_remedy,

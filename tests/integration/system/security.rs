@@ -11,7 +11,8 @@ use std::{
 
 use futures_util::future::try_join_all;
 use harness::{
-    Authority, Component, DOTTED, PASSWORD, Result, SecureKafka, USER, Way, write_component,
+    Authority, Component, DOTTED, PASSWORD, Result, SecureKafka, USER, Way, eventually,
+    write_component,
 };
 use serde_json::json;
 use tokio::process::Command;
@@ -219,4 +220,40 @@ pub async fn daprd_gets_its_messages_over_tls_with_a_login(fixture: Arc<Fixture>
     let events = app.events(1).await?;
     ensure!(events[0].body["data"]["n"] == 1, "{events:?}");
     Ok(())
+}
+
+/// A login that is refused while the component runs is neither fatal nor silent: the
+/// log and each publish say it, and once the broker knows the user all goes on.
+pub async fn a_refused_login_is_told_and_heals(fixture: Arc<Fixture>) -> Result<()> {
+    let kafka = fixture.secure_kafka().await?;
+    let topic = fixture.name("security");
+    admin::create_topic(&kafka.address(Way::Plaintext), &topic, 1, &[]).await?;
+    let place = Place::new()?;
+    let mut component = place.component().await?;
+    let user = fixture.name("user");
+    let mut metadata = login("SHA-512", ("disableTls", "true"));
+    metadata.retain(|(key, _)| *key != "saslUsername");
+    metadata.extend([
+        ("saslUsername", user.as_str()),
+        ("startWithoutBrokers", "true"),
+        ("publishTimeout", "3s"),
+    ]);
+    let properties = properties(&kafka.address(Way::Sasl), &topic, &metadata);
+    let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
+    let refused = "SASL authentication error: Authentication failed";
+    for told in ["started without brokers", "broker connection failed"] {
+        let both = |line: &str| line.contains(told) && line.contains("Authentication failed");
+        component.process.line(told, PATIENCE, both).await?;
+    }
+    let Err(status) = player.publish(&topic, "key", "early").await else {
+        return Err("a user whom nobody knows has published".into());
+    };
+    ensure!(status.message().contains(refused), "{status}");
+
+    kafka.add_user(&user, PASSWORD).await?;
+    eventually("a publish succeeds", PATIENCE, || {
+        let (mut player, topic) = (player.clone(), topic.clone());
+        async move { player.publish(&topic, "key", "late").await.ok() }
+    })
+    .await
 }
