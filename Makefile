@@ -15,7 +15,7 @@ BROKERS ?=
 # MUTANTS="i9 retry" takes those whose names contain one of these.
 MUTANTS ?=
 
-.PHONY: help demo test lint unit system mutants bench-lanes deny daprd kafka build clean
+.PHONY: help demo test lint unit system mutants bench-lanes audit daprd kafka build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,8 +52,14 @@ mutants: ## Break the engine in each way of tests/mutants; a test must fail each
 bench-lanes: $(BUILT_DAPRD) $(KAFKA_JARS) ## Measure lanes against the built-in component
 	$(CARGO) bench --locked --bench lanes
 
-deny: ## Check licences and advisories (needs cargo-deny)
-	$(CARGO) deny check
+audit: ## Check licences, sources and advisories of the dependencies (needs cargo-deny)
+	@$(CARGO) deny --version || { echo "missing: cargo install cargo-deny --locked" >&2; exit 1; }
+	$(CARGO) deny check licenses bans sources
+	@if $(CARGO) deny fetch db; then \
+		$(CARGO) deny check --disable-fetch advisories; \
+	else \
+		echo "NOT CHECKED: advisories, since their database (github.com/rustsec/advisory-db) can't be fetched here" >&2; \
+	fi
 
 build: ## Build the release binary: target/release/dapr-rdkafka
 	@scripts/prerequisites build

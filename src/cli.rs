@@ -1,11 +1,13 @@
 //! The command line.
 
+mod config;
 mod dlq;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use config::{ConfigArgs, ConfigCommand, ReferenceFormat};
 pub use dlq::{ConnectArgs, DlqArgs, DlqCommand};
 
 use crate::{admin::Listen, heal::DaprdUrl, telemetry::logging::Format};
@@ -50,6 +52,11 @@ pub enum Command {
     /// Exit codes: 0 it is done; 1 it failed; 2 the command line is wrong, or purge could
     /// not ask or was told no; 130 a redrive was interrupted and can be resumed.
     Dlq(Box<DlqArgs>),
+    /// Check a component's metadata, compare it with the built-in's, list all keys.
+    ///
+    /// Exit codes: 0 all is right; 1 there are problems, or a key is refused; 2 the command
+    /// line is wrong.
+    Config(ConfigArgs),
 }
 
 /// `dapr-rdkafka run`.
@@ -73,6 +80,17 @@ pub struct RunArgs {
     /// The sockets' group, by name or number (daprd runs as 65532 in its image).
     #[arg(long, value_name = "GROUP")]
     pub socket_group: Option<String>,
+    /// The largest request that daprd may send, in MiB.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u32).range(1..=1024),
+        help = "The largest request that daprd may send, in MiB, 1 to 1024; a larger one fails with \
+                \"decoded message length too large\". A bulk publish is one request, and each \
+                request is in memory as a whole"
+    )]
+    pub max_request_mib: u32,
     /// Where metrics and health are served over HTTP.
     #[arg(
         long,
@@ -124,6 +142,11 @@ pub struct LogArgs {
 }
 
 impl RunArgs {
+    /// The largest request, in bytes.
+    pub fn largest_request(&self) -> usize {
+        self.max_request_mib as usize * 1024 * 1024
+    }
+
     /// The folder for the sockets; `variable` reads the environment.
     pub fn folder(&self, variable: impl Fn(&str) -> Option<String>) -> PathBuf {
         sockets(self.socket_folder.as_ref(), variable)
@@ -165,7 +188,9 @@ mod tests {
         let line = ["dapr-rdkafka", "run"].iter().chain(line);
         match Cli::try_parse_from(line).expect("it is right").command {
             Command::Run(args) => args,
-            Command::Broker(_) | Command::Dlq(_) => panic!("run was asked for"),
+            Command::Broker(_) | Command::Dlq(_) | Command::Config(_) => {
+                panic!("run was asked for")
+            }
         }
     }
 

@@ -24,6 +24,8 @@ pub mod admin;
 
 pub mod dlq;
 
+pub mod config;
+
 pub mod shutdown;
 
 pub mod cli;

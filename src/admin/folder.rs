@@ -1,11 +1,17 @@
 //! The folder that only the process's own user may enter.
 
 use std::{
-    fs::{DirBuilder, Permissions},
+    fs::{DirBuilder, OpenOptions, Permissions},
     io::{self, ErrorKind},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Path, PathBuf},
 };
+
+use nix::{errno::Errno, libc};
+
+use crate::dapr::socket::{SocketError, make_folder};
 
 /// Within the socket folder. daprd's discovery skips folders there (dapr/dapr
 /// v1.16.5, `pkg/components/pluggable/discovery.go`: `dirEntry.IsDir()`), and says
@@ -30,6 +36,9 @@ pub struct AdminFolder {
 /// The folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
+    /// The socket folder can't be used.
+    #[error(transparent)]
+    Sockets(#[from] SocketError),
     /// Someone else made it.
     #[error("{} belongs to another user, or is no folder; remove it", .0.display())]
     NotOurs(PathBuf),
@@ -51,17 +60,32 @@ impl AdminFolder {
             path: path.clone(),
             source,
         };
-        std::fs::create_dir_all(socket_folder).map_err(failed)?;
+        make_folder(socket_folder)?;
         match DirBuilder::new().mode(MODE).create(&path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(failed(error)),
             _ => {}
         }
-        // Never through a link: it could lead to a folder of someone else's.
-        let found = std::fs::symlink_metadata(&path).map_err(failed)?;
-        if !found.is_dir() || found.uid() != nix::unistd::geteuid().as_raw() {
+        // Never through a link: it could lead to a folder of someone else's. And what is
+        // looked at is what is changed, whatever its name leads to meanwhile.
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW)
+            .open(&path);
+        let folder =
+            opened.map_err(
+                |error| match Errno::from_raw(error.raw_os_error().unwrap_or(0)) {
+                    Errno::ELOOP | Errno::ENOTDIR | Errno::EACCES => {
+                        FolderError::NotOurs(path.clone())
+                    }
+                    _ => failed(error),
+                },
+            )?;
+        if folder.metadata().map_err(failed)?.uid() != nix::unistd::geteuid().as_raw() {
             return Err(FolderError::NotOurs(path));
         }
-        std::fs::set_permissions(&path, Permissions::from_mode(MODE)).map_err(failed)?;
+        folder
+            .set_permissions(Permissions::from_mode(MODE))
+            .map_err(failed)?;
         let stem = names.join("+");
         Ok(Self { path, stem })
     }

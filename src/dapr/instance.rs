@@ -7,14 +7,17 @@ use std::{
 use dashmap::DashSet;
 use metrics::gauge;
 use tokio::sync::OnceCell;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
 use tonic::Status;
 
-use super::{brokers::Reach, diagnosis::Brokers, lanes, publish::Publisher, status};
+use super::{brokers::Reach, diagnosis::Brokers, lanes, limits, publish::Publisher, status};
 use crate::{
     delivery::{Drained, Group, Lane, Refused, Subscriber},
     kafka::{Cause, Outgoing, Producer, Session},
-    metadata::{self, Settings},
+    metadata::{self, Headers, Settings},
     model::{
         dead_letter::{self, Failure},
         topic,
@@ -52,6 +55,8 @@ pub(super) struct Instance {
     published: DashSet<String>,
     /// Topics that were subscribed to.
     subscribed: DashSet<String>,
+    /// Its streams, counted.
+    streams: TaskTracker,
     /// Keeps the login's token fresh.
     _session: Session,
     /// Ends what runs in the background for this instance.
@@ -59,13 +64,15 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Resolves the metadata, and makes sure that a broker answers.
+    /// Resolves the metadata of a component of the type `pubsub.{kind}`, and makes
+    /// sure that a broker answers.
     pub(super) async fn start(
         name: Arc<str>,
+        kind: &str,
         properties: &HashMap<String, String>,
         readiness: &Readiness,
     ) -> Result<Self, Status> {
-        let resolved = metadata::resolve(properties)
+        let resolved = metadata::resolve_for(kind, properties)
             .map_err(|problems| Status::invalid_argument(problems.to_string()))?;
         for note in &resolved.notes {
             tracing::warn!(instance = %name, "metadata: {note}");
@@ -103,6 +110,7 @@ impl Instance {
             properties: properties.clone(),
             published: DashSet::new(),
             subscribed: DashSet::new(),
+            streams: TaskTracker::new(),
             _session: session,
             _background: background.drop_guard(),
         })
@@ -128,7 +136,7 @@ impl Instance {
                 Ok(())
             }
             Err(error) => {
-                let status = status::publish(topic, &error);
+                let status = status::publish(record, &error);
                 PublishFailed {
                     instance,
                     topic: self.published.contains(topic).then_some(topic),
@@ -146,7 +154,22 @@ impl Instance {
         Publisher {
             component: &self.name,
             group: self.settings.consumer_group.as_deref(),
+            headers: &self.settings.headers,
         }
+    }
+
+    /// The component and its group; the group's name is empty if it has none.
+    pub(super) fn member(&self) -> Member {
+        let group = self.settings.consumer_group.as_deref();
+        Member {
+            component: self.name.clone(),
+            group: group.unwrap_or_default().into(),
+        }
+    }
+
+    /// Which headers pass, and how.
+    pub(super) fn headers(&self) -> &Headers {
+        &self.settings.headers
     }
 
     /// Waits until everything published was acknowledged or has failed.
@@ -189,6 +212,11 @@ impl Instance {
             }
             .emit();
         }
+    }
+
+    /// Room for one more stream, until the answer is dropped.
+    pub(super) fn stream(&self) -> Result<TaskTrackerToken, Status> {
+        limits::stream(&self.streams)
     }
 
     /// Opens a lane for a subscriber: `name` is a topic, or a lane of one.

@@ -5,16 +5,19 @@
 
 mod brokers;
 mod diagnosis;
+mod escape;
 mod event;
 mod instance;
 mod instances;
 mod lanes;
+mod limits;
 mod peer;
 #[allow(missing_docs, clippy::pedantic)]
 pub mod proto;
 mod publish;
 mod pubsub;
 mod pull;
+mod schema;
 mod server;
 pub mod socket;
 mod status;

@@ -6,6 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use super::limits;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::UnixStream,
@@ -87,5 +88,6 @@ pub(super) fn instance<T>(request: &Request<T>) -> Result<String, Status> {
     let name = name.to_str().map_err(|_| {
         Status::invalid_argument(format!("the header {INSTANCE_HEADER} is not plain ASCII"))
     })?;
+    limits::name(name)?;
     Ok(name.to_owned())
 }

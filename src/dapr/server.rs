@@ -1,15 +1,16 @@
 //! The gRPC servers, one per socket.
 
-use std::{path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
+use futures_util::stream::{Stream, unfold};
 use tokio::{net::UnixListener, task::JoinSet};
-use tokio_stream::{StreamExt as _, wrappers::UnixListenerStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use super::{
     instances::Instances,
+    limits,
     peer::Connection,
     proto::{DESCRIPTORS, pub_sub_server::PubSubServer},
     pubsub::Service,
@@ -20,10 +21,6 @@ use crate::telemetry::readiness::Readiness;
 /// The service's name in gRPC's health protocol.
 const SERVICE: &str = "dapr.proto.components.v1.PubSub";
 
-/// The largest request, in bytes: tonic's own 4 MiB is less than one bulk
-/// publish soon is.
-const LARGEST_REQUEST: usize = 64 * 1024 * 1024;
-
 /// Calls that one connection may have under way; more wait at the client. It bounds
 /// what a flood of publishes can make this process hold, and, being counted per
 /// connection, keeps no other daprd's Init waiting.
@@ -32,6 +29,10 @@ const CONCURRENT_CALLS: u32 = 1024;
 /// HTTP/2's 64 KiB windows make a large publish wait for many round trips.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+
+/// How long to wait when a connection can't be taken, as when this process has no file
+/// left: trying at once would only spin.
+const TAKE_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long servers may take to end once nobody is connected any more.
 const STOP: Duration = Duration::from_secs(1);
@@ -56,11 +57,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `<folder>/<name>.sock` for each name, and serves them.
+    /// Binds `<folder>/<name>.sock` for each name, and serves them. A request may have
+    /// `largest` bytes.
     pub async fn start(
         folder: &Path,
         names: &[String],
         access: &Access,
+        largest: usize,
         instances: Instances,
         readiness: &Readiness,
     ) -> Result<Self, ServerError> {
@@ -89,7 +92,7 @@ impl Server {
                 socket: name.into(),
                 instances: instances.clone(),
             })
-            .max_decoding_message_size(LARGEST_REQUEST);
+            .max_decoding_message_size(largest);
             let reflection = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .build_v1alpha()?;
@@ -102,15 +105,14 @@ impl Server {
     }
 
     fn serve(&mut self, listener: UnixListener, routes: Routes) {
-        let connections = self.connections.clone();
-        let incoming = UnixListenerStream::new(listener)
-            .map(move |stream| stream.map(|stream| Connection::new(stream, &connections)));
+        let incoming = incoming(listener, self.connections.clone());
         let stop = self.stop.clone().cancelled_owned();
         self.tasks.spawn(async move {
             let served = tonic::transport::Server::builder()
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .max_concurrent_streams(CONCURRENT_CALLS)
+                .http2_max_header_list_size(limits::CALL_HEADERS)
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(incoming, stop)
                 .await;
@@ -143,6 +145,37 @@ impl Server {
     }
 }
 
+/// The connections of a socket as they come. tonic would spin when none can be taken.
+fn incoming(
+    listener: UnixListener,
+    open: TaskTracker,
+) -> impl Stream<Item = io::Result<Connection>> {
+    unfold((listener, open), |(listener, open)| async move {
+        let connection = take(&listener, &open).await;
+        Some((Ok(connection), (listener, open)))
+    })
+}
+
+/// The next connection for which there is room.
+async fn take(listener: &UnixListener, open: &TaskTracker) -> Connection {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) if open.len() < limits::CONNECTIONS => {
+                return Connection::new(stream, open);
+            }
+            Ok(_) => tracing::warn!(
+                "a connection was refused: {} are open, which is the limit",
+                limits::CONNECTIONS
+            ),
+            Err(error) => {
+                tracing::warn!("a connection was not taken, and is tried again: {error}");
+            }
+        }
+        // Not only for the processor's sake: each is a line of the log.
+        tokio::time::sleep(TAKE_AGAIN).await;
+    }
+}
+
 /// Tells gRPC's health protocol what [`Readiness`] says.
 async fn report_health(health: HealthReporter, readiness: Readiness) {
     let mut holds = readiness.watch();
@@ -156,5 +189,33 @@ async fn report_health(health: HealthReporter, readiness: Readiness) {
         if holds.changed().await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt as _, net::UnixStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_too_many_is_closed_and_the_next_one_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rdkafka.sock");
+        let listener = UnixListener::bind(&path).expect("bound");
+        let open = TaskTracker::new();
+        let others: Vec<_> = (0..limits::CONNECTIONS).map(|_| open.token()).collect();
+        let taking = tokio::spawn({
+            let open = open.clone();
+            async move { drop(take(&listener, &open).await) }
+        });
+        let mut refused = UnixStream::connect(&path).await.expect("connected");
+        let read = refused.read(&mut [0; 1]).await.expect("closed in order");
+        assert_eq!(read, 0, "it was taken");
+        assert!(!taking.is_finished(), "it was counted");
+
+        drop(others);
+        let _taken = UnixStream::connect(&path).await.expect("connected");
+        taking.await.expect("there is room");
     }
 }

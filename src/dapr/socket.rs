@@ -1,13 +1,26 @@
 //! Unix sockets: their files, who may use them, and whose they are.
 
+mod folder;
+
 use std::{
-    fs::Permissions,
     io::{self, ErrorKind},
-    os::unix::fs::{FileTypeExt as _, PermissionsExt as _, chown},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, lchown},
     path::{Path, PathBuf},
 };
 
-use tokio::net::{UnixListener, UnixStream};
+use nix::{
+    fcntl::AT_FDCWD,
+    sys::stat::{FchmodatFlags, Mode, fchmodat},
+};
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
+
+pub use folder::make as make_folder;
+
+/// Connections that wait in the kernel until they are taken; more are refused there.
+const BACKLOG: u32 = 1024;
+
+/// The bit of a file's mode that lets every user of the machine connect.
+const WORLD_WRITABLE: u32 = 0o002;
 
 /// Who may use the sockets.
 #[derive(Clone, Debug)]
@@ -26,6 +39,17 @@ pub enum SocketError {
         "{} is in use: another process answers there; stop it, or take another --name or --socket-folder", .0.display()
     )]
     InUse(PathBuf),
+    /// Someone else made the folder, where anyone may.
+    #[error(
+        "{} belongs to user {owner}, who could put another socket in the place of this one and \
+         read what daprd sends; remove it, or take another --socket-folder (and tell daprd)", path.display()
+    )]
+    Strange {
+        /// The folder.
+        path: PathBuf,
+        /// Its owner's number.
+        owner: u32,
+    },
     /// Something else has its name.
     #[error("{} exists and is no socket; remove it", .0.display())]
     NoSocket(PathBuf),
@@ -49,21 +73,33 @@ pub enum SocketError {
 pub struct Socket {
     /// The file.
     pub path: PathBuf,
+    /// Which file it was: device and inode.
+    file: (u64, u64),
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        match identity(&self.path) {
+            Ok(file) if file == self.file => {}
+            // Someone removed it, and perhaps another process listens there now.
+            _ => return tracing::warn!("the socket {} was taken away", self.path.display()),
+        }
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::warn!("removing the socket {}: {error}", self.path.display());
         }
     }
 }
 
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
 /// Binds `<folder>/<name>.sock`. A file that nobody listens on, as a killed
 /// process leaves it, is replaced: daprd would wait on it for ever.
 ///
 /// # Errors
-/// When another process serves it, or the system refuses.
+/// When another process serves it, the folder is not to be trusted, or the system
+/// refuses.
 pub async fn bind(
     folder: &Path,
     name: &str,
@@ -74,15 +110,32 @@ pub async fn bind(
         let path = path.clone();
         move |source| SocketError::Io { what, path, source }
     };
-    std::fs::create_dir_all(folder).map_err(failed("creating the folder of"))?;
+    make_folder(folder)?;
     clear(&path).await?;
-    let listener = UnixListener::bind(&path).map_err(failed("binding"))?;
-    let socket = Socket { path: path.clone() };
+    let unbound = UnixSocket::new_stream().map_err(failed("making"))?;
+    unbound.bind(&path).map_err(failed("binding"))?;
+    let file = identity(&path).map_err(failed("looking at"))?;
+    let socket = Socket {
+        path: path.clone(),
+        file,
+    };
+    // Neither follows a link that someone may have put there meanwhile.
     if let Some(group) = &access.group {
-        chown(&path, None, Some(group_id(group)?)).map_err(failed("setting the group of"))?;
+        lchown(&path, None, Some(group_id(group)?)).map_err(failed("setting the group of"))?;
     }
-    std::fs::set_permissions(&path, Permissions::from_mode(access.mode))
-        .map_err(failed("setting the mode of"))?;
+    // A mode has more bits on some systems than on others.
+    let mode = Mode::from_bits_truncate(access.mode as nix::libc::mode_t);
+    fchmodat(AT_FDCWD, &path, mode, FchmodatFlags::NoFollowSymlink)
+        .map_err(|error| failed("setting the mode of")(error.into()))?;
+    if access.mode & WORLD_WRITABLE != 0 {
+        tracing::warn!(
+            "{} is open to every user of this machine, who may publish and read with the \
+             component's passwords; see --socket-mode and --socket-group",
+            path.display()
+        );
+    }
+    // Only now can anyone connect: nobody gets in before the mode is right.
+    let listener = unbound.listen(BACKLOG).map_err(failed("listening on"))?;
     Ok((listener, socket))
 }
 
@@ -125,6 +178,8 @@ fn group_id(group: &str) -> Result<u32, SocketError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     fn access() -> Access {
@@ -170,6 +225,37 @@ mod tests {
             .expect_err("a file");
         assert!(matches!(error, SocketError::NoSocket(_)), "{error}");
         assert!(path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_link_is_neither_followed_nor_removed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, target) = (
+            folder.path().join("rdkafka.sock"),
+            folder.path().join("else"),
+        );
+        // It leads to a stale socket: what it leads to must not make it one.
+        drop(std::os::unix::net::UnixListener::bind(&target).expect("bound"));
+        std::os::unix::fs::symlink(&target, &path).expect("a link");
+        let error = bind(folder.path(), "rdkafka", &access())
+            .await
+            .expect_err("a link");
+        assert!(matches!(error, SocketError::NoSocket(_)), "{error}");
+        assert!(target.exists() && std::fs::read_link(&path).is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_socket_of_a_successor_is_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_listener, first) = bind(folder.path(), "rdkafka", &access())
+            .await
+            .expect("bound");
+        std::fs::remove_file(&first.path).expect("someone removes it");
+        let (_listener, second) = bind(folder.path(), "rdkafka", &access())
+            .await
+            .expect("bound again");
+        drop(first);
+        assert!(second.path.exists(), "another process's socket was removed");
     }
 
     #[tokio::test]

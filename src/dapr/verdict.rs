@@ -3,7 +3,10 @@
 //! daprd sends an error's text and nothing else, so the text decides.
 
 use super::proto::PullMessagesRequest;
-use crate::{engine::DeliveryId, model::Outcome};
+use crate::{
+    engine::DeliveryId,
+    model::{Outcome, dead_letter::cut},
+};
 
 /// Texts with which daprd gives back what it never put to the app: it is
 /// stopping, reloading, or the subscription is gone. Found in dapr/dapr v1.16.5:
@@ -48,18 +51,26 @@ const UNASKED: [&str; 4] = [
     "circuit breaker is open",
 ];
 
-/// Reads an answer; an error says what is wrong with it.
+/// Reads an answer; an error says what is wrong with it. The whole text decides, and
+/// as much of it is kept as a dead letter holds: an app's answer may be a whole page.
 pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome), String> {
     let id = request.ack_message_id;
-    let delivery = id
-        .parse()
-        .map(DeliveryId)
-        .map_err(|_| format!("the answer names no message of this component: {id:?}"))?;
-    let outcome = match request.ack_error {
-        None => Outcome::Ack,
-        Some(error) if is_no_verdict(&error.message) => Outcome::Unknown(error.message),
-        Some(error) if is_unreachable(&error.message) => Outcome::Unreachable(error.message),
-        Some(error) => Outcome::Nack(error.message),
+    let delivery = id.parse().map(DeliveryId).map_err(|_| {
+        format!(
+            "the answer names no message of this component: {:?}",
+            cut(&id)
+        )
+    })?;
+    let Some(error) = request.ack_error else {
+        return Ok((delivery, Outcome::Ack));
+    };
+    let (said, kept) = (&error.message, cut(&error.message).to_owned());
+    let outcome = if is_no_verdict(said) {
+        Outcome::Unknown(kept)
+    } else if is_unreachable(said) {
+        Outcome::Unreachable(kept)
+    } else {
+        Outcome::Nack(kept)
     };
     Ok((delivery, outcome))
 }

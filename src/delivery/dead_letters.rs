@@ -71,6 +71,7 @@ impl DeadLetters {
         }
         Outgoing {
             topic: letter.topic.to_string(),
+            partition: None,
             key: record.key.clone(),
             value: record.value.clone(),
             headers,

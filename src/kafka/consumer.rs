@@ -379,6 +379,8 @@ pub async fn holds_record(
     // A group is asked for, and never joined.
     pairs.push(("group.id", "dapr-rdkafka-probe".into()));
     pairs.push(("enable.partition.eof", "true".into()));
+    // What the group's own consumer may not see is no record here either.
+    pairs.push(("isolation.level", settings.isolation.name().into()));
     let (list, settings) = (convert::list([(at, from)])?, settings.clone());
     let probe = tokio::task::spawn_blocking(move || {
         let consumer: LoggedIn<BaseConsumer> =

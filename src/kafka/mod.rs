@@ -3,12 +3,15 @@
 //! What goes up from here is the model's vocabulary and [`Cause`], which says
 //! what went wrong in words that an operator can act on.
 
+mod authorities;
 mod browse;
 mod classify;
+mod connection;
 mod consumer;
 mod context;
 mod convert;
 mod embedded;
+mod handshake;
 mod health;
 mod logged_in;
 mod oauth;
@@ -18,6 +21,8 @@ mod reach;
 mod reading;
 mod sender;
 mod topics;
+#[cfg(openssl_wrapped)]
+mod trailing_dot;
 
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
@@ -39,7 +44,10 @@ use rdkafka::{
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
 };
 
-use crate::metadata::{Settings, librdkafka::Pairs};
+use crate::metadata::{
+    Settings,
+    librdkafka::{self, Pairs},
+};
 use logged_in::{HasNative, LoggedIn};
 
 /// Makes a client of any type, which logs in as the settings say.
@@ -51,7 +59,11 @@ where
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
     for (name, value) in pairs {
-        config.set(name, value);
+        if (name, value.as_str()) == librdkafka::SYSTEMS_AUTHORITIES {
+            config.set(name, authorities::system()?);
+        } else {
+            config.set(name, value);
+        }
     }
     LoggedIn::new(
         config.create_with_context(context)?,

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use super::{Header, Record};
+use super::{Header, Record, text::beginning};
 
 /// The topic that the record was read from.
 pub const TOPIC: &str = "__dlq.errors.topic";
@@ -139,13 +139,9 @@ impl Facts<'_> {
     }
 }
 
-/// The beginning of a text, whole characters of at most [`LONGEST_MESSAGE`] bytes.
-fn cut(text: &str) -> &str {
-    let mut end = text.len().min(LONGEST_MESSAGE);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+/// As much of what was said as a dead letter holds.
+pub fn cut(text: &str) -> &str {
+    beginning(text, LONGEST_MESSAGE)
 }
 
 impl Record {

@@ -7,6 +7,7 @@ pub mod dead_letter;
 mod policy;
 mod position;
 mod record;
+pub mod text;
 pub mod topic;
 
 pub use policy::{Backoff, Policy};

@@ -1,5 +1,7 @@
 //! Names of topics and of lanes.
 
+use super::text::beginning;
+
 /// Kafka's own bound, in bytes (`org.apache.kafka.common.internals.Topic`).
 pub const LONGEST_TOPIC: usize = 249;
 
@@ -14,8 +16,9 @@ pub fn check_topic(topic: &str) -> Result<(), String> {
     if named && topic.len() <= LONGEST_TOPIC && topic.bytes().all(fits) {
         return Ok(());
     }
+    let shown = beginning(topic, LONGEST_TOPIC + 1);
     Err(format!(
-        "{topic:?} can't be a Kafka topic: a name has 1 to {LONGEST_TOPIC} of a-z A-Z 0-9 . _ - \
+        "{shown:?} can't be a Kafka topic: a name has 1 to {LONGEST_TOPIC} of a-z A-Z 0-9 . _ - \
          and is not . or .."
     ))
 }

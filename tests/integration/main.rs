@@ -6,6 +6,7 @@
 
 mod embedded;
 mod ledger;
+mod packages;
 mod rooms;
 mod support;
 mod system;
@@ -18,14 +19,19 @@ use support::{Fixture, Test};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let fixture = Arc::new(Fixture::new().expect("a runtime"));
-    let trials = [rooms::TESTS, embedded::TESTS, system::TESTS]
-        .concat()
-        .into_iter()
-        .map(|Test { name, run }| {
-            let fixture = fixture.clone();
-            Trial::test(name, move || fixture.run(run).map_err(Into::into))
-        })
-        .collect();
+    let trials = [
+        rooms::TESTS,
+        packages::TESTS,
+        embedded::TESTS,
+        system::TESTS,
+    ]
+    .concat()
+    .into_iter()
+    .map(|Test { name, run }| {
+        let fixture = fixture.clone();
+        Trial::test(name, move || fixture.run(run).map_err(Into::into))
+    })
+    .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     conclusion.exit_code()
 }

@@ -24,7 +24,7 @@ pub const TESTS: &[Test] = &[
 
 /// Each room and what it may use. `shutdown`, `cli`, `app` and `main` are the
 /// composition, above all rooms.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("engine", &["model"]),
     ("metadata", &["model"]),
@@ -48,6 +48,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ),
     ("heal", &["dapr", "telemetry"]),
     ("admin", &["dapr", "heal", "telemetry"]),
+    ("config", &["metadata"]),
     ("dlq", &["kafka", "metadata", "model", "telemetry"]),
 ];
 

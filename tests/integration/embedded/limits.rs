@@ -1,0 +1,166 @@
+//! Who goes over a limit is told so, and nobody else notices.
+
+use std::{collections::HashMap, sync::Arc};
+
+use dapr_rdkafka::dapr::proto::{PingRequest, pub_sub_client::PubSubClient};
+use harness::{Component, Process, Result};
+use tokio::{net::UnixStream, process::Command};
+use tonic::{Code, Request, Status};
+
+use super::Bench;
+use crate::{
+    ensure,
+    support::{
+        Fixture, Place, SOON,
+        player::{Player, dial, properties},
+        program,
+    },
+};
+
+/// What was refused, with the parts that the error must have.
+fn refused<T>(result: Result<T, Status>, code: Code, parts: &[&str]) -> Result<()> {
+    let Err(status) = result else {
+        return Err(format!("taken, although over a limit: {parts:?}").into());
+    };
+    ensure!(status.code() == code, "{status}");
+    for part in parts {
+        ensure!(
+            status.message().contains(part),
+            "{part} is not in: {status}"
+        );
+    }
+    Ok(())
+}
+
+fn pairs(count: usize) -> HashMap<String, String> {
+    let pairs = (0..count).map(|number| (format!("h{number}"), String::from("v")));
+    pairs.collect()
+}
+
+pub async fn what_is_over_a_limit_is_refused_by_name(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+
+    let many = properties("a:1", "group", &[])
+        .into_iter()
+        .chain(pairs(1024));
+    let init = player.init(many.collect()).await;
+    refused(
+        init,
+        Code::InvalidArgument,
+        &["1028 metadata pairs", "limit is 1024"],
+    )?;
+
+    let sent = player
+        .publish_bytes("orders", b"x".to_vec(), pairs(16 * 1024 + 1))
+        .await;
+    refused(
+        sent,
+        Code::InvalidArgument,
+        &["16385 metadata pairs", "limit is 16384"],
+    )?;
+    let large = HashMap::from([("h".to_owned(), "v".repeat(4 << 20))]);
+    let sent = player.publish_bytes("orders", b"x".to_vec(), large).await;
+    refused(
+        sent,
+        Code::InvalidArgument,
+        &["4194305 bytes", "limit is 4194304"],
+    )?;
+
+    let entries: Vec<_> = (0..=64 * 1024)
+        .map(|n: u32| (n.to_string(), Vec::new()))
+        .collect();
+    let sent = player.bulk("orders", &entries).await;
+    refused(
+        sent,
+        Code::InvalidArgument,
+        &["65537 entries", "limit is 65536"],
+    )?;
+
+    let long = format!("orders#{}", "1".repeat(500));
+    let opened = player.pull(&long).await.map(drop);
+    refused(opened, Code::InvalidArgument, &["507 bytes", "is 498"])?;
+
+    // A message of ten thousand headers is within them.
+    player
+        .publish_bytes("orders", b"many".to_vec(), pairs(10_000))
+        .await?;
+    let texts = player.pull("orders").await?.take(1, SOON).await?;
+    ensure!(texts == ["many"], "{texts:?}");
+    Ok(())
+}
+
+pub async fn a_request_over_the_limit_fails_alone(_: Arc<Fixture>) -> Result<()> {
+    let broker = dapr_rdkafka::kafka::EmbeddedBroker::start(["orders"])?;
+    let place = Place::new()?;
+    let one = ["--max-request-mib", "1"];
+    let _component = place.component_with(&["rdkafka"], &one).await?;
+    let properties = properties(&broker.address()?, "group", &[]);
+    let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
+    let large = "x".repeat(1 << 20);
+    let sent = player.publish("orders", "a", &large).await;
+    refused(
+        sent,
+        Code::OutOfRange,
+        &["message length too large", "1048576 bytes"],
+    )?;
+    player.publish("orders", "a", &large[..1 << 19]).await?;
+
+    let mut client = PubSubClient::new(dial(&place.socket("rdkafka")).await?);
+    let mut ping = Request::new(PingRequest {});
+    let header = "x".repeat(32 * 1024).parse()?;
+    ping.metadata_mut().insert("x-large", header);
+    ensure!(
+        client.ping(ping).await.is_err(),
+        "32 KiB of headers were taken"
+    );
+    client.ping(PingRequest {}).await?;
+    Ok(())
+}
+
+pub async fn an_instance_has_so_many_streams(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut open = Vec::new();
+    for lane in 0..512 {
+        open.push(player.pull(&format!("orders#{lane}")).await?);
+    }
+    let one_more = player.pull("orders#more").await.map(drop);
+    refused(one_more, Code::ResourceExhausted, &["512 streams", "limit"])?;
+    player.publish("orders", "a", "x").await?;
+    Ok(())
+}
+
+/// Others have taken all files that the process may have.
+pub async fn a_socket_survives_a_process_without_files(_: Arc<Fixture>) -> Result<()> {
+    let place = Place::new()?;
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(program())
+        .args(["run", "--admin-listen", "off", "--socket-folder"])
+        .arg(place.sockets());
+    let mut component = Component {
+        process: Process::start("dapr-rdkafka", command)?,
+    };
+    let process = &mut component.process;
+    let bound = "listens on";
+    process
+        .line(bound, SOON, |line| line.contains(bound))
+        .await?;
+    let socket = place.socket("rdkafka");
+    let mut taken = Vec::new();
+    for _ in 0..100 {
+        taken.push(UnixStream::connect(&socket).await?);
+    }
+    let told = "a connection was not taken";
+    process.line(told, SOON, |line| line.contains(told)).await?;
+    drop(taken);
+    PubSubClient::new(dial(&socket).await?)
+        .ping(PingRequest {})
+        .await?;
+    let lines = component.stop().await?.output;
+    let told = lines.lines().filter(|line| line.contains(told)).count();
+    ensure!(told < 1000, "it spun: {told} lines");
+    Ok(())
+}
