@@ -18,7 +18,7 @@ pub(super) const KEYS: &[Key] = &[
         "awsRegion",
         aws_region,
         AWS,
-        "The cluster's AWS region. Required with authType awsiam."
+        "The cluster's AWS region. Required with authType awsiam. Tokens are tested for form, signature and expiry, but not against an MSK."
     )
     .example("eu-central-1")
     .aliases(&["region"]),
