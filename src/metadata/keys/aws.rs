@@ -18,7 +18,8 @@ pub(super) const KEYS: &[Key] = &[
         "awsRegion",
         aws_region,
         AWS,
-        "The cluster's AWS region. Required with authType awsiam. Tokens are tested for form, signature and expiry, but not against an MSK."
+        "The cluster's AWS region. Required with authType awsiam. Tokens are \
+         tested for form, signature and expiry, but not against an MSK."
     )
     .example("eu-central-1")
     .aliases(&["region"]),
@@ -26,7 +27,8 @@ pub(super) const KEYS: &[Key] = &[
         "awsAccessKey",
         aws_access_key,
         AWS,
-        "The AWS access key; without keys the environment, the profile and the machine's own role are asked, in the AWS SDK's order."
+        "The AWS access key; without keys the environment, the profile and the \
+         machine's own role are asked, in the AWS SDK's order."
     )
     .example("AKIAIOSFODNN7EXAMPLE")
     .aliases(&["accessKey"]),
@@ -47,7 +49,8 @@ pub(super) const KEYS: &[Key] = &[
     .example("…")
     .aliases(&["sessionToken"]),
     text!("awsIamRoleArn", aws_role, AWS, "The role to assume.")
-    .example("arn:aws:iam::123456789012:role/msk").aliases(&["assumeRoleArn"]),
+        .example("arn:aws:iam::123456789012:role/msk")
+        .aliases(&["assumeRoleArn"]),
     access(
         "awsStsSessionName",
         Some("DaprDefaultSession"),

@@ -22,7 +22,8 @@ pub(super) const KEYS: &[Key] = &[
             settings.brokers = parse::brokers(text)?;
             Ok(())
         },
-        "The bootstrap brokers, comma-separated, each host:port. Required. One that answers is enough.",
+        "The bootstrap brokers, comma-separated, each host:port. Required. One \
+         that answers is enough.",
     )
     .required()
     .example("kafka-0:9092,kafka-1:9092"),
@@ -33,7 +34,8 @@ pub(super) const KEYS: &[Key] = &[
             text.clone_into(&mut settings.client_id);
             Ok(())
         },
-        "The name under which brokers log and limit this client. The default is the built-in's, so that quotas keep their meaning.",
+        "The name under which brokers log and limit this client. The default is \
+         the built-in's, so that quotas keep their meaning.",
     ),
     honoured(
         "startWithoutBrokers",
@@ -42,7 +44,9 @@ pub(super) const KEYS: &[Key] = &[
             settings.start_without_brokers = parse::flag(text)?;
             Ok(())
         },
-        "true: Init succeeds while no broker answers, and the log and the gRPC health service say so until one does. By default Init fails, and names each broker and its failure.",
+        "true: Init succeeds while no broker answers, and the log and the gRPC \
+         health service say so until one does. By default Init fails, and names \
+         each broker and its failure.",
     )
     .flag()
     .compare(Compare::Ours),
@@ -54,7 +58,10 @@ pub(super) const KEYS: &[Key] = &[
             settings.stall_timeout = parse::duration(text, bounds)?;
             Ok(())
         },
-        "When nothing has progressed for so long (1s to 1h) though there is something to do, the log names the cause; and if a fresh connection gets an answer, the client is made anew. The default outlasts elections and rolling restarts.",
+        "When nothing has progressed for so long (1s to 1h) though there is \
+         something to do, the log names the cause; and if a fresh connection gets \
+         an answer, the client is made anew. The default outlasts elections and \
+         rolling restarts.",
     )
     .duration()
     .compare(Compare::Ours),
@@ -66,11 +73,15 @@ pub(super) const KEYS: &[Key] = &[
                 parse::positive_or(Duration::from_secs(3), text, TIMES)?;
             Ok(())
         },
-        "How long a connection may take until it can be used, with TLS and login (1s to 5m). The built-in's 30s is too long for a silent broker: the next one is tried only then. Init has times of its own, within daprd's 5 s.",
+        "How long a connection may take until it can be used, with TLS and login \
+         (1s to 5m). The built-in's 30s is too long for a silent broker: the next \
+         one is tried only then. Init has times of its own, within daprd's 5 s.",
     )
     .seconds()
     .since("1.18")
-    .compare(Compare::Differs("1s is the least, and it covers TLS and login too"))
+    .compare(Compare::Differs(
+        "1s is the least, and it covers TLS and login too",
+    ))
     .unset("a connection may take 3s to be made, not 30s"),
     honoured(
         "readTimeout",
@@ -79,11 +90,15 @@ pub(super) const KEYS: &[Key] = &[
             settings.network.read_timeout = parse::positive_or(HALF_A_MINUTE, text, REQUEST)?;
             Ok(())
         },
-        "How long a broker may take to answer (1s to 2m30s). A request may take writeTimeout and readTimeout together; then the connection is made anew.",
+        "How long a broker may take to answer (1s to 2m30s). A request may take \
+         writeTimeout and readTimeout together; then the connection is made anew.",
     )
     .seconds()
     .since("1.18")
-    .compare(Compare::Differs("a request may take readTimeout and writeTimeout together; 1s is the least")),
+    .compare(Compare::Differs(
+        "a request may take readTimeout and writeTimeout together; 1s is the \
+         least",
+    )),
     honoured(
         "writeTimeout",
         Some("30s"),
@@ -91,11 +106,15 @@ pub(super) const KEYS: &[Key] = &[
             settings.network.write_timeout = parse::positive_or(HALF_A_MINUTE, text, REQUEST)?;
             Ok(())
         },
-        "How long sending a request may take (1s to 2m30s). It counts together with readTimeout.",
+        "How long sending a request may take (1s to 2m30s). It counts together \
+         with readTimeout.",
     )
     .seconds()
     .since("1.18")
-    .compare(Compare::Differs("a request may take readTimeout and writeTimeout together; 1s is the least")),
+    .compare(Compare::Differs(
+        "a request may take readTimeout and writeTimeout together; 1s is the \
+         least",
+    )),
     honoured(
         "clientConnectionTopicMetadataRefreshInterval",
         Some("8m"),
@@ -105,30 +124,40 @@ pub(super) const KEYS: &[Key] = &[
             settings.network.metadata_refresh = parse::positive_or(default, text, bounds)?;
             Ok(())
         },
-        "How often the producer looks for new brokers and partitions while nothing fails (1s to 1h); the consumer looks every 10 s at least.",
+        "How often the producer looks for new brokers and partitions while nothing \
+         fails (1s to 1h); the consumer looks every 10 s at least.",
     )
     .seconds()
-    .compare(Compare::Wider("the consumer looks every 10s at least, so that added partitions are found")),
+    .compare(Compare::Wider(
+        "the consumer looks every 10s at least, so that added partitions are \
+         found",
+    )),
     inert(
         "clientConnectionKeepAliveInterval",
-        "TCP keep-alive is always on, in the system's interval (net.ipv4.tcp_keepalive_time on Linux); a connection that a broker closed is made anew.",
+        "TCP keep-alive is always on, in the system's interval \
+         (net.ipv4.tcp_keepalive_time on Linux); a connection that a broker closed \
+         is made anew.",
     )
     .seconds()
     .example("4m"),
     inert(
         "metadataTimeout",
-        "A request for metadata may take as long as any other (readTimeout and writeTimeout), and is repeated; Init answers within 4 s.",
+        "A request for metadata may take as long as any other (readTimeout and \
+         writeTimeout), and is repeated; Init answers within 4 s.",
     )
     .seconds()
-    .example("5s").since("1.18"),
+    .example("5s")
+    .since("1.18"),
     inert(
         "version",
-        "The built-in's protocol version. Versions are negotiated with each broker here.",
+        "The built-in's protocol version. Versions are negotiated with each broker \
+         here.",
     )
     .example("2.0.0"),
     inert(
         "reloadToken",
-        "Any text. Changing it makes daprd's hot reload initialise the component anew, for example after a certificate changed.",
+        "Any text. Changing it makes daprd's hot reload initialise the component \
+         anew, for example after a certificate changed.",
     )
     .compare(Compare::Ours)
     .example("2026-01"),

@@ -17,7 +17,9 @@ pub(super) const KEYS: &[Key] = &[
             settings.dead_letter.topic = Some(text.to_owned());
             Ok(())
         },
-        "The topic for records that the app keeps refusing; {topic} in it stands for the record's own. A Subscription's metadata may name another. Default: none, and a refused record is tried for ever.",
+        "The topic for records that the app keeps refusing; {topic} in it stands \
+         for the record's own. A Subscription's metadata may name another. Default: \
+         none, and a refused record is tried for ever.",
     )
     .compare(Compare::Ours)
     .example("{topic}.dlq"),
@@ -28,7 +30,10 @@ pub(super) const KEYS: &[Key] = &[
             settings.dead_letter.max_attempts = Some(parse::attempts(text)?);
             Ok(())
         },
-        "Attempts until a record is given up, 1 to 1,000,000. Wins over backOffMaxRetries and consumeRetryEnabled. A Subscription's metadata may give another. Default: no bound; 10 with a dead-letter topic and no backOffMaxRetries. Counts live in memory.",
+        "Attempts until a record is given up, 1 to 1,000,000. Wins over \
+         backOffMaxRetries and consumeRetryEnabled. A Subscription's metadata may \
+         give another. Default: no bound; 10 with a dead-letter topic and no \
+         backOffMaxRetries. Counts live in memory.",
     )
     .number()
     .compare(Compare::Ours)
@@ -41,7 +46,9 @@ pub(super) const KEYS: &[Key] = &[
             settings.dead_letter.min_age = Some(parse::millis_or_duration(text, bounds)?);
             Ok(())
         },
-        "How long after its first failure a record may become a dead letter (0s to 24h), so that a restart of the app makes none. Default: 2m; 0 with consumeRetryEnabled false.",
+        "How long after its first failure a record may become a dead letter (0s to \
+         24h), so that a restart of the app makes none. Default: 2m; 0 with \
+         consumeRetryEnabled false.",
     )
     .millis()
     .compare(Compare::Ours)
@@ -53,7 +60,9 @@ pub(super) const KEYS: &[Key] = &[
             settings.dead_letter.create = parse::flag(text)?;
             Ok(())
         },
-        "true: a dead-letter topic that does not exist is created at subscribe, with the source's partitions and replication and 14 days of retention. By default that is a warning with the command that creates it.",
+        "true: a dead-letter topic that does not exist is created at subscribe, \
+         with the source's partitions and replication and 14 days of retention. By \
+         default that is a warning with the command that creates it.",
     )
     .flag()
     .compare(Compare::Ours),
@@ -68,9 +77,11 @@ pub(super) const KEYS: &[Key] = &[
             settings.dead_letter.headers = parse::word(text, &words)?;
             Ok(())
         },
-        "spring: dead letters carry Spring's kafka_dlt-* headers too, which many Kafka UIs read.",
+        "spring: dead letters carry Spring's kafka_dlt-* headers too, which many \
+         Kafka UIs read.",
     )
-    .words(&["kip-1191", "spring"]).compare(Compare::Ours),
+    .words(&["kip-1191", "spring"])
+    .compare(Compare::Ours),
     honoured(
         "breakerSequences",
         Some("20"),
@@ -78,7 +89,9 @@ pub(super) const KEYS: &[Key] = &[
             settings.breaker.sequences = parse::count(text, 2..=1000)?;
             Ok(())
         },
-        "How many distinct keys (partitions, for records without one) must have been answered for within breakerWindow before the app as a whole can count as failing (2 to 1,000). A few bad records on a quiet topic never do.",
+        "How many distinct keys (partitions, for records without one) must have \
+         been answered for within breakerWindow before the app as a whole can count \
+         as failing (2 to 1,000). A few bad records on a quiet topic never do.",
     )
     .number()
     .compare(Compare::Ours),
@@ -89,7 +102,10 @@ pub(super) const KEYS: &[Key] = &[
             settings.breaker.percent = parse::count(text, 1..=100)?;
             Ok(())
         },
-        "How many of a hundred of those must have failed (1 to 100). Then the topic gets one record at a time, over different keys, none becomes a dead letter, and three successes in a row end that. Applies to topics with a dead-letter topic.",
+        "How many of a hundred of those must have failed (1 to 100). Then the \
+         topic gets one record at a time, over different keys, none becomes a dead \
+         letter, and three successes in a row end that. Applies to topics with a \
+         dead-letter topic.",
     )
     .number()
     .compare(Compare::Ours),
@@ -112,7 +128,8 @@ pub(super) const KEYS: &[Key] = &[
             settings.breaker.probe_every = parse::millis_or_duration(text, bounds)?;
             Ok(())
         },
-        "How long after a failed attempt a failing app gets the next record (10ms to 24h).",
+        "How long after a failed attempt a failing app gets the next record (10ms \
+         to 24h).",
     )
     .millis()
     .compare(Compare::Ours),

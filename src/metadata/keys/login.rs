@@ -21,9 +21,22 @@ pub(super) const KEYS: &[Key] = &[
             access.auth_type = Some(parse::word(text, &AuthType::WORDS)?);
             Ok(())
         },
-        "How to log in. Required, as in the built-in component. none: no login and no TLS; certificate: TLS with caCert, no login; mtls: clientCert and clientKey; password: saslUsername and saslPassword; oidc: a token, by oidcClientSecret; oidc_private_key_jwt: a token, by oidcClientAssertionKey; awsiam: a token, by AWS keys.",
+        "How to log in. Required, as in the built-in component. none: no login and \
+         no TLS; certificate: TLS with caCert, no login; mtls: clientCert and \
+         clientKey; password: saslUsername and saslPassword; oidc: a token, by \
+         oidcClientSecret; oidc_private_key_jwt: a token, by \
+         oidcClientAssertionKey; awsiam: a token, by AWS keys.",
     )
-    .required().words(&["none", "certificate", "mtls", "password", "oidc", "oidc_private_key_jwt", "awsiam"])
+    .required()
+    .words(&[
+        "none",
+        "certificate",
+        "mtls",
+        "password",
+        "oidc",
+        "oidc_private_key_jwt",
+        "awsiam",
+    ])
     .example("none"),
     access(
         "authRequired",
@@ -32,7 +45,8 @@ pub(super) const KEYS: &[Key] = &[
             access.auth_required = Some(parse::flag(text)?);
             Ok(())
         },
-        "Deprecated, and only read without authType: false is none; true is password if there is a saslPassword, else mtls.",
+        "Deprecated, and only read without authType: false is none; true is \
+         password if there is a saslPassword, else mtls.",
     )
     .flag()
     .example("false"),
@@ -48,10 +62,14 @@ pub(super) const KEYS: &[Key] = &[
             access.mechanism = parse::word(text, &words)?;
             Ok(())
         },
-        "How the password is proven: PLAINTEXT (SASL's PLAIN), SHA-256 or SHA-512 (SCRAM). The built-in takes any other word for PLAINTEXT.",
+        "How the password is proven: PLAINTEXT (SASL's PLAIN), SHA-256 or SHA-512 \
+         (SCRAM). The built-in takes any other word for PLAINTEXT.",
     )
     .words(&["PLAINTEXT", "SHA-256", "SHA-512"])
-    .compare(Compare::Differs("an unknown word is an error; the built-in takes it for PLAINTEXT, and SHA-512 in another case too"))
+    .compare(Compare::Differs(
+        "an unknown word is an error; the built-in takes it for PLAINTEXT, and \
+         SHA-512 in another case too",
+    ))
     .only_for(PASSWORD),
     secret!(
         "saslUsername",
@@ -71,7 +89,8 @@ pub(super) const KEYS: &[Key] = &[
         "oidcTokenEndpoint",
         endpoint,
         OIDC,
-        "The identity provider's token endpoint, a URL. Required with authType oidc and oidc_private_key_jwt."
+        "The identity provider's token endpoint, a URL. Required with authType \
+         oidc and oidc_private_key_jwt."
     )
     .example("https://id.example.com/v1/token"),
     text!(
@@ -108,7 +127,8 @@ pub(super) const KEYS: &[Key] = &[
             access.extensions = parse::extensions(text)?;
             Ok(())
         },
-        "SASL extensions that brokers get with the token: a JSON object of texts, such as {\"logicalCluster\":\"lkc-1\"}.",
+        "SASL extensions that brokers get with the token: a JSON object of texts, \
+         such as {\"logicalCluster\":\"lkc-1\"}.",
     )
     .example("{\"logicalCluster\":\"lkc-1\"}")
     .only_for(OIDC),
@@ -116,7 +136,8 @@ pub(super) const KEYS: &[Key] = &[
         "oidcClientAssertionCert",
         assertion_certificate,
         ASSERTION,
-        "The certificate whose key signs the client's assertion, as PEM. Required with authType oidc_private_key_jwt."
+        "The certificate whose key signs the client's assertion, as PEM. Required \
+         with authType oidc_private_key_jwt."
     )
     .since("1.18")
     .example("-----BEGIN CERTIFICATE-----"),
@@ -124,7 +145,8 @@ pub(super) const KEYS: &[Key] = &[
         "oidcClientAssertionKey",
         assertion_key,
         ASSERTION,
-        "The RSA key that signs the client's assertion, as PEM. Required with authType oidc_private_key_jwt."
+        "The RSA key that signs the client's assertion, as PEM. Required with \
+         authType oidc_private_key_jwt."
     )
     .since("1.18")
     .example("-----BEGIN PRIVATE KEY-----"),
@@ -140,7 +162,8 @@ pub(super) const KEYS: &[Key] = &[
         "oidcAudience",
         audience,
         ASSERTION,
-        "Whom the assertion and the token are for; by default the assertion is for the token endpoint."
+        "Whom the assertion and the token are for; by default the assertion is for \
+         the token endpoint."
     )
     .since("1.18")
     .example("https://id.example.com/realms/local"),

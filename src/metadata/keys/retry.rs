@@ -19,10 +19,15 @@ pub(super) const KEYS: &[Key] = &[
             settings.retry.enabled = parse::flag(text)?;
             Ok(())
         },
-        "false: a record gets one attempt, and is then a dead letter; without a dead-letter topic it is tried at the longest wait, since the built-in component would lose it.",
+        "false: a record gets one attempt, and is then a dead letter; without a \
+         dead-letter topic it is tried at the longest wait, since the built-in \
+         component would lose it.",
     )
     .flag()
-    .compare(Compare::Wider("with false a refused record becomes a dead letter or is tried on; the built-in loses it")),
+    .compare(Compare::Wider(
+        "with false a refused record becomes a dead letter or is tried on; the \
+         built-in loses it",
+    )),
     honoured(
         "consumeRetryInterval",
         None,
@@ -30,10 +35,15 @@ pub(super) const KEYS: &[Key] = &[
             settings.retry.interval = Some(parse::millis_or_duration(text, WAIT)?);
             Ok(())
         },
-        "The wait between attempts if no backOff key is given; a number alone is in milliseconds. In the built-in component it paces re-joining the group only. Default: 5s between attempts.",
+        "The wait between attempts if no backOff key is given; a number alone is \
+         in milliseconds. In the built-in component it paces re-joining the group \
+         only. Default: 5s between attempts.",
     )
     .millis()
-    .compare(Compare::Differs("it is the wait between attempts; in the built-in it only paces re-joining the group"))
+    .compare(Compare::Differs(
+        "it is the wait between attempts; in the built-in it only paces re-joining \
+         the group",
+    ))
     .example("200ms"),
     honoured(
         "backOffPolicy",
@@ -90,7 +100,8 @@ pub(super) const KEYS: &[Key] = &[
             settings.retry.back_off.multiplier = Some(parse::number(text, 1.0..=100.0)?);
             Ok(())
         },
-        "What each wait of the exponential policy is multiplied with, 1 to 100. Default: 1.5.",
+        "What each wait of the exponential policy is multiplied with, 1 to 100. \
+         Default: 1.5.",
     )
     .number()
     .example("1.5"),
@@ -101,7 +112,8 @@ pub(super) const KEYS: &[Key] = &[
             settings.retry.back_off.randomization = Some(parse::number(text, 0.0..=1.0)?);
             Ok(())
         },
-        "By what part of itself a wait of the exponential policy varies, 0 to 1. Default: 0.5.",
+        "By what part of itself a wait of the exponential policy varies, 0 to 1. \
+         Default: 0.5.",
     )
     .number()
     .example("0.5"),
@@ -113,10 +125,14 @@ pub(super) const KEYS: &[Key] = &[
             settings.retry.back_off.max_elapsed = Some(parse::millis_or_duration(text, bounds)?);
             Ok(())
         },
-        "After so long the exponential policy gives a record up: it is a dead letter, or is tried at the longest wait. 0 never does. Default: 15m.",
+        "After so long the exponential policy gives a record up: it is a dead \
+         letter, or is tried at the longest wait. 0 never does. Default: 15m.",
     )
     .millis()
-    .compare(Compare::Wider("a record that is given up becomes a dead letter or is tried on; the built-in loses it"))
+    .compare(Compare::Wider(
+        "a record that is given up becomes a dead letter or is tried on; the \
+         built-in loses it",
+    ))
     .example("15m"),
     honoured(
         "backOffMaxRetries",
@@ -130,9 +146,14 @@ pub(super) const KEYS: &[Key] = &[
             settings.retry.back_off.max_retries = Some(retries.ok_or(expected)?);
             Ok(())
         },
-        "Attempts after the first, 0 to 2,147,483,646; a negative number is no bound. Default: -1. Counts live in memory: a restart, or another member that takes the partition, begins again.",
+        "Attempts after the first, 0 to 2,147,483,646; a negative number is no \
+         bound. Default: -1. Counts live in memory: a restart, or another member \
+         that takes the partition, begins again.",
     )
     .number()
-    .compare(Compare::Wider("a record that is given up becomes a dead letter or is tried on; the built-in loses it"))
+    .compare(Compare::Wider(
+        "a record that is given up becomes a dead letter or is tried on; the \
+         built-in loses it",
+    ))
     .example("10"),
 ];

@@ -6,7 +6,8 @@ pub(super) const KEYS: &[Key] = &[
     plain(
         "allowedTopics",
         Support::Daprd,
-        "The topics that may be used at all. daprd wants lanes (`topic#1`) listed too.",
+        "The topics that may be used at all. daprd wants lanes (`topic#1`) listed \
+         too.",
     )
     .example("orders,payments"),
     honoured(
@@ -16,7 +17,8 @@ pub(super) const KEYS: &[Key] = &[
             settings.protected_topics = names(text);
             Ok(())
         },
-        "Topics that need a scope. A lane of one (`topic#1`) is refused unless it is listed here too: daprd knows it by its own name.",
+        "Topics that need a scope. A lane of one (`topic#1`) is refused unless it \
+         is listed here too: daprd knows it by its own name.",
     )
     .example("payments"),
     plain(
@@ -34,7 +36,8 @@ pub(super) const KEYS: &[Key] = &[
             settings.scoped_topics = text.split(';').filter_map(of_an_app).flatten().collect();
             Ok(())
         },
-        "Which app may subscribe to which topic. A lane of a topic that is named here is refused unless it is named too.",
+        "Which app may subscribe to which topic. A lane of a topic that is named \
+         here is refused unless it is named too.",
     )
     .example("app1=orders;app2=payments"),
 ];

@@ -32,7 +32,8 @@ pub(super) const KEYS: &[Key] = &[
                 .get_or_insert_with(|| text.to_owned());
             Ok(())
         },
-        "The consumer group if consumerGroup is not given. daprd sets it to the app id.",
+        "The consumer group if consumerGroup is not given. daprd sets it to the \
+         app id.",
     )
     .example("orders"),
     honoured(
@@ -46,11 +47,19 @@ pub(super) const KEYS: &[Key] = &[
             settings.initial_offset = parse::word(text, &words)?;
             Ok(())
         },
-        "newest or oldest: where a group starts in a partition that it never committed for. A topic that appears while the group is subscribed is always read from its first record.",
+        "newest or oldest: where a group starts in a partition that it never \
+         committed for. A topic that appears while the group is subscribed is \
+         always read from its first record.",
     )
     .words(&["newest", "oldest"])
-    .compare(Compare::Wider("a topic that appears while the group is subscribed is read from its first record"))
-    .unset("a topic that appears while the group is subscribed is read from its first record"),
+    .compare(Compare::Wider(
+        "a topic that appears while the group is subscribed is read from its first \
+         record",
+    ))
+    .unset(
+        "a topic that appears while the group is subscribed is read from its first \
+         record",
+    ),
     honoured(
         "isolationLevel",
         Some("read_committed"),
@@ -62,11 +71,16 @@ pub(super) const KEYS: &[Key] = &[
             settings.isolation = parse::word(text, &words)?;
             Ok(())
         },
-        "read_committed: what an aborted transaction wrote is never delivered, and what an open one wrote waits for its end. read_uncommitted: all is delivered, as the built-in component does; take it only if you want that.",
+        "read_committed: what an aborted transaction wrote is never delivered, and \
+         what an open one wrote waits for its end. read_uncommitted: all is \
+         delivered, as the built-in component does; take it only if you want that.",
     )
     .words(&["read_committed", "read_uncommitted"])
     .compare(Compare::Ours)
-    .unset("what an aborted transaction wrote is never delivered; the built-in delivers it (isolationLevel read_uncommitted)"),
+    .unset(
+        "what an aborted transaction wrote is never delivered; the built-in \
+         delivers it (isolationLevel read_uncommitted)",
+    ),
     honoured(
         "ordering",
         Some("key"),
@@ -79,11 +93,18 @@ pub(super) const KEYS: &[Key] = &[
             settings.ordering = parse::word(text, &words)?;
             Ok(())
         },
-        "key: records with equal keys one at a time and in order, others concurrently. partition: one at a time per partition, as the built-in component does; it is the default where this component takes the built-in's place, as pubsub.kafka. none: no order.",
+        "key: records with equal keys one at a time and in order, others \
+         concurrently. partition: one at a time per partition, as the built-in \
+         component does; it is the default where this component takes the \
+         built-in's place, as pubsub.kafka. none: no order.",
     )
     .words(&["key", "partition", "none"])
     .compare(Compare::Ours)
-    .unset("as pubsub.rdkafka records of one partition with different keys are handled at the same time (ordering key); as pubsub.kafka one at a time, as in the built-in (ordering partition)"),
+    .unset(
+        "as pubsub.rdkafka records of one partition with different keys are \
+         handled at the same time (ordering key); as pubsub.kafka one at a time, as \
+         in the built-in (ordering partition)",
+    ),
     honoured(
         "maxInFlight",
         Some("1024"),
@@ -91,7 +112,10 @@ pub(super) const KEYS: &[Key] = &[
             settings.max_in_flight = parse::count(text, 1..=100_000)?;
             Ok(())
         },
-        "Records that are read and not finished, over all partitions, each of which has an equal share (1 to 100,000). At the bound reading pauses. Records that wait behind a refused one of their key do not count. The default keeps dozens of apps busy and is little to deliver again.",
+        "Records that are read and not finished, over all partitions, each of \
+         which has an equal share (1 to 100,000). At the bound reading pauses. \
+         Records that wait behind a refused one of their key do not count. The \
+         default keeps dozens of apps busy and is little to deliver again.",
     )
     .number()
     .compare(Compare::Ours),
@@ -102,7 +126,8 @@ pub(super) const KEYS: &[Key] = &[
             settings.max_in_flight_bytes = parse::count(text, 1_048_576..=4_294_967_296)?;
             Ok(())
         },
-        "The same in bytes (1 MiB to 4 GiB). The default, 64 MiB, fits a small sidecar's memory limit.",
+        "The same in bytes (1 MiB to 4 GiB). The default, 64 MiB, fits a small \
+         sidecar's memory limit.",
     )
     .bytes()
     .compare(Compare::Ours),
@@ -113,7 +138,10 @@ pub(super) const KEYS: &[Key] = &[
             settings.max_uncommitted = parse::count(text, 1..=1_000_000)?;
             Ok(())
         },
-        "Records of one partition that are read and above what the broker has confirmed as committed (1 to 1,000,000): the most that a crash delivers again, but for 64 that may be under way. At the bound the partition pauses and the log names the record that holds it.",
+        "Records of one partition that are read and above what the broker has \
+         confirmed as committed (1 to 1,000,000): the most that a crash delivers \
+         again, but for 64 that may be under way. At the bound the partition pauses \
+         and the log names the record that holds it.",
     )
     .number()
     .compare(Compare::Ours),
@@ -125,7 +153,9 @@ pub(super) const KEYS: &[Key] = &[
             settings.group.session_timeout = parse::seconds_or_duration(text, bounds)?;
             Ok(())
         },
-        "How long the group's coordinator hears nothing of a member before others get its partitions (10ms to 1h). Brokers have bounds of their own, 6s to 30m unless told otherwise.",
+        "How long the group's coordinator hears nothing of a member before others \
+         get its partitions (10ms to 1h). Brokers have bounds of their own, 6s to \
+         30m unless told otherwise.",
     )
     .seconds(),
     honoured(
@@ -136,7 +166,8 @@ pub(super) const KEYS: &[Key] = &[
             settings.group.heartbeat_interval = parse::seconds_or_duration(text, bounds)?;
             Ok(())
         },
-        "How often a member tells that it is alive, and learns of a rebalance (1ms to 1h). It must be less than sessionTimeout; a third of it is usual.",
+        "How often a member tells that it is alive, and learns of a rebalance (1ms \
+         to 1h). It must be less than sessionTimeout; a third of it is usual.",
     )
     .seconds(),
     honoured(
@@ -153,10 +184,17 @@ pub(super) const KEYS: &[Key] = &[
             settings.group.rebalance = parse::word(text, &words)?;
             Ok(())
         },
-        "range or roundrobin: how the group shares partitions out. Both are offered, the given one first, so that a member of the built-in component with either may be in the group. The built-in takes an unknown word for range.",
+        "range or roundrobin: how the group shares partitions out. Both are \
+         offered, the given one first, so that a member of the built-in component \
+         with either may be in the group. The built-in takes an unknown word for \
+         range.",
     )
     .words(&["range", "roundrobin"])
-    .compare(Compare::Differs("both are offered to the group, the given one first; sticky is refused, since it has no peer in librdkafka; an unknown word is an error, not range")),
+    .compare(Compare::Differs(
+        "both are offered to the group, the given one first; sticky is refused, \
+         since it has no peer in librdkafka; an unknown word is an error, not \
+         range",
+    )),
     honoured(
         "consumerFetchMin",
         Some("1"),
@@ -164,7 +202,8 @@ pub(super) const KEYS: &[Key] = &[
             settings.group.fetch_min = parse::count(text, 1..=100_000_000)?;
             Ok(())
         },
-        "For how many bytes a broker waits, half a second at most, before it answers a fetch (1 to 100,000,000).",
+        "For how many bytes a broker waits, half a second at most, before it \
+         answers a fetch (1 to 100,000,000).",
     )
     .bytes(),
     honoured(
@@ -174,12 +213,14 @@ pub(super) const KEYS: &[Key] = &[
             settings.group.fetch_default = parse::count(text, 1..=1_000_000_000)?;
             Ok(())
         },
-        "How many bytes of a partition one fetch asks for (1 to 1,000,000,000). A larger record is fetched all the same.",
+        "How many bytes of a partition one fetch asks for (1 to 1,000,000,000). A \
+         larger record is fetched all the same.",
     )
     .bytes(),
     inert(
         "channelBufferSize",
-        "The built-in's queue between its parts, in records. maxInFlight and maxInFlightBytes bound what is read ahead here.",
+        "The built-in's queue between its parts, in records. maxInFlight and \
+         maxInFlightBytes bound what is read ahead here.",
     )
     .number()
     .example("256"),

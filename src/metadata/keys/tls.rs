@@ -22,7 +22,9 @@ pub(super) const KEYS: &[Key] = &[
             access.ca = Some(parse::pem(text, "CERTIFICATE")?);
             Ok(())
         },
-        "Who signs the brokers' certificates, as PEM; several certificates may follow one another. Without it the system's certificate authorities decide. Required with authType certificate.",
+        "Who signs the brokers' certificates, as PEM; several certificates may \
+         follow one another. Without it the system's certificate authorities \
+         decide. Required with authType certificate.",
     )
     .example("-----BEGIN CERTIFICATE-----")
     .only_for(WITH_TLS),
@@ -33,7 +35,8 @@ pub(super) const KEYS: &[Key] = &[
             access.certificate = Some(parse::pem(text, "CERTIFICATE")?);
             Ok(())
         },
-        "The client's certificate as PEM, with intermediate ones behind it. Required with authType mtls.",
+        "The client's certificate as PEM, with intermediate ones behind it. \
+         Required with authType mtls.",
     )
     .example("-----BEGIN CERTIFICATE-----")
     .only_for(&[AuthType::Mtls]),
@@ -44,7 +47,8 @@ pub(super) const KEYS: &[Key] = &[
             access.key = Some(Secret::new(parse::pem(text, "PRIVATE KEY")?));
             Ok(())
         },
-        "The client certificate's private key, as PEM. Required with authType mtls.",
+        "The client certificate's private key, as PEM. Required with authType \
+         mtls.",
     )
     .example("-----BEGIN PRIVATE KEY-----")
     .only_for(&[AuthType::Mtls])
@@ -56,7 +60,9 @@ pub(super) const KEYS: &[Key] = &[
             access.disable_tls = parse::flag(text)?;
             Ok(())
         },
-        "true: no TLS, whatever the authType. What is sent can then be read on the way, a password of saslMechanism PLAINTEXT too. With authType none TLS is off anyway.",
+        "true: no TLS, whatever the authType. What is sent can then be read on the \
+         way, a password of saslMechanism PLAINTEXT too. With authType none TLS is \
+         off anyway.",
     )
     .flag()
     .only_for(WITH_TLS),
@@ -67,7 +73,8 @@ pub(super) const KEYS: &[Key] = &[
             access.skip_verify = parse::flag(text)?;
             Ok(())
         },
-        "true: any certificate of a broker, or of the token endpoint, will do. For tests only: whoever stands between may then read and change everything.",
+        "true: any certificate of a broker, or of the token endpoint, will do. For \
+         tests only: whoever stands between may then read and change everything.",
     )
     .flag()
     .only_for(WITH_TLS),
