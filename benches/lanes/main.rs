@@ -15,7 +15,7 @@ use std::{
 };
 
 use app::App;
-// The linker sends librdkafka's calls of OpenSSL to the component (build.rs).
+// The linker sends calls of OpenSSL to functions of the component (build.rs).
 use dapr_rdkafka as _;
 use harness::{Component, Daprd, DaprdOptions, Kafka, Result, write_component};
 use rdkafka::{

@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+// The linker sends calls of OpenSSL to functions of the component (build.rs).
+use dapr_rdkafka as _;
 use harness::{
     Component, Daprd, DaprdOptions, EmbeddedBroker, Result, TODO_TOPICS, Todo, build_folder,
     copy_sample, free_port,

@@ -16,6 +16,8 @@ use axum::{
     response::Html,
     routing::{get, post, put},
 };
+// The linker sends calls of OpenSSL to functions of the component (build.rs).
+use dapr_rdkafka as _;
 
 /// What the handlers share.
 pub struct App {

@@ -31,9 +31,9 @@ pub(super) struct Context {
     pub(super) closing: AtomicBool,
 }
 
-/// How long librdkafka keeps quiet about a failure that is the same as a broker's
-/// last one (`rdkafka_broker.c`, `rd_kafka_broker_set_error`).
-const UNTOLD: Duration = Duration::from_secs(30);
+/// librdkafka tells a failure that lasts once in so long
+/// (`rd_kafka_broker_set_error` in its `rdkafka_broker.c`).
+const REPEATED: Duration = Duration::from_secs(30);
 
 /// The last failure of a client's connections, for errors that only know that
 /// nothing was heard.
@@ -45,12 +45,18 @@ impl Failures {
         *self.lock() = Some((Instant::now(), reason.to_owned()));
     }
 
-    /// The last failure, if there was one since then, or so shortly before that a
-    /// repetition was not told.
+    /// The last failure and when it was, if that may be why nothing was heard since
+    /// `begun`.
     pub(super) fn since(&self, begun: Instant) -> Option<String> {
-        let last = self.lock().clone();
-        last.filter(|(when, _)| *when + UNTOLD >= begun)
-            .map(|(_, reason)| reason)
+        let (when, reason) = self.lock().clone()?;
+        let before = begun.saturating_duration_since(when);
+        if before.is_zero() {
+            Some(format!("meanwhile: {reason}"))
+        } else if before <= REPEATED {
+            Some(format!("{before:.0?} before: {reason}"))
+        } else {
+            None
+        }
     }
 
     fn last_was(&self, reason: &str) -> bool {
@@ -142,13 +148,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_that_is_not_told_again_still_counts() {
+    fn a_failure_counts_as_long_as_it_may_last_untold() {
         let failures = Failures::default();
-        let now = Instant::now();
-        assert_eq!(failures.since(now), None);
+        let begun = Instant::now();
+        assert_eq!(failures.since(begun), None);
         failures.note("refused");
-        assert_eq!(failures.since(now + UNTOLD / 2).as_deref(), Some("refused"));
-        assert_eq!(failures.since(now + UNTOLD * 2), None);
-        assert!(failures.last_was("refused") && !failures.last_was("closed"));
+        let told = |begun| failures.since(begun);
+        assert_eq!(told(begun).as_deref(), Some("meanwhile: refused"));
+        let later = begun + Duration::from_secs(9);
+        assert_eq!(told(later).as_deref(), Some("9s before: refused"));
+        assert_eq!(told(begun + REPEATED + Duration::from_secs(1)), None);
     }
 }

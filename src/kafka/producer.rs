@@ -9,7 +9,9 @@ use rdkafka::producer::{FutureProducer, Producer as _};
 use super::{
     Cause, Health, Kind, Unreachable, classify,
     context::{Context, Failures},
-    convert, reach,
+    convert,
+    logged_in::LoggedIn,
+    oauth, reach,
 };
 use crate::{
     metadata::{Settings, librdkafka},
@@ -80,7 +82,7 @@ struct Shared {
 /// One of librdkafka's producers; its number tells it from the one before.
 #[derive(Clone)]
 struct Client {
-    inner: FutureProducer<Context>,
+    inner: LoggedIn<FutureProducer<Context>>,
     number: u64,
 }
 
@@ -136,14 +138,14 @@ impl Producer {
     /// of the brokers.
     fn timed_out(&self, begun: Instant) -> SendError {
         let timeout = self.shared.settings.publish_timeout;
-        let since = match self.shared.failures.since(begun) {
-            Some(failure) => format!("; the last that was heard of a broker: {failure}"),
-            None => String::new(),
-        };
+        let login = &self.shared.settings.security.login;
+        let hindrance = || oauth::hindrance(login).map(|why| format!("meanwhile: {why}"));
+        let failure = self.shared.failures.since(begun).or_else(hindrance);
+        let failure = failure.map_or_else(String::new, |told| format!("; {told}"));
         SendError {
             cause: Cause {
                 kind: Kind::Unreachable,
-                text: format!("no acknowledgement within publishTimeout ({timeout:?}){since}"),
+                text: format!("no acknowledgement within publishTimeout ({timeout:?}){failure}"),
             },
             may_arrive: true,
         }
@@ -280,12 +282,12 @@ fn create(
     settings: &Settings,
     instance: Arc<str>,
     failures: Failures,
-) -> Result<FutureProducer<Context>, Cause> {
+) -> Result<LoggedIn<FutureProducer<Context>>, Cause> {
     let context = Context {
         instance,
         failures,
         signals: None,
         closing: AtomicBool::new(false),
     };
-    super::create(librdkafka::producer(settings), context)
+    super::create(settings, librdkafka::producer(settings), context)
 }

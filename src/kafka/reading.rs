@@ -84,7 +84,7 @@ impl<'a> Reading<'a> {
 
     fn silence(&self) -> Cause {
         let since = match self.browser.failures.since(self.heard) {
-            Some(failure) => format!("; the last that was heard of a broker: {failure}"),
+            Some(failure) => format!("; {failure}"),
             None => String::new(),
         };
         Cause {

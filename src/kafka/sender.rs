@@ -6,6 +6,7 @@ use super::{
     Cause, SendError,
     context::{Context, Failures},
     convert,
+    logged_in::LoggedIn,
     producer::Outgoing,
 };
 use crate::metadata::{Settings, librdkafka};
@@ -17,7 +18,7 @@ const LARGEST: usize = 1_000_000_000;
 /// An idempotent producer for many records in a row: each is confirmed, and those of
 /// one partition keep their order, without waiting for each.
 pub struct Sender {
-    inner: FutureProducer<Context>,
+    inner: LoggedIn<FutureProducer<Context>>,
 }
 
 /// The answer to a record that is on its way.
@@ -36,7 +37,7 @@ impl Sender {
             max_message_bytes: LARGEST,
             ..settings.clone()
         };
-        let inner = super::create(librdkafka::producer(&settings), context)?;
+        let inner = super::create(&settings, librdkafka::producer(&settings), context)?;
         Ok(Self { inner })
     }
 
