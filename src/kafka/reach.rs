@@ -28,10 +28,14 @@ const PROBE: Duration = Duration::from_secs(3);
 /// The end of a probe's time, kept for hearing what went wrong.
 const LISTEN: Duration = Duration::from_millis(200);
 
+/// A tenth of a second, in nanoseconds.
+const TENTH: u32 = 100_000_000;
+
 /// No bootstrap broker answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Unreachable {
-    /// How long they were given.
+    /// How long they were tried, in tenths of a second: less than there was if
+    /// trying on would have been of no use.
     pub waited: Duration,
     /// Each broker and what happened there.
     pub brokers: BTreeMap<String, String>,
@@ -57,7 +61,8 @@ pub(super) async fn reach(
     timeout: Duration,
     ask: impl FnOnce(Duration) -> Option<usize> + Send + 'static,
 ) -> Result<usize, Unreachable> {
-    let end = Instant::now() + timeout;
+    let begun = Instant::now();
+    let end = begun + timeout;
     let mut asked = tokio::task::spawn_blocking(move || ask(timeout));
     if let Ok(Ok(Some(brokers))) = tokio::time::timeout(HEAD_START, &mut asked).await {
         return Ok(brokers);
@@ -78,10 +83,10 @@ pub(super) async fn reach(
             Err(ended) => tracing::error!("a broker's probe ended early: {ended}"),
         }
     }
-    Err(Unreachable {
-        waited: timeout,
-        brokers,
-    })
+    let elapsed = begun.elapsed();
+    let rest = Duration::from_nanos(u64::from(elapsed.subsec_nanos() % TENTH));
+    let waited = elapsed.saturating_sub(rest);
+    Err(Unreachable { waited, brokers })
 }
 
 /// Whether a broker answers a fresh client.
