@@ -36,7 +36,18 @@ use rdkafka::{
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
 };
 
-use crate::metadata::librdkafka::Pairs;
+use crate::metadata::{Settings, librdkafka::Pairs};
+
+/// librdkafka's own bound of `message.max.bytes`.
+const LARGEST: usize = 1_000_000_000;
+
+/// The same settings without a bound on a record's size but librdkafka's.
+fn of_any_size(settings: &Settings) -> Settings {
+    Settings {
+        max_message_bytes: LARGEST,
+        ..settings.clone()
+    }
+}
 
 /// Makes a client of any type.
 fn create<T, C>(pairs: Pairs, context: C) -> Result<T, Cause>
