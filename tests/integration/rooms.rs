@@ -45,7 +45,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
             "telemetry",
         ],
     ),
-    ("heal", &["dapr", "telemetry"]),
+    ("heal", &["dapr", "model", "telemetry"]),
     ("admin", &["dapr", "heal", "telemetry"]),
     ("dlq", &["kafka", "metadata", "model", "telemetry"]),
 ];
