@@ -75,7 +75,8 @@ mod tests {
             }
             // An IPv6 address has a flow label, which its text does not show.
             let address = SocketAddr::new(address.ip(), address.port());
-            prop_assert_eq!(address.to_string().parse(), Ok(Listen::At(address)));
+            let listen = Listen::At(address);
+            prop_assert_eq!(listen.to_string().parse(), Ok(listen));
         }
     }
 }
