@@ -1,5 +1,6 @@
 //! Compiles the vendored Dapr protos with protox, so that no `protoc` has to be
-//! on the machine.
+//! on the machine, and puts `src/kafka/trailing_dot.rs` between librdkafka and
+//! OpenSSL.
 
 use std::{env, fs, path::PathBuf};
 
@@ -15,5 +16,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // One copy of each payload from the wire to the producer, not two.
         .bytes(".")
         .compile_fds(files)?;
+    wrap_openssl();
     Ok(())
+}
+
+/// Has the linker send librdkafka's calls of these functions to ours, which are
+/// called `__wrap_…`; the real ones are then called `__real_…`. The linkers of
+/// Linux can do that (GNU ld, gold, lld, mold). Elsewhere the module is left out,
+/// and librdkafka compares names as brokers advertise them.
+fn wrap_openssl() {
+    println!("cargo:rustc-check-cfg=cfg(openssl_wrapped)");
+    if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
+        return;
+    }
+    println!("cargo:rustc-cfg=openssl_wrapped");
+    for function in ["SSL_set1_host", "SSL_ctrl"] {
+        println!("cargo:rustc-link-arg=-Wl,--wrap={function}");
+    }
 }

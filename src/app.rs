@@ -1,13 +1,17 @@
 //! Puts the rooms together, and takes them down in order.
 
-use std::{io::ErrorKind::BrokenPipe, time::Instant};
+use std::{
+    io::{ErrorKind::BrokenPipe, Write as _},
+    time::Instant,
+};
 
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Admin, AdminFolder, FolderError, Told},
-    cli::{BrokerArgs, DlqCommand, RunArgs},
+    cli::{BrokerArgs, ConfigCommand, DlqCommand, ReferenceFormat, RunArgs},
+    config,
     dapr::{Instances, Server, ServerError, socket::Access},
     delivery::Drained,
     dlq,
@@ -24,6 +28,8 @@ pub enum Ended {
     Clean,
     /// Records were delivered and not answered, or not committed, in time.
     Unanswered,
+    /// What was checked is wrong; the result says how.
+    Wrong,
     /// A second signal cut it short.
     Cut,
 }
@@ -33,6 +39,7 @@ impl Ended {
     pub fn code(self) -> u8 {
         match self {
             Self::Clean => 0,
+            Self::Wrong => 1,
             Self::Unanswered => 3,
             Self::Cut => 130,
         }
@@ -220,6 +227,32 @@ pub async fn dlq(command: DlqCommand) -> Result<Ended, Failed> {
             Ok(Ended::Clean)
         }
         ended => ended,
+    }
+}
+
+/// Tells about metadata.
+///
+/// # Errors
+/// When the result can't be written.
+pub fn config(command: &ConfigCommand) -> Result<Ended, Failed> {
+    let mut out = std::io::stdout().lock();
+    let told = match command {
+        ConfigCommand::Check { files } => config::check(files, &mut out),
+        ConfigCommand::Diff { file } => config::diff(file, &mut out),
+        ConfigCommand::Reference { format } => {
+            let text = match format {
+                ReferenceFormat::Markdown => config::reference(),
+                ReferenceFormat::Schema => config::schema(),
+            };
+            out.write_all(text.as_bytes()).map(|()| true)
+        }
+    };
+    match told {
+        Ok(true) => Ok(Ended::Clean),
+        Ok(false) => Ok(Ended::Wrong),
+        // Whoever reads the output has seen enough.
+        Err(error) if error.kind() == BrokenPipe => Ok(Ended::Clean),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod config;
 mod dlq;
 mod masked;
 
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use config::{ConfigArgs, ConfigCommand, ReferenceFormat};
 pub use dlq::{ConnectArgs, DlqArgs, DlqCommand};
 
 use crate::{admin::Listen, heal::DaprdUrl, telemetry::logging::Format};
@@ -51,6 +53,11 @@ pub enum Command {
     /// Exit codes: 0 it is done; 1 it failed; 2 the command line is wrong, or purge could
     /// not ask or was told no; 130 a redrive was interrupted and can be resumed.
     Dlq(Box<DlqArgs>),
+    /// Check a component's metadata, compare it with the built-in's, list all keys.
+    ///
+    /// Exit codes: 0 all is right; 1 there are problems, or a key is refused; 2 the command
+    /// line is wrong.
+    Config(ConfigArgs),
 }
 
 /// `dapr-rdkafka run`.
@@ -183,7 +190,9 @@ mod tests {
         let line = ["dapr-rdkafka", "run"].iter().chain(line);
         match Cli::try_parse_from(line).expect("it is right").command {
             Command::Run(args) => args,
-            Command::Broker(_) | Command::Dlq(_) => panic!("run was asked for"),
+            Command::Broker(_) | Command::Dlq(_) | Command::Config(_) => {
+                panic!("run was asked for")
+            }
         }
     }
 

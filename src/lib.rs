@@ -22,6 +22,8 @@ pub mod admin;
 
 pub mod dlq;
 
+pub mod config;
+
 pub mod shutdown;
 
 pub mod cli;

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = match &cli.command {
         Command::Run(RunArgs { log, .. }) | Command::Broker(BrokerArgs { log, .. }) => log,
+        Command::Config(args) => &args.log,
         Command::Dlq(args) => &args.command.connect_args().log,
     };
     if let Err(problem) = start_logging(log) {
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             Command::Run(args) => app::run(args).await,
             Command::Broker(args) => app::broker(args).await,
             Command::Dlq(args) => app::dlq(args.command).await,
+            Command::Config(args) => app::config(&args.command),
         }
     });
     runtime.shutdown_timeout(LINGER);

@@ -15,6 +15,8 @@ use std::{
 };
 
 use app::App;
+// The linker sends librdkafka's calls of OpenSSL to the component (build.rs).
+use dapr_rdkafka as _;
 use harness::{Component, Daprd, DaprdOptions, Kafka, Result, write_component};
 use rdkafka::{
     ClientConfig,

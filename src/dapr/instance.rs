@@ -17,7 +17,7 @@ use super::{brokers::Reach, diagnosis::Brokers, lanes, limits, publish::Publishe
 use crate::{
     delivery::{Drained, Group, Lane, Refused, Subscriber},
     kafka::{Cause, Outgoing, Producer},
-    metadata::{self, Settings},
+    metadata::{self, Headers, Settings},
     model::{
         dead_letter::{self, Failure},
         topic,
@@ -59,13 +59,15 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Resolves the metadata, and makes sure that a broker answers.
+    /// Resolves the metadata of a component of the type `pubsub.{kind}`, and makes
+    /// sure that a broker answers.
     pub(super) async fn start(
         name: Arc<str>,
+        kind: &str,
         properties: &HashMap<String, String>,
         readiness: &Readiness,
     ) -> Result<Self, Status> {
-        let resolved = metadata::resolve(properties)
+        let resolved = metadata::resolve_for(kind, properties)
             .map_err(|problems| Status::invalid_argument(problems.to_string()))?;
         for note in &resolved.notes {
             tracing::warn!(instance = %name, "metadata: {note}");
@@ -123,7 +125,7 @@ impl Instance {
                 Ok(())
             }
             Err(error) => {
-                let status = status::publish(topic, &error);
+                let status = status::publish(record, &error);
                 PublishFailed {
                     instance,
                     topic: self.published.contains(topic).then_some(topic),
@@ -141,7 +143,22 @@ impl Instance {
         Publisher {
             component: &self.name,
             group: self.settings.consumer_group.as_deref(),
+            headers: &self.settings.headers,
         }
+    }
+
+    /// The component and its group; the group's name is empty if it has none.
+    pub(super) fn member(&self) -> Member {
+        let group = self.settings.consumer_group.as_deref();
+        Member {
+            component: self.name.clone(),
+            group: group.unwrap_or_default().into(),
+        }
+    }
+
+    /// Which headers pass, and how.
+    pub(super) fn headers(&self) -> &Headers {
+        &self.settings.headers
     }
 
     /// Waits until everything published was acknowledged or has failed.

@@ -13,6 +13,7 @@ use std::{
 use dashmap::DashMap;
 use futures_util::future::join_all;
 use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Status};
 
@@ -22,11 +23,19 @@ use super::{
     limits, peer,
     uninitialised::{Component, Ledger, Uninitialised},
 };
-use crate::{delivery::Drained, telemetry::readiness::Readiness};
+use crate::{
+    delivery::Drained,
+    telemetry::readiness::{Hold, Readiness},
+};
 
 /// How long an instance that nobody calls any more may take to drain. Its streams
 /// are closed already, so there is little to wait for.
 const RETIRE_DRAIN: Duration = Duration::from_secs(5);
+
+/// How long an Init waits for the instance before it to leave: daprd gives up
+/// after 5 s (dapr/dapr v1.16.5, `pkg/runtime/processor/components.go`). What takes
+/// longer goes on beside the new instance, as another member of the group does.
+const HAND_OVER: Duration = Duration::from_millis(3500);
 
 /// Whose a call is. On one machine two daprds may share the socket folder, and
 /// both have an instance of one name: the process tells them apart.
@@ -79,6 +88,8 @@ impl Identity {
 #[derive(Clone)]
 pub struct Instances {
     map: Arc<DashMap<Identity, Arc<Instance>>>,
+    /// Those that had an instance, until an Init took it away and failed.
+    ended: Arc<DashMap<Identity, Hold>>,
     ledger: Arc<Ledger>,
     readiness: Readiness,
     /// The process ends: no new instance, no new subscription.
@@ -94,6 +105,7 @@ impl Instances {
     pub fn new(readiness: Readiness) -> Self {
         Self {
             map: Arc::default(),
+            ended: Arc::default(),
             ledger: Arc::default(),
             readiness,
             closing: Arc::default(),
@@ -102,8 +114,13 @@ impl Instances {
         }
     }
 
-    /// Starts an instance; one of the same identity is replaced, and those of
-    /// processes that have ended are let go.
+    /// Starts an instance, and lets go of those of processes that have ended.
+    ///
+    /// One of the same identity is ended first, whatever comes of this: daprd has
+    /// closed it (hot reload: dapr/dapr v1.16.5,
+    /// `pkg/runtime/hotreload/reconciler/components.go`), and what it was given may no
+    /// longer be used. It answers, commits and leaves its group before the new one
+    /// joins.
     pub(super) async fn init(
         &self,
         identity: Identity,
@@ -114,11 +131,44 @@ impl Instances {
         let others = self.map.len() - usize::from(self.map.contains_key(&identity));
         let _starting = limits::instance(others, &self.starting)?;
         self.ledger.initialised(identity.component());
+        let until = Instant::now() + HAND_OVER;
+        let replaced = self.map.remove(&identity).map(|(_, old)| {
+            tracing::info!(
+                "component {identity} is initialised again: the instance before is ended"
+            );
+            self.retire(old)
+        });
         let name = identity.name.as_str().into();
-        let instance = Instance::start(name, properties, &self.readiness).await?;
+        let kind = &identity.socket;
+        let instance = match Instance::start(name, kind, properties, &self.readiness).await {
+            Ok(instance) => instance,
+            Err(status) => {
+                if replaced.is_some() {
+                    let told = format!(
+                        "component {identity} has no instance any more: nothing is published or \
+                         consumed until an Init succeeds; the last one failed: {}",
+                        status.message()
+                    );
+                    tracing::error!("{told}");
+                    self.ended.insert(identity, self.readiness.hold(told));
+                }
+                return Err(status);
+            }
+        };
+        if let Some(retired) = replaced
+            && tokio::time::timeout_at(until.into(), retired)
+                .await
+                .is_err()
+        {
+            tracing::warn!(
+                "component {identity}: the instance before is still finishing what its app works \
+                 on, and keeps its partitions for up to {RETIRE_DRAIN:?}"
+            );
+        }
         tracing::info!("component {identity} is initialised");
-        if let Some(replaced) = self.map.insert(identity, Arc::new(instance)) {
-            self.retire(replaced);
+        self.ended.remove(&identity);
+        if let Some(other) = self.map.insert(identity, Arc::new(instance)) {
+            self.retire(other);
         }
         Ok(())
     }
@@ -136,6 +186,12 @@ impl Instances {
     pub(super) fn find(&self, identity: &Identity) -> Result<Arc<Instance>, Status> {
         if let Some(instance) = self.map.get(identity) {
             return Ok(instance.clone());
+        }
+        if self.ended.contains_key(identity) {
+            return Err(Status::failed_precondition(format!(
+                "component {identity} has no instance: its last Init failed, and ended the one \
+                 before; correct the Component and restart daprd"
+            )));
         }
         let candidates: Vec<_> = self
             .map
@@ -236,11 +292,13 @@ impl Instances {
 
     /// Lets go of the instances of processes that have ended.
     fn sweep(&self) {
+        let runs = |identity: &Identity| identity.process.is_none_or(is_running);
+        self.ended.retain(|identity, _| runs(identity));
         let gone: Vec<_> = self
             .map
             .iter()
             .map(|entry| entry.key().clone())
-            .filter(|identity| identity.process.is_some_and(|process| !is_running(process)))
+            .filter(|identity| !runs(identity))
             .collect();
         for identity in gone {
             if let Some((_, instance)) = self.map.remove(&identity) {
@@ -250,14 +308,20 @@ impl Instances {
         }
     }
 
-    /// Drains an instance that nobody will call again, beside the caller.
-    fn retire(&self, instance: Arc<Instance>) {
+    /// Ends an instance that nobody will call again, beside the caller: nothing more
+    /// is handed out, answers come in, what is finished is committed, the group is
+    /// left, and what was published goes out.
+    fn retire(&self, instance: Arc<Instance>) -> JoinHandle<()> {
         let until = Instant::now() + RETIRE_DRAIN;
         self.retiring.spawn(async move {
             instance.drain(until).await;
+            let left = until.saturating_duration_since(Instant::now());
+            if let Err(cause) = instance.flush(left).await {
+                tracing::warn!("not everything published was acknowledged: {cause}");
+            }
             // Its producer waits for its threads.
             tokio::task::spawn_blocking(move || drop(instance));
-        });
+        })
     }
 }
 

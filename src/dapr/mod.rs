@@ -5,6 +5,7 @@
 
 mod brokers;
 mod diagnosis;
+mod escape;
 mod event;
 mod instance;
 mod instances;
@@ -16,6 +17,7 @@ pub mod proto;
 mod publish;
 mod pubsub;
 mod pull;
+mod schema;
 mod server;
 pub mod socket;
 mod status;

@@ -6,8 +6,10 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use tonic::Status;
 
+use super::{escape, event, schema};
 use crate::{
     kafka::Outgoing,
+    metadata::Headers,
     model::{
         Header,
         dead_letter::{Facts, Failure},
@@ -15,36 +17,61 @@ use crate::{
     },
 };
 
-/// Metadata that gives a record its key, the first that is there. The built-in
-/// takes both, in no order.
+/// Metadata that gives a record its key, the first that is there. If both are, the
+/// built-in takes one by chance.
 const KEYS: [&str; 2] = ["partitionKey", "__key"];
+
+/// Metadata that names a record's partition, as the built-in has it from Dapr 1.18
+/// on.
+const PARTITION: &str = "partitionNumber";
 
 /// Who publishes, for what a dead letter says of itself.
 pub(super) struct Publisher<'a> {
     pub(super) component: &'a str,
     pub(super) group: Option<&'a str>,
+    pub(super) headers: &'a Headers,
 }
 
 /// The record for a publish: every metadata pair becomes a header, as with the
-/// built-in component.
+/// built-in component. `schema` is the `valueSchemaType` that was asked for.
 pub(super) fn outgoing(
     publisher: &Publisher<'_>,
     topic: &str,
     value: Bytes,
-    metadata: HashMap<String, String>,
+    mut metadata: HashMap<String, String>,
+    schema: Option<&str>,
 ) -> Result<Outgoing, Status> {
     check_topic(topic)?;
     let facts = dead_letter(publisher, topic, &metadata);
+    let value = value_of(value);
+    if facts.is_some() {
+        // Which partition it had says nothing of this topic.
+        metadata.remove(PARTITION);
+    } else if value.is_some() {
+        // A dead letter's bytes were not decoded, so there is nothing to encode.
+        schema::check("publishing to", topic, schema)?;
+    }
+    let partition = partition(topic, &metadata)?;
+    // What daprd gives back is what it was handed.
+    let was_escaped = publisher.headers.escape && facts.is_some();
+    let bytes = |text: &str| {
+        if was_escaped {
+            escape::unescape(text).into()
+        } else {
+            Bytes::copy_from_slice(text.as_bytes())
+        }
+    };
     let key = KEYS
         .iter()
         .find_map(|name| metadata.get(*name))
-        .map(|key| Bytes::copy_from_slice(key.as_bytes()))
+        .map(|key| bytes(key))
         .or_else(|| encoded_key(&metadata));
     let mut headers: Vec<_> = metadata
         .into_iter()
+        .filter(|(name, _)| !publisher.headers.excludes(name))
         .map(|(name, value)| Header {
             name,
-            value: Some(value.into()),
+            value: Some(bytes(&value)),
         })
         .collect();
     headers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -53,8 +80,9 @@ pub(super) fn outgoing(
     }
     Ok(Outgoing {
         topic: topic.to_owned(),
+        partition,
         key,
-        value: Some(value),
+        value,
         headers,
         timestamp: None,
     })
@@ -63,6 +91,26 @@ pub(super) fn outgoing(
 /// Refuses a name that no Kafka topic can have, before a broker is asked.
 pub(super) fn check_topic(topic: &str) -> Result<(), Status> {
     topic::check_topic(topic).map_err(Status::invalid_argument)
+}
+
+/// The data `null` is a tombstone, as with the built-in component. Empty data is an
+/// empty value: daprd makes no difference between none and empty.
+fn value_of(data: Bytes) -> Option<Bytes> {
+    (data != event::NULL).then_some(data)
+}
+
+/// The partition that a publish names.
+fn partition(topic: &str, metadata: &HashMap<String, String>) -> Result<Option<i32>, Status> {
+    let Some(text) = metadata.get(PARTITION) else {
+        return Ok(None);
+    };
+    let number = text.parse().ok().filter(|number| *number >= 0);
+    number.map(Some).ok_or_else(|| {
+        Status::invalid_argument(format!(
+            "publishing to {topic}: {PARTITION} \"{text}\" is no partition; expected a whole number \
+             from 0 on, or no {PARTITION}"
+        ))
+    })
 }
 
 /// What a publish says of the record that it is a dead letter of. For a
@@ -103,18 +151,117 @@ fn encoded_key(metadata: &HashMap<String, String>) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::dead_letter::text;
+    use crate::{metadata, model::dead_letter::text};
 
-    fn record(metadata: &[(&str, &str)]) -> Outgoing {
-        let pairs = metadata
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    fn publish(
+        given: &[(&str, &str)],
+        value: &'static [u8],
+        metadata: &[(&str, &str)],
+    ) -> Result<Outgoing, Status> {
+        let map = |pairs: &[(&str, &str)]| -> HashMap<String, String> {
+            let pairs = pairs.iter();
+            pairs
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect()
+        };
+        let required = [("brokers", "a:9092"), ("authType", "none")];
+        let resolved = metadata::resolve(&map(&[&required, given].concat()));
+        let settings = resolved.expect("the settings are right").settings;
         let publisher = Publisher {
             component: "todo-pubsub",
             group: Some("group"),
+            headers: &settings.headers,
         };
-        let value = Bytes::from_static(b"v");
-        outgoing(&publisher, "orders", value, pairs.collect()).expect("it is right")
+        let metadata = map(metadata);
+        let schema = schema::named(&metadata).map(str::to_owned);
+        let value = Bytes::from_static(value);
+        outgoing(&publisher, "orders", value, metadata, schema.as_deref())
+    }
+
+    fn record(metadata: &[(&str, &str)]) -> Outgoing {
+        publish(&[], b"v", metadata).expect("it is right")
+    }
+
+    /// What daprd gives back of a record of another topic.
+    const DAPRDS: [(&str, &str); 3] = [
+        ("__topic", "tasks"),
+        ("__partition", "2"),
+        ("__offset", "7"),
+    ];
+
+    fn names(record: &Outgoing) -> Vec<&str> {
+        let headers = record.headers.iter();
+        headers.map(|header| &*header.name).collect()
+    }
+
+    #[test]
+    fn null_is_a_tombstone_and_nothing_is_empty() {
+        let value = |data| publish(&[], data, &[]).expect("it is right").value;
+        assert_eq!(value(b"null"), None);
+        assert_eq!(value(b"").as_deref(), Some(&b""[..]));
+        assert_eq!(value(b" null").as_deref(), Some(&b" null"[..]));
+    }
+
+    #[test]
+    fn a_partition_number_is_honoured_and_stands_in_a_header() {
+        let named = record(&[("partitionNumber", "3"), ("partitionKey", "k")]);
+        assert_eq!(named.partition, Some(3));
+        assert_eq!(names(&named), ["partitionKey", "partitionNumber"]);
+        assert_eq!(record(&[("partitionKey", "k")]).partition, None);
+        for wrong in ["-1", "x", "", "2147483648", "1.0"] {
+            let refused = publish(&[], b"v", &[("partitionNumber", wrong)]);
+            let refused = refused.expect_err(wrong);
+            let told = format!("partitionNumber \"{wrong}\"");
+            assert!(refused.message().contains(&told), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_daprd_gave_up_goes_to_no_partition_of_its_sources() {
+        let letter = record(&[&DAPRDS[..], &[("partitionNumber", "3")]].concat());
+        assert_eq!(letter.partition, None);
+        assert_eq!(text(&letter.headers, "partitionNumber"), None);
+        assert_eq!(text(&letter.headers, "__dlq.errors.partition"), Some("2"));
+    }
+
+    #[test]
+    fn what_daprd_gave_up_has_its_bytes_again() {
+        let escaped = [("__key", "a+%FF"), ("trace", "%0A")];
+        let metadata = [&DAPRDS[..], &escaped].concat();
+        let escape = [("escapeHeaders", "true")];
+        let letter = publish(&escape, b"v", &metadata).expect("it is right");
+        assert_eq!(letter.key.as_deref(), Some(&b"a \xff"[..]));
+        assert_eq!(text(&letter.headers, "trace"), Some("\n"));
+        // What an app publishes is not unescaped, as with the built-in.
+        let own = publish(&escape, b"v", &escaped).expect("it is right");
+        assert_eq!(own.key.as_deref(), Some(&b"a+%FF"[..]));
+        let unescaped = publish(&[], b"v", &metadata).expect("it is right");
+        assert_eq!(unescaped.key.as_deref(), Some(&b"a+%FF"[..]));
+    }
+
+    #[test]
+    fn what_is_excluded_has_its_effect_and_no_header() {
+        let given = [("excludeHeaderMetaRegex", "^partition|^x-")];
+        let pairs = [
+            ("partitionKey", "k"),
+            ("partitionNumber", "1"),
+            ("x-a", "1"),
+            ("ax-", "2"),
+        ];
+        let record = publish(&given, b"v", &pairs).expect("it is right");
+        assert_eq!(names(&record), ["ax-"]);
+        assert_eq!(record.key.as_deref(), Some(&b"k"[..]));
+        assert_eq!(record.partition, Some(1));
+    }
+
+    #[test]
+    fn only_what_would_have_to_be_encoded_is_refused() {
+        let avro = [("valueSchemaType", "Avro")];
+        publish(&[], b"{}", &avro).expect_err("it can't be encoded");
+        publish(&[], b"null", &avro).expect("a tombstone is not encoded");
+        let letter = [&DAPRDS[..], &avro].concat();
+        publish(&[], b"{}", &letter).expect("it is what was received");
+        publish(&[], b"{}", &[("valueSchemaType", "none")]).expect("as it is");
     }
 
     #[test]

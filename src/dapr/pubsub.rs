@@ -15,7 +15,7 @@ use super::{
         PublishRequest, PublishResponse, PullMessagesRequest, ResumeRequest, ResumeResponse,
         pub_sub_server::PubSub,
     },
-    publish, pull, status,
+    publish, pull, schema, status,
 };
 
 /// Never `MESSAGE_TTL`: daprd would stop handling TTL itself.
@@ -72,11 +72,13 @@ impl PubSub for Service {
         let instance = self.instance(&request)?;
         let request = request.into_inner();
         limits::message(&request.metadata)?;
+        let schema = schema::named(&request.metadata).map(str::to_owned);
         let record = publish::outgoing(
             &instance.publisher(),
             &request.topic,
             request.data,
             request.metadata,
+            schema.as_deref(),
         )?;
         instance.publish(&record).await?;
         Ok(Response::new(PublishResponse {}))
@@ -98,16 +100,18 @@ impl PubSub for Service {
         let sent = entries.into_iter().map(|entry| {
             let (instance, topic, metadata) = (&instance, &topic, &metadata);
             async move {
-                // The request's metadata wins over the entry's, as with the
-                // built-in component.
+                // The request's metadata wins over the entry's, and it alone says
+                // what is encoded, as with the built-in component.
                 let mut merged = entry.metadata;
                 merged.extend(metadata.clone());
-                let published =
-                    match publish::outgoing(&instance.publisher(), topic, entry.event, merged) {
-                        Ok(record) => instance.publish(&record).await,
-                        Err(status) => Err(status),
-                    };
-                published.map_err(|status| (entry.entry_id, status))
+                let publisher = instance.publisher();
+                let schema = schema::named(metadata);
+                let record = publish::outgoing(&publisher, topic, entry.event, merged, schema);
+                let result = match record {
+                    Ok(record) => instance.publish(&record).await,
+                    Err(status) => Err(status),
+                };
+                result.map_err(|status| (entry.entry_id, status))
             }
         });
         // Started in order: equal keys keep theirs, as long as the queue has room.

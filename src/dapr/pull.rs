@@ -7,20 +7,24 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::{
-    event,
+    event::{self, LeftOut, Style},
     instance::Instance,
     limits,
     proto::{PullMessagesRequest, PullMessagesResponse, Topic},
     publish::check_topic,
-    verdict,
+    schema, verdict,
 };
 use crate::{
-    delivery::{Group, Lane},
+    delivery::{Delivery, Group, Lane},
     model::{Outcome, topic},
+    telemetry::{Member, events::HeadersLeftOut},
 };
 
 /// Messages between the group and the connection; the lane holds the others.
 const BUFFER: usize = 1;
+
+/// Says in a subscription's metadata that values are no `CloudEvent`s.
+const RAW: &str = "rawPayload";
 
 /// What daprd pulls.
 pub(super) type Messages = ReceiverStream<Result<PullMessagesResponse, Status>>;
@@ -40,13 +44,24 @@ pub(super) async fn open(
     limits::subscription(&name, &metadata)?;
     let (topic, _) = topic::subscribed(&name);
     check_topic(topic)?;
-    check_schema(&name, metadata.get("valueSchemaType"))?;
+    schema::check("subscribing to", &name, schema::named(&metadata))?;
+    let style = Style {
+        topic_name: name.clone(),
+        headers: instance.headers().clone(),
+        raw: metadata.get(RAW).is_some_and(|raw| is_true(raw)),
+    };
     let Lane { id, deliveries } = instance.subscribe(&name, metadata).await?;
     let group = instance.group().await?.clone();
 
     let (out, messages) = mpsc::channel(BUFFER);
-    let lane = Lane { id, deliveries };
-    tokio::spawn(deliver(group.clone(), lane, name, out));
+    let sender = Sender {
+        group: group.clone(),
+        member: instance.member(),
+        style,
+        has_told: false,
+        out,
+    };
+    tokio::spawn(sender.run(Lane { id, deliveries }));
     tokio::spawn(async move {
         answers(&group, requests).await;
         // An error means that the group has shut down, and its lanes with it.
@@ -56,44 +71,61 @@ pub(super) async fn open(
     Ok(ReceiverStream::new(messages))
 }
 
-/// Decoding is not silently left out: the app would get bytes it can't read.
-fn check_schema(topic: &str, schema: Option<&String>) -> Result<(), Status> {
-    match schema {
-        Some(schema) if !schema.eq_ignore_ascii_case("none") => {
-            Err(Status::unimplemented(format!(
-                "topic {topic}: valueSchemaType {schema:?} is known from pubsub.kafka, but not honoured \
-             by this version; remove it to get the bytes as they are"
-            )))
-        }
-        _ => Ok(()),
-    }
+/// What Go's `strconv.ParseBool` takes for true, as daprd reads `rawPayload`.
+fn is_true(text: &str) -> bool {
+    ["1", "t", "T", "TRUE", "true", "True"].contains(&text)
 }
 
-/// Hands deliveries to the connection until either end is gone.
-async fn deliver(
+/// Hands deliveries to the connection.
+struct Sender {
     group: Group,
-    mut lane: Lane,
-    topic_name: String,
+    member: Member,
+    style: Style,
+    /// Whether it was said already that headers are left out.
+    has_told: bool,
     out: mpsc::Sender<Result<PullMessagesResponse, Status>>,
-) {
-    while let Some(delivery) = lane.deliveries.recv().await {
-        let message = event::message(&delivery, &topic_name);
-        if !event::fits(&message) {
-            let reason = format!(
-                "too large for daprd: the message is over {} bytes, and receiving it would break \
-                 daprd's stream for good",
-                event::LARGEST
-            );
-            let answered = group.answer(delivery.id, Outcome::TooLarge(reason)).await;
-            if answered.is_err() {
+}
+
+impl Sender {
+    /// Runs until either end is gone.
+    async fn run(mut self, mut lane: Lane) {
+        while let Some(delivery) = lane.deliveries.recv().await {
+            let (message, left_out) = event::message(&delivery, &self.style);
+            self.tell(&delivery, left_out);
+            if !event::fits(&message) {
+                let reason = format!(
+                    "too large for daprd: the message is over {} bytes, and receiving it would \
+                     break daprd's stream for good",
+                    event::LARGEST
+                );
+                let outcome = Outcome::TooLarge(reason);
+                if self.group.answer(delivery.id, outcome).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            // A connection that is gone closes the lane, which gives this back.
+            if self.out.send(Ok(message)).await.is_err() {
                 return;
             }
-            continue;
         }
-        // A connection that is gone closes the lane, which gives this back.
-        if out.send(Ok(message)).await.is_err() {
+    }
+
+    fn tell(&mut self, delivery: &Delivery, left_out: LeftOut) {
+        let Some((name, why)) = left_out.first else {
             return;
+        };
+        HeadersLeftOut {
+            instance: &self.member,
+            at: &delivery.record.at,
+            offset: delivery.record.offset,
+            count: left_out.count,
+            name: &name,
+            why,
+            is_first: !self.has_told,
         }
+        .emit();
+        self.has_told = true;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tonic::{Code, Status};
 
-use crate::kafka::{Cause, Kind, SendError};
+use crate::kafka::{Cause, Kind, Outgoing, SendError};
 
 /// The code for a kind of cause.
 fn code(kind: Kind) -> Code {
@@ -21,10 +21,18 @@ pub(super) fn cause(what: &str, cause: &Cause) -> Status {
 }
 
 /// Publishing one record failed.
-pub(super) fn publish(topic: &str, error: &SendError) -> Status {
-    let remedy = remedy(error.cause.kind);
+pub(super) fn publish(record: &Outgoing, error: &SendError) -> Status {
+    let (kind, topic) = (error.cause.kind, &record.topic);
+    let remedy = match (kind, record.partition) {
+        // librdkafka has one error for both.
+        (Kind::UnknownTopic, Some(partition)) => format!(
+            " (the topic has no partition {partition}, which partitionNumber asks for, or does not \
+             exist)"
+        ),
+        _ => remedy(kind).to_owned(),
+    };
     Status::new(
-        code(error.cause.kind),
+        code(kind),
         format!("publishing to topic {topic} failed: {error}{remedy}"),
     )
 }
@@ -77,16 +85,26 @@ fn remedy(kind: Kind) -> &'static str {
 mod tests {
     use super::*;
 
-    fn too_large() -> SendError {
-        SendError::from(Cause {
-            kind: Kind::TooLarge,
-            text: "Message size too large".into(),
-        })
+    fn failed(kind: Kind, text: &str, partition: Option<i32>) -> Status {
+        let record = Outgoing {
+            topic: "orders".into(),
+            partition,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+            timestamp: None,
+        };
+        let text = text.to_owned();
+        publish(&record, &SendError::from(Cause { kind, text }))
+    }
+
+    fn too_large() -> Status {
+        failed(Kind::TooLarge, "Message size too large", None)
     }
 
     #[test]
     fn a_failed_publish_names_topic_cause_fate_and_remedy() {
-        let status = publish("orders", &too_large());
+        let status = too_large();
         assert_eq!(status.code(), Code::InvalidArgument);
         for part in ["orders", "too large", "was not written", "maxMessageBytes"] {
             assert!(status.message().contains(part), "{part}: {status}");
@@ -94,10 +112,19 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_that_is_not_there_is_named() {
+        let status = failed(Kind::UnknownTopic, "Unknown partition", Some(99));
+        assert_eq!(status.code(), Code::NotFound);
+        for part in ["orders", "no partition 99", "partitionNumber"] {
+            assert!(status.message().contains(part), "{part}: {status}");
+        }
+        let status = failed(Kind::UnknownTopic, "Unknown topic", None);
+        assert!(status.message().contains("create the topic"), "{status}");
+    }
+
+    #[test]
     fn a_failed_bulk_names_its_entries_and_stays_short() {
-        let failed: Vec<_> = (0..100)
-            .map(|id| (format!("e{id}"), publish("orders", &too_large())))
-            .collect();
+        let failed: Vec<_> = (0..100).map(|id| (format!("e{id}"), too_large())).collect();
         let text = bulk_publish("orders", 500, &failed).message().to_owned();
         assert!(text.starts_with("100 of 500 entries"), "{text}");
         assert!(text.contains("[entry e0: ") && text.contains("[entry e19: "));

@@ -72,6 +72,7 @@ impl DeadLetters {
         }
         Outgoing {
             topic: letter.topic.to_string(),
+            partition: None,
             key: record.key.clone(),
             value: record.value.clone(),
             headers,

@@ -95,6 +95,7 @@ pub fn redriven(record: &Record, rules: &Rules) -> Result<Outgoing, Left> {
     }
     Ok(Outgoing {
         topic,
+        partition: None,
         key: record.key.clone(),
         value: record.value.clone(),
         headers,

@@ -115,97 +115,9 @@ pub(super) fn fatal(code: Code, reason: &str) -> Cause {
     }
 }
 
-/// The failure of a broker connection in a line of librdkafka's log, without the
-/// thread that found it: `[thrd:a:9092/bootstrap]: a:9092/bootstrap: Connect to …`.
-pub(super) fn connection_failure<'a>(facility: &str, line: &'a str) -> Option<&'a str> {
-    let failed = ["FAIL", "ERROR"].contains(&facility) && !line.contains("brokers are down");
-    let text = line.split_once("]: ").map_or(line, |(_, text)| text);
-    failed.then_some(text)
-}
-
-/// Puts what librdkafka says of a broker connection into an operator's words.
-/// The text is all there is to go by: librdkafka has one error code for most.
-pub(super) fn connection(reason: &str) -> String {
-    let found = CONNECTION
-        .iter()
-        .find(|(mark, _)| reason.contains(mark))
-        .map(|(_, words)| *words);
-    match found {
-        Some(words) => words.to_owned(),
-        None => reason.to_owned(),
-    }
-}
-
-const CONNECTION: [(&str, &str); 8] = [
-    (
-        "Failed to resolve",
-        "DNS: the name can't be resolved from here",
-    ),
-    (
-        "Connection refused",
-        "refused: nothing listens on that port",
-    ),
-    (
-        "Network is unreachable",
-        "unreachable: no route to that network",
-    ),
-    ("No route to host", "unreachable: no route to that host"),
-    (
-        "timed out",
-        "timed out: connected to nothing that answers like a Kafka broker (a firewall, a wrong address, or a service that waits for something else)",
-    ),
-    (
-        "Disconnected",
-        "closed by the peer: it ended the connection as soon as Kafka's protocol was spoken, as a TLS listener does",
-    ),
-    (
-        "ApiVersionRequest failed",
-        "closed by the peer: it ended the connection at the first request of Kafka's protocol, as a TLS listener does",
-    ),
-    (
-        "reset by peer",
-        "closed by the peer: it reset the connection, as a TLS listener may do",
-    ),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn connection_failures_get_their_words() {
-        for (reason, words) in [
-            (
-                "nope:9092/bootstrap: Failed to resolve 'nope:9092': Name or service not known (after 2ms in state CONNECT)",
-                "DNS",
-            ),
-            (
-                "a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
-                "refused",
-            ),
-            (
-                "a:1/bootstrap: Connection setup timed out in state APIVERSION_QUERY (after 3001ms in state APIVERSION_QUERY)",
-                "timed out",
-            ),
-            (
-                "a:1/bootstrap: Disconnected while requesting ApiVersion: might be caused by incorrect security.protocol configuration",
-                "closed by the peer",
-            ),
-        ] {
-            assert!(connection(reason).starts_with(words), "{reason}");
-        }
-        assert_eq!(connection("something new"), "something new");
-    }
-
-    #[test]
-    fn a_failure_is_found_in_the_log() {
-        let line = "[thrd:a:1/bootstrap]: a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed";
-        let failure = "a:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed";
-        assert_eq!(connection_failure("FAIL", line), Some(failure));
-        assert_eq!(connection_failure("CONFWARN", line), None);
-        let follows = "[thrd:app]: 1/1 brokers are down";
-        assert_eq!(connection_failure("ERROR", follows), None);
-    }
 
     #[test]
     fn refused_idempotence_has_its_remedy() {

@@ -374,6 +374,8 @@ pub async fn holds_record(
     // A group is asked for, and never joined.
     pairs.push(("group.id", "dapr-rdkafka-probe".into()));
     pairs.push(("enable.partition.eof", "true".into()));
+    // What the group's own consumer may not see is no record here either.
+    pairs.push(("isolation.level", settings.isolation.name().into()));
     let list = convert::list([(at, from)])?;
     let probe = tokio::task::spawn_blocking(move || {
         let consumer: BaseConsumer = super::create(pairs, DefaultConsumerContext)?;

@@ -17,7 +17,7 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-use super::{Signal, classify, convert};
+use super::{Signal, connection, convert};
 use crate::telemetry::events::BrokerFailed;
 
 /// One client's context. Everything here is called from librdkafka's threads or
@@ -48,6 +48,11 @@ impl Failures {
             .map(|(_, reason)| reason)
     }
 
+    fn last_was(&self, reason: &str) -> bool {
+        let last = self.lock();
+        last.as_ref().is_some_and(|(_, last)| last == reason)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,7 +72,7 @@ impl ClientContext for Context {
     /// librdkafka's own log is for those who ask for it, except what it says of a
     /// broker's connection: it logs each failure, but makes an event of few.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        if let Some(reason) = classify::connection_failure(facility, line) {
+        if let Some(reason) = connection::failure(facility, line) {
             let instance = &self.instance;
             BrokerFailed { instance, reason }.emit();
             self.failures.note(reason);
@@ -83,7 +88,8 @@ impl ClientContext for Context {
         }
     }
 
-    /// What is not about a connection: it names the topic, partition or group.
+    /// What the log did not say already, such as what is about a topic, a partition or
+    /// a group; it is named there. A refused login comes both ways.
     fn error(&self, error: KafkaError, reason: &str) {
         let told = matches!(
             error.rdkafka_error_code(),
@@ -96,7 +102,7 @@ impl ClientContext for Context {
                     | RDKafkaErrorCode::UnknownTopicOrPartition
             )
         );
-        if told {
+        if told || self.failures.last_was(reason) {
             tracing::debug!(instance = %self.instance, "librdkafka: {error}: {reason}");
         } else {
             tracing::warn!(instance = %self.instance, "librdkafka: {reason}");

@@ -1,14 +1,11 @@
 //! Between librdkafka's types and the model's.
 
-use std::{
-    collections::HashMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::{collections::HashMap, ffi::CStr, ptr, slice};
 
 use bytes::Bytes;
 use rdkafka::{
-    Message, Timestamp, TopicPartitionList,
-    message::{BorrowedMessage, Headers, OwnedHeaders},
+    Message, Timestamp, TopicPartitionList, bindings,
+    message::{BorrowedHeaders, BorrowedMessage, Headers, OwnedHeaders},
     producer::FutureRecord,
     topic_partition_list::TopicPartitionListElem,
 };
@@ -29,23 +26,45 @@ pub(super) fn record(at: &TopicPartition, message: &BorrowedMessage<'_>) -> Reco
     }
 }
 
-fn headers(headers: &impl Headers) -> Vec<Header> {
-    let read = |index| {
-        let header = headers.try_get(index)?;
-        Some(Header {
-            name: header.key.to_owned(),
-            value: header.value.map(Bytes::copy_from_slice),
-        })
-    };
-    // rdkafka panics at a header name that is not UTF-8 (0.39, message.rs). Such
-    // a header can't be handed to Dapr either; the record must not be lost for it.
+fn headers(headers: &BorrowedHeaders) -> Vec<Header> {
     (0..headers.count())
-        .filter_map(|index| {
-            catch_unwind(AssertUnwindSafe(|| read(index)))
-                .ok()
-                .flatten()
-        })
+        .filter_map(|index| header(headers, index))
         .collect()
+}
+
+/// rdkafka's own reading panics at a header name that is not UTF-8 (0.39,
+/// message.rs), and the record must not be lost for it: what is no UTF-8 in a name
+/// becomes U+FFFD, as Kafka's Java client reads it.
+fn header(headers: &BorrowedHeaders, index: usize) -> Option<Header> {
+    let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+    // SAFETY: a `BorrowedHeaders` is librdkafka's headers by another name (rdkafka
+    // casts one to the other), and the three places outlive the call.
+    let error = unsafe {
+        let native = ptr::from_ref(headers).cast();
+        bindings::rd_kafka_header_get_all(
+            native,
+            index,
+            &raw mut name,
+            &raw mut value,
+            &raw mut size,
+        )
+    };
+    if error != bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return None;
+    }
+    // SAFETY: without an error the name is a C string, and a value that is not null
+    // has so many bytes; both live as long as the headers.
+    let (name, value) = unsafe {
+        let bytes = |value| slice::from_raw_parts(value, size);
+        (
+            CStr::from_ptr(name),
+            (!value.is_null()).then(|| bytes(value.cast::<u8>())),
+        )
+    };
+    Some(Header {
+        name: name.to_string_lossy().into_owned(),
+        value: value.map(Bytes::copy_from_slice),
+    })
 }
 
 /// Headers for a record to be sent.
@@ -64,7 +83,7 @@ fn owned_headers(headers: &[Header]) -> OwnedHeaders {
 pub(super) fn future_record(outgoing: &Outgoing) -> FutureRecord<'_, [u8], [u8]> {
     FutureRecord {
         topic: &outgoing.topic,
-        partition: None,
+        partition: outgoing.partition,
         payload: outgoing.value.as_deref(),
         key: outgoing.key.as_deref(),
         timestamp: outgoing.timestamp,
@@ -108,4 +127,42 @@ pub(super) fn list<'a>(
         list.add_partition_offset(&at.topic, at.partition, rdkafka::Offset::Offset(offset.0))?;
     }
     Ok(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_name_that_is_no_text_costs_no_header() {
+        let owned = OwnedHeaders::new().insert(rdkafka::message::Header {
+            key: "null",
+            value: None::<&[u8]>,
+        });
+        let name = b"n\xffm";
+        let borrowed = owned.as_borrowed();
+        // SAFETY: as in `header`; librdkafka copies name and value.
+        let error = unsafe {
+            bindings::rd_kafka_header_add(
+                ptr::from_ref(borrowed).cast_mut().cast(),
+                name.as_ptr().cast(),
+                3,
+                name.as_ptr().cast(),
+                0,
+            )
+        };
+        assert_eq!(
+            error,
+            bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
+        );
+        let header = |name: &str, value| Header {
+            name: name.to_owned(),
+            value,
+        };
+        let empty = Some(Bytes::new());
+        assert_eq!(
+            headers(owned.as_borrowed()),
+            [header("null", None), header("n\u{fffd}m", empty)]
+        );
+    }
 }

@@ -3,12 +3,15 @@
 //! What goes up from here is the model's vocabulary and [`Cause`], which says
 //! what went wrong in words that an operator can act on.
 
+mod authorities;
 mod browse;
 mod classify;
+mod connection;
 mod consumer;
 mod context;
 mod convert;
 mod embedded;
+mod handshake;
 mod health;
 mod producer;
 mod purge;
@@ -16,6 +19,8 @@ mod reach;
 mod reading;
 mod sender;
 mod topics;
+#[cfg(openssl_wrapped)]
+mod trailing_dot;
 
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
@@ -36,7 +41,10 @@ use rdkafka::{
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
 };
 
-use crate::metadata::{Settings, librdkafka::Pairs};
+use crate::metadata::{
+    Settings,
+    librdkafka::{self, Pairs},
+};
 
 /// librdkafka's own bound of `message.max.bytes`.
 const LARGEST: usize = 1_000_000_000;
@@ -58,7 +66,11 @@ where
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
     for (name, value) in pairs {
-        config.set(name, value);
+        if (name, value.as_str()) == librdkafka::SYSTEMS_AUTHORITIES {
+            config.set(name, authorities::system()?);
+        } else {
+            config.set(name, value);
+        }
     }
     config.create_with_context(context).map_err(Cause::from)
 }

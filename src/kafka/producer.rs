@@ -22,7 +22,9 @@ use crate::{
 pub struct Outgoing {
     /// The topic.
     pub topic: String,
-    /// The key, if any; it decides the partition.
+    /// The partition; `None` leaves it to the key.
+    pub partition: Option<i32>,
+    /// The key, if any; it decides the partition if none is given.
     pub key: Option<Bytes>,
     /// The value; `None` is a tombstone.
     pub value: Option<Bytes>,

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 use tokio::task::JoinSet;
 
-use super::classify;
+use super::{connection, handshake};
 use crate::metadata::{Settings, librdkafka};
 
 /// How long the producer may look for a broker alone. librdkafka tries bootstrap
@@ -109,20 +109,44 @@ fn probe(alone: &Settings, end: Instant) -> Result<usize, (String, String)> {
         Ok(client) => client,
         Err(cause) => return Err((broker, cause.text)),
     };
-    let left = end.saturating_duration_since(Instant::now() + LISTEN);
-    if let Ok(metadata) = client.client().fetch_metadata(None, left) {
-        return Ok(metadata.brokers().len());
+    // Twice: what will not change needs no second try, and what would, as when a
+    // broker is just starting, gets one.
+    for part in [2, 1] {
+        let left = end.saturating_duration_since(Instant::now() + LISTEN) / part;
+        if let Ok(metadata) = client.client().fetch_metadata(None, left) {
+            return Ok(metadata.brokers().len());
+        }
+        if listen(&client, &said).is_some_and(|first| connection::is_lasting(&first)) {
+            break;
+        }
     }
-    // What it said waits in a queue, behind its log, until it is polled for.
+    let words = match said.first() {
+        Some(first) => verdict(alone, &broker, &first, end),
+        None => "no answer".to_owned(),
+    };
+    Err((broker, words))
+}
+
+/// What a client said first of its connection. That waits in a queue, behind its
+/// log, until it is polled for.
+fn listen(client: &BaseProducer<Said>, said: &Said) -> Option<String> {
+    let end = Instant::now() + LISTEN;
     while Instant::now() < end && said.first().is_none() {
         client.poll(Duration::from_millis(1));
     }
-    let first = said.first();
-    let said = first.map_or_else(
-        || "no answer".to_owned(),
-        |said| classify::connection(&said),
-    );
-    Err((broker, said))
+    said.first()
+}
+
+/// What happened, and what to change.
+fn verdict(alone: &Settings, broker: &str, reason: &str, end: Instant) -> String {
+    let tls = alone.security.tls.as_ref();
+    let objections = tls
+        .filter(|_| connection::is_certificate(reason))
+        .and_then(|tls| handshake::objections(tls, broker, end));
+    match objections {
+        Some(objections) => format!("TLS: {objections}"),
+        None => connection::words(reason, &alone.security),
+    }
 }
 
 /// Keeps the first failure of the one broker's connection. librdkafka logs every
@@ -142,7 +166,7 @@ impl Said {
 impl ClientContext for Said {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
         tracing::debug!(target: "librdkafka", "probe: {facility} {line}");
-        if let Some(failure) = classify::connection_failure(facility, line) {
+        if let Some(failure) = connection::failure(facility, line) {
             let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             first.get_or_insert_with(|| failure.to_owned());
         }

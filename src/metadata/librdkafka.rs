@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{
-    Settings,
+    Acks, Rebalance, Settings,
     security::{Login, Security},
 };
 
@@ -14,17 +14,63 @@ use super::{
 /// topic must come before the one that only knows that time is up.
 const UNKNOWN_TOPIC_WAIT: Duration = Duration::from_secs(5);
 
-/// A configuration: librdkafka's names and values.
-pub type Pairs = Vec<(&'static str, String)>;
+/// librdkafka's own default.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Added partitions are found within seconds, however seldom the producer looks.
+const CONSUMER_REFRESH: Duration = Duration::from_secs(10);
+
+/// A configuration: librdkafka's names and values. It holds secrets, so it can't be
+/// printed.
+pub struct Pairs(Vec<(&'static str, String)>);
+
+impl Pairs {
+    /// Adds one; of two with the same name the later counts.
+    pub fn push(&mut self, pair: (&'static str, String)) {
+        self.0.push(pair);
+    }
+}
+
+impl Extend<(&'static str, String)> for Pairs {
+    fn extend<T: IntoIterator<Item = (&'static str, String)>>(&mut self, pairs: T) {
+        self.0.extend(pairs);
+    }
+}
+
+impl IntoIterator for Pairs {
+    type Item = (&'static str, String);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}
+
+/// Stands for the system's certificate authorities until a client is made: only
+/// then it is looked where they are.
+pub const SYSTEMS_AUTHORITIES: (&str, &str) = ("ssl.ca.location", "probe");
 
 /// For every client.
 fn common(settings: &Settings) -> Pairs {
+    let network = &settings.network;
     let mut pairs = security(&settings.security);
     pairs.extend([
         ("bootstrap.servers", settings.brokers.join(",")),
         ("client.id", settings.client_id.clone()),
-        // Short, so that Init learns within its 4 s that a broker is silent.
-        ("socket.connection.setup.timeout.ms", "3000".into()),
+        (
+            "socket.connection.setup.timeout.ms",
+            millis(network.dial_timeout),
+        ),
+        // The built-in times sending and waiting for the answer each, librdkafka both
+        // together.
+        (
+            "socket.timeout.ms",
+            millis(network.write_timeout + network.read_timeout),
+        ),
         ("socket.keepalive.enable", "true".into()),
         // 2 s at most instead of 10: a broker that is back is used at once (I6).
         ("reconnect.backoff.max.ms", "2000".into()),
@@ -42,12 +88,11 @@ fn security(Security { tls, login }: &Security) -> Pairs {
         (Some(_), Login::None) => "ssl",
         (Some(_), _) => "sasl_ssl",
     };
-    let mut pairs = vec![("security.protocol", protocol.to_owned())];
+    let mut pairs = Pairs(vec![("security.protocol", protocol.to_owned())]);
     if let Some(tls) = tls {
         pairs.push(match &tls.ca {
             Some(ca) => ("ssl.ca.pem", ca.clone()),
-            // The OpenSSL that is built in knows no system's certificates.
-            None => ("ssl.ca.location", "probe".into()),
+            None => (SYSTEMS_AUTHORITIES.0, SYSTEMS_AUTHORITIES.1.into()),
         });
         if let Some(client) = &tls.client {
             pairs.push(("ssl.certificate.pem", client.certificate.clone()));
@@ -80,15 +125,27 @@ pub fn producer(settings: &Settings) -> Pairs {
     // Room for a few of the largest records, and never less than 64 MiB.
     let queue_kbytes = (settings.max_message_bytes / 1024 * 4).max(64 * 1024);
     let mut pairs = common(settings);
-    if !settings.idempotence {
+    // librdkafka refuses it with fewer acknowledgements.
+    let idempotence = settings.idempotence && settings.acks == Acks::All;
+    if !idempotence {
         // More at a time, and a retry would overtake what came after.
         pairs.push(("max.in.flight.requests.per.connection", "1".into()));
     }
+    if let Some(retries) = settings.max_retries {
+        pairs.push(("message.send.max.retries", retries.to_string()));
+    }
+    let acks = match settings.acks {
+        Acks::All => "all",
+        Acks::Leader => "1",
+    };
     pairs.extend([
         // No duplicates and no reordering by the client's own retries.
-        ("enable.idempotence", settings.idempotence.to_string()),
-        // The built-in's default.
-        ("acks", "all".into()),
+        ("enable.idempotence", idempotence.to_string()),
+        ("acks", acks.into()),
+        (
+            "topic.metadata.refresh.interval.ms",
+            millis(settings.network.metadata_refresh),
+        ),
         // The hash of the built-in's client, or every key would move to another
         // partition; spread records without a key as it does.
         ("partitioner", "fnv1a_random".into()),
@@ -101,15 +158,12 @@ pub fn producer(settings: &Settings) -> Pairs {
         // A little longer, so that the error is ours, which knows more.
         (
             "message.timeout.ms",
-            (timeout + Duration::from_secs(1)).as_millis().to_string(),
+            millis(timeout + Duration::from_secs(1)),
         ),
         ("queue.buffering.max.kbytes", queue_kbytes.to_string()),
         (
             "topic.metadata.propagation.max.ms",
-            (timeout / 2)
-                .min(UNKNOWN_TOPIC_WAIT)
-                .as_millis()
-                .to_string(),
+            millis((timeout / 2).min(UNKNOWN_TOPIC_WAIT)),
         ),
     ]);
     pairs
@@ -120,6 +174,12 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
     // librdkafka's queue bounds count per partition. A sixteenth of the budget
     // each: the engine's window is what bounds the whole.
     let queue_kbytes = (settings.max_in_flight_bytes / 1024 / 16).max(1024);
+    let member = &settings.group;
+    let strategies = match member.rebalance {
+        // The built-in joins with one: with both, a group can hold both components.
+        Rebalance::Range => "range,roundrobin",
+        Rebalance::RoundRobin => "roundrobin,range",
+    };
     let mut pairs = common(settings);
     pairs.extend([
         ("group.id", group.to_owned()),
@@ -128,12 +188,24 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
         ("enable.auto.offset.store", "false".into()),
         // Start positions are ours; out of range is an error that we answer.
         ("auto.offset.reset", "error".into()),
-        // The built-in joins with range: so a group can hold both.
-        ("partition.assignment.strategy", "range,roundrobin".into()),
-        ("session.timeout.ms", "10000".into()),
-        ("heartbeat.interval.ms", "3000".into()),
-        // Added partitions are found within seconds.
-        ("topic.metadata.refresh.interval.ms", "10000".into()),
+        ("isolation.level", settings.isolation.name().into()),
+        ("partition.assignment.strategy", strategies.into()),
+        ("session.timeout.ms", millis(member.session_timeout)),
+        ("heartbeat.interval.ms", millis(member.heartbeat_interval)),
+        // librdkafka wants it no shorter than the session.
+        (
+            "max.poll.interval.ms",
+            millis(member.session_timeout.max(MAX_POLL_INTERVAL)),
+        ),
+        ("fetch.min.bytes", member.fetch_min.to_string()),
+        (
+            "max.partition.fetch.bytes",
+            member.fetch_default.to_string(),
+        ),
+        (
+            "topic.metadata.refresh.interval.ms",
+            millis(settings.network.metadata_refresh.min(CONSUMER_REFRESH)),
+        ),
         ("queued.max.messages.kbytes", queue_kbytes.to_string()),
         ("queued.min.messages", "1000".into()),
         ("fetch.queue.backoff.ms", "10".into()),
@@ -161,4 +233,72 @@ pub fn browser(settings: &Settings, group: &str) -> Pairs {
         ("fetch.queue.backoff.ms", "10".into()),
     ]);
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::metadata::resolve;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        let required = [("brokers", "a:9092"), ("authType", "none")];
+        let all = required.iter().chain(pairs);
+        let all = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        resolve(&all.collect()).expect("it is right").settings
+    }
+
+    /// What counts: of two pairs with one name the later.
+    fn map(pairs: Pairs) -> HashMap<&'static str, String> {
+        pairs.into_iter().collect()
+    }
+
+    #[test]
+    fn the_consumers_keys_reach_librdkafka_in_its_units() {
+        let settings = settings(&[
+            ("sessionTimeout", "10m"),
+            ("heartbeatInterval", "1500ms"),
+            ("consumerFetchMin", "4"),
+            ("consumerFetchDefault", "2097152"),
+            ("consumerGroupRebalanceStrategy", "RoundRobin"),
+            ("clientConnectionTopicMetadataRefreshInterval", "4"),
+            ("dialTimeout", "2s"),
+            ("readTimeout", "5s"),
+            ("writeTimeout", "10"),
+        ]);
+        let pairs = map(consumer(&settings, "g"));
+        for (name, value) in [
+            ("session.timeout.ms", "600000"),
+            ("max.poll.interval.ms", "600000"),
+            ("heartbeat.interval.ms", "1500"),
+            ("fetch.min.bytes", "4"),
+            ("max.partition.fetch.bytes", "2097152"),
+            ("partition.assignment.strategy", "roundrobin,range"),
+            ("topic.metadata.refresh.interval.ms", "4000"),
+            ("socket.connection.setup.timeout.ms", "2000"),
+            ("socket.timeout.ms", "15000"),
+        ] {
+            assert_eq!(pairs[name], value, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_producers_keys_reach_librdkafka() {
+        let pairs = map(producer(&settings(&[])));
+        assert_eq!(pairs["acks"], "all");
+        assert_eq!(pairs["enable.idempotence"], "true");
+        assert!(!pairs.contains_key("message.send.max.retries"));
+        let local = [("producerRequiredAcks", "local"), ("producerRetryMax", "3")];
+        let pairs = map(producer(&settings(&local)));
+        for (name, value) in [
+            ("acks", "1"),
+            ("enable.idempotence", "false"),
+            ("max.in.flight.requests.per.connection", "1"),
+            ("message.send.max.retries", "3"),
+            ("topic.metadata.refresh.interval.ms", "480000"),
+        ] {
+            assert_eq!(pairs[name], value, "{name}");
+        }
+    }
 }

@@ -5,6 +5,9 @@
 //! default, its documentation and what is done with it. [`raw::resolve`] reports
 //! every problem at once, each with its key.
 
+pub mod component;
+mod duration;
+pub mod headers;
 pub mod keys;
 pub mod librdkafka;
 mod parse;
@@ -13,5 +16,9 @@ pub mod raw;
 pub mod security;
 mod settings;
 
-pub use raw::{Problem, Problems, Resolved, resolve};
-pub use settings::{Breaker, Compression, DeadLetterHeaders, InitialOffset, Settings};
+pub use headers::Headers;
+pub use raw::{Findings, Problem, Problems, Resolved, check, resolve, resolve_for};
+pub use settings::{
+    Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Isolation, Network,
+    Rebalance, Settings,
+};

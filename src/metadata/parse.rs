@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
+use super::duration;
+
 /// The words that dapr/kit takes for true (`utils.IsTruthy`), and their
 /// opposites. The built-in takes anything else for false; here it is an error.
 const TRUE: [&str; 6] = ["1", "y", "yes", "true", "t", "on"];
@@ -19,8 +21,17 @@ pub(super) fn flag(text: &str) -> Result<bool, String> {
 }
 
 pub(super) fn count(text: &str, bounds: RangeInclusive<usize>) -> Result<usize, String> {
-    text.parse()
-        .ok()
+    bounded(text.parse().ok(), &bounds)
+}
+
+/// The same, for a key that the built-in reads by mapstructure.
+pub(super) fn any_base_count(text: &str, bounds: RangeInclusive<usize>) -> Result<usize, String> {
+    let number = any_base(text).and_then(|number| usize::try_from(number).ok());
+    bounded(number, &bounds)
+}
+
+fn bounded(number: Option<usize>, bounds: &RangeInclusive<usize>) -> Result<usize, String> {
+    number
         .filter(|number| bounds.contains(number))
         .ok_or_else(|| {
             let (low, high) = (bounds.start(), bounds.end());
@@ -28,26 +39,84 @@ pub(super) fn count(text: &str, bounds: RangeInclusive<usize>) -> Result<usize, 
         })
 }
 
-pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .ok()
-        .filter(|duration| bounds.contains(duration))
-        .ok_or_else(|| {
-            let low = humantime::format_duration(*bounds.start());
-            let high = humantime::format_duration(*bounds.end());
-            format!("expected a duration with its unit (500ms, 15s, 2m) from {low} to {high}")
-        })
+/// A whole number as mapstructure reads it for Dapr (Go's `ParseInt` with base 0):
+/// also in hexadecimal (0x), octal (0o or 0) and binary (0b), and with `_` between
+/// digits.
+pub(super) fn any_base(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.strip_prefix(['-', '+']) {
+        Some(digits) => (&text[..1], digits),
+        None => ("", text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = match lower.split_at_checked(2) {
+        Some(("0x", digits)) => (16, digits),
+        Some(("0o", digits)) => (8, digits),
+        Some(("0b", digits)) => (2, digits),
+        _ if lower.len() > 1 && lower.starts_with('0') => (8, &lower[1..]),
+        _ => (10, lower.as_str()),
+    };
+    let apart = |digits: &str| !digits.ends_with('_') && !digits.contains("__");
+    if !apart(digits) || (radix == 10 && digits.starts_with('_')) || digits.starts_with(['+', '-'])
+    {
+        return None;
+    }
+    i64::from_str_radix(&format!("{sign}{}", digits.replace('_', "")), radix).ok()
 }
 
-/// A duration; a number alone is in milliseconds, as dapr/kit reads it.
+/// A duration with its unit, as Go reads it.
+pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
+    let nanos = duration::nanos(text).and_then(|nanos| u64::try_from(nanos).ok());
+    within(nanos.map(Duration::from_nanos), bounds)
+}
+
+/// A duration; a number alone is in milliseconds, as dapr/kit reads it for its
+/// back-off keys.
 pub(super) fn millis_or_duration(
     text: &str,
     bounds: RangeInclusive<Duration>,
 ) -> Result<Duration, String> {
-    match text.parse::<u64>() {
-        Ok(millis) => duration(&format!("{millis}ms"), bounds),
+    match text.parse() {
+        Ok(millis) => within(Some(Duration::from_millis(millis)), bounds),
         Err(_) => duration(text, bounds),
     }
+}
+
+/// A duration; a number alone is in seconds, as dapr/kit reads it for most keys.
+pub(super) fn seconds_or_duration(
+    text: &str,
+    bounds: RangeInclusive<Duration>,
+) -> Result<Duration, String> {
+    match text.parse() {
+        // Go takes 0 for a duration; it is the same.
+        Ok(seconds) => within(Some(Duration::from_secs(seconds)), bounds),
+        Err(_) => duration(text, bounds),
+    }
+}
+
+/// The same, where the built-in takes zero and less for the default.
+pub(super) fn positive_or(
+    default: Duration,
+    text: &str,
+    bounds: RangeInclusive<Duration>,
+) -> Result<Duration, String> {
+    let number = text.parse::<i64>().ok().or_else(|| duration::nanos(text));
+    if number.is_some_and(|number| number <= 0) {
+        return Ok(default);
+    }
+    seconds_or_duration(text, bounds)
+}
+
+fn within(
+    duration: Option<Duration>,
+    bounds: RangeInclusive<Duration>,
+) -> Result<Duration, String> {
+    duration
+        .filter(|duration| bounds.contains(duration))
+        .ok_or_else(|| {
+            let low = humantime::format_duration(*bounds.start());
+            let high = humantime::format_duration(*bounds.end());
+            format!("expected a duration with its unit (500ms, 15s, 1m30s) from {low} to {high}")
+        })
 }
 
 pub(super) fn number(text: &str, bounds: RangeInclusive<f64>) -> Result<f64, String> {

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Settings, parse, settings::BackOffPolicy};
+use super::{Acks, Group, Problem, Settings, parse, settings::BackOffPolicy};
 use crate::model::{Backoff, Policy, topic::check_topic};
 
 /// dapr/kit's defaults (v0.16.1, `retry/retry.go`), of which the exponential ones
@@ -96,6 +96,13 @@ impl Settings {
             ("backOffMaxElapsedTime", given.max_elapsed.is_some()),
         ];
         let mut notes = Vec::new();
+        if self.acks == Acks::Leader && self.idempotence {
+            notes.push(
+                "idempotence has no effect: producerRequiredAcks is local, so that a retry may \
+                 duplicate"
+                    .into(),
+            );
+        }
         for (key, _) in of_exponential
             .iter()
             .filter(|(_, given)| *given && !exponential)
@@ -111,6 +118,37 @@ impl Settings {
             notes.push("consumeRetryInterval has no effect: a backOff key is given".into());
         }
         notes
+    }
+
+    /// Keys that can be read and contradict each other.
+    pub(super) fn conflicts(&self) -> Vec<Problem> {
+        let mut conflicts = Vec::new();
+        let Group {
+            session_timeout: session,
+            heartbeat_interval: heartbeat,
+            ..
+        } = self.group;
+        // Zero is what could not be read.
+        if !session.is_zero() && heartbeat >= session {
+            let session = humantime::format_duration(session);
+            conflicts.push(Problem {
+                key: "heartbeatInterval".into(),
+                value: Some(humantime::format_duration(heartbeat).to_string()),
+                message: format!(
+                    "expected less than sessionTimeout, {session}; a third of it is usual"
+                ),
+            });
+        }
+        if self.max_retries == Some(0) && self.idempotence && self.acks == Acks::All {
+            conflicts.push(Problem {
+                key: "producerRetryMax".into(),
+                value: Some("0".into()),
+                message: "idempotence needs retries; set idempotence false too, or leave this \
+                          away: idempotent retries make no duplicates"
+                    .into(),
+            });
+        }
+        conflicts
     }
 
     fn has_back_off(&self) -> bool {

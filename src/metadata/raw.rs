@@ -10,6 +10,7 @@ use super::{
     keys::{self, Key, Support},
     security::Access,
 };
+use crate::model::Ordering;
 
 /// How alike (0 to 1) an unknown key must be to a known one to be taken for its
 /// misspelling; below this, suggestions mislead more than they help.
@@ -35,6 +36,16 @@ pub struct Problem {
     pub message: String,
 }
 
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, message, .. } = self;
+        match &self.value {
+            Some(value) => write!(f, "{key}: \"{value}\": {message}"),
+            None => write!(f, "{key}: {message}"),
+        }
+    }
+}
+
 /// Everything that is wrong with a component's metadata.
 #[derive(Debug, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
@@ -42,16 +53,8 @@ pub struct Problems(pub Vec<Problem>);
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the component's metadata can't be used:")?;
-        for Problem {
-            key,
-            value,
-            message,
-        } in &self.0
-        {
-            match value {
-                Some(value) => write!(f, " [{key}: \"{value}\": {message}]")?,
-                None => write!(f, " [{key}: {message}]")?,
-            }
+        for problem in &self.0 {
+            write!(f, " [{problem}]")?;
         }
         Ok(())
     }
@@ -60,62 +63,10 @@ impl fmt::Display for Problems {
 /// Resolves a component's metadata.
 ///
 /// # Errors
-/// All problems at once: keys that are missing, given twice, or known and not
-/// honoured yet, and values that can't be read.
+/// All problems at once: keys that are missing, given twice or refused, and values
+/// that can't be read.
 pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problems> {
-    let mut problems = Vec::new();
-    let mut notes = Vec::new();
-    let mut settings = Settings::blank();
-    let mut access = Access::default();
-    let mut given = by_key(properties, &mut problems, &mut notes);
-
-    for key in keys::all() {
-        // An empty value is the default, as in the built-in component.
-        let given = given
-            .remove(key.name)
-            .filter(|(_, value)| !value.is_empty());
-        let value = given.map(|(_, value)| value).or(key.default);
-        let written = given.map_or(key.name, |(written, _)| written);
-        match (&key.support, value) {
-            (Support::Honoured(set), Some(value)) => {
-                if let Err(message) = set(value, &mut settings) {
-                    problems.push(problem(key, written, Some(value), message));
-                }
-            }
-            (Support::Access(set), Some(value)) => {
-                if let Err(message) = set(value, &mut access) {
-                    problems.push(problem(key, written, Some(value), message));
-                }
-            }
-            (Support::NotYet, Some(value)) => {
-                let message = "known from pubsub.kafka, but not honoured by this version; \
-                               remove it, or stay with the built-in component until it is";
-                problems.push(problem(key, written, Some(value), message.into()));
-            }
-            (Support::Inert, Some(_)) => {
-                notes.push(format!("{written} has no effect: {}", key.doc));
-            }
-            (_, None) if key.name == "brokers" => {
-                let message = "required, but missing or empty; for example \"kafka:9092\"";
-                problems.push(problem(key, written, None, message.into()));
-            }
-            (Support::Daprd, Some(_)) | (_, None) => {}
-        }
-    }
-
-    match access.resolve() {
-        Ok(security) => settings.security = security,
-        // What was given and can't be read is not missing.
-        Err(missing) => {
-            let reported: HashSet<_> = problems.iter().map(|problem| problem.key.clone()).collect();
-            problems.extend(missing.into_iter().filter(|problem| {
-                !reported
-                    .iter()
-                    .any(|key| key.eq_ignore_ascii_case(&problem.key))
-            }));
-        }
-    }
-    notes.extend(settings.without_effect());
+    let (settings, Findings { problems, notes }) = read(properties, &[]);
     if problems.is_empty() {
         Ok(Resolved { settings, notes })
     } else {
@@ -123,59 +74,249 @@ pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problem
     }
 }
 
-/// Sorts what was given by the table's names.
-fn by_key<'a>(
-    properties: &'a HashMap<String, String>,
-    problems: &mut Vec<Problem>,
-    notes: &mut Vec<String>,
-) -> HashMap<&'static str, (&'a str, &'a str)> {
-    let mut sorted: Vec<_> = properties.iter().collect();
-    sorted.sort_unstable();
-    let mut given = HashMap::new();
-    for (written, value) in sorted {
-        let Some(key) = find(written) else {
-            notes.push(unknown(written));
-            continue;
-        };
-        if let Some((first, _)) = given.insert(key.name, (written.as_str(), value.as_str())) {
-            let message = format!("given twice, as {first} and as {written}; keep one");
-            problems.push(problem(key, written, None, message));
-        }
-    }
-    given
+/// What is to be said about a component's metadata.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is wrong, as [`resolve`] reports it.
+    pub problems: Vec<Problem>,
+    /// What was accepted and has no effect, one sentence each.
+    pub notes: Vec<String>,
 }
 
-fn find(written: &str) -> Option<&'static Key> {
-    keys::all().find(|key| key.name.eq_ignore_ascii_case(written))
+/// Checks a component's metadata as far as that is possible without the values of the keys
+/// in `elsewhere`: they count as given, and as right.
+pub fn check(properties: &HashMap<String, String>, elsewhere: &[String]) -> Findings {
+    read(properties, elsewhere).1
+}
+
+fn read(properties: &HashMap<String, String>, elsewhere: &[String]) -> (Settings, Findings) {
+    let mut reading = Reading::new(properties, elsewhere);
+    for key in keys::all() {
+        reading.read(key);
+    }
+    reading.end()
+}
+
+/// Stands for a value that is not known. It is never shown.
+const ELSEWHERE: &str = "from elsewhere";
+
+/// Resolves the metadata of a component of the type `pubsub.{name}`. As `kafka` it
+/// takes the built-in's place, and keeps that one's order unless it is told
+/// another.
+///
+/// # Errors
+/// Those of [`resolve`].
+pub fn resolve_for(name: &str, properties: &HashMap<String, String>) -> Result<Resolved, Problems> {
+    let mut resolved = resolve(properties)?;
+    let given = properties
+        .iter()
+        .any(|(key, value)| key.eq_ignore_ascii_case("ordering") && !value.is_empty());
+    if name == "kafka" && !given {
+        resolved.settings.ordering = Ordering::Partition;
+        resolved.notes.push(
+            "ordering is \"partition\", as pubsub.kafka has it: one record of a partition at a \
+             time. Set ordering to \"key\" for those of different keys at once"
+                .into(),
+        );
+    }
+    Ok(resolved)
+}
+
+/// A key as it was given.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    written: &'a str,
+    value: &'a str,
+    /// Of a key's names the one with the least rank wins.
+    rank: usize,
+    /// Whether the value is not known.
+    elsewhere: bool,
+}
+
+struct Reading<'a> {
+    given: HashMap<&'static str, Given<'a>>,
+    settings: Settings,
+    access: Access,
+    problems: Vec<Problem>,
+    /// Problems of keys that some `authType`s do not read.
+    of_login: Vec<(&'static Key, Problem)>,
+    notes: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    /// Sorts what was given by the table's names.
+    fn new(properties: &'a HashMap<String, String>, elsewhere: &'a [String]) -> Self {
+        let mut reading = Self {
+            given: HashMap::new(),
+            settings: Settings::blank(),
+            access: Access::default(),
+            problems: Vec::new(),
+            of_login: Vec::new(),
+            notes: Vec::new(),
+        };
+        let known = properties
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str(), false));
+        let unknown_values = elsewhere.iter().map(|key| (key.as_str(), ELSEWHERE, true));
+        let mut sorted: Vec<_> = known.chain(unknown_values).collect();
+        sorted.sort_unstable();
+        let mut spellings = HashMap::new();
+        for (written, value, elsewhere) in sorted {
+            let Some((key, name)) = keys::find(written) else {
+                reading.notes.push(unknown(written));
+                continue;
+            };
+            if let Some(first) = spellings.insert(name, written) {
+                let message = format!("given twice, as {first} and as {written}; keep one");
+                reading.problems.push(problem(key, written, None, message));
+            }
+            // An empty value is the default.
+            if !value.is_empty() {
+                let rank = key.aliases.iter().position(|alias| *alias == name);
+                let given = Given {
+                    written,
+                    value,
+                    rank: rank.unwrap_or(key.aliases.len()),
+                    elsewhere,
+                };
+                reading.give(key, given);
+            }
+        }
+        reading
+    }
+
+    fn give(&mut self, key: &Key, mut new: Given<'a>) {
+        let Some(old) = self.given.get_mut(key.name) else {
+            self.given.insert(key.name, new);
+            return;
+        };
+        if new.rank < old.rank {
+            std::mem::swap(old, &mut new);
+        }
+        if new.rank != old.rank {
+            let (loser, winner) = (new.written, old.written);
+            let note = format!("{loser} has no effect: {winner} is given too, and wins");
+            self.notes.push(note);
+        }
+    }
+
+    fn read(&mut self, key: &'static Key) {
+        let given = self.given.get(key.name);
+        let value = given.map(|given| given.value).or(key.default);
+        let written = given.map_or(key.name, |given| given.written);
+        let elsewhere = given.is_some_and(|given| given.elsewhere);
+        let failed = match (&key.support, value) {
+            (Support::Honoured(_), Some(_)) if elsewhere => None,
+            (Support::Access(set), Some(value)) if elsewhere => {
+                // Some keys mean something by being there; what this one can't read is
+                // taken for right.
+                let _ = set(value, &mut self.access);
+                None
+            }
+            (Support::Honoured(set), Some(value)) => set(value, &mut self.settings)
+                .err()
+                .map(|message| problem(key, written, Some(value), message)),
+            (Support::Access(set), Some(value)) => set(value, &mut self.access)
+                .err()
+                .map(|message| problem(key, written, Some(value), message)),
+            (Support::Refused(reason), Some(_)) => {
+                let message = format!("known from pubsub.kafka and refused: {reason}");
+                Some(problem(key, written, None, message))
+            }
+            (Support::Inert, Some(_)) => {
+                self.notes
+                    .push(format!("{written} has no effect: {}", key.doc));
+                None
+            }
+            (Support::Honoured(_), None) if key.required => {
+                let message = "required, but missing or empty; for example \"kafka:9092\"";
+                Some(problem(key, written, None, message.into()))
+            }
+            (Support::Daprd, Some(_)) | (_, None) => None,
+        };
+        let Some(problem) = failed else { return };
+        if key.auth_types.is_empty() {
+            self.problems.push(problem);
+        } else {
+            self.of_login.push((key, problem));
+        }
+    }
+
+    /// What the keys mean together.
+    fn end(mut self) -> (Settings, Findings) {
+        let given = |name: &str| self.given.get(name).map(|given| given.written);
+        self.notes.extend(self.access.notes(given));
+        let unused = |key: &Key| self.access.unused(key).is_some();
+        let of_login = std::mem::take(&mut self.of_login).into_iter();
+        self.problems.extend(
+            of_login
+                .filter(|(key, _)| !unused(key))
+                .map(|(_, problem)| problem),
+        );
+        let reported: HashSet<_> = self
+            .problems
+            .iter()
+            .map(|problem| problem.key.to_ascii_lowercase())
+            .collect();
+        let elsewhere = |name: &str| {
+            let given = self.given.get(name);
+            given.is_some_and(|given| given.elsewhere)
+        };
+        let may_log_in = elsewhere("authType") || elsewhere("authRequired");
+        // What was given and can't be read, or stands elsewhere, is not missing.
+        let fresh = |Problem { key, .. }: &Problem| {
+            let unread = reported.contains(&key.to_ascii_lowercase()) || elsewhere(key);
+            let known = key != "authType" || !may_log_in;
+            known && !unread
+        };
+        match self.access.resolve() {
+            Ok(security) => self.settings.security = security,
+            Err(missing) => self.problems.extend(missing.into_iter().filter(fresh)),
+        }
+        let conflicts = self.settings.conflicts().into_iter();
+        self.problems.extend(conflicts.filter(fresh));
+        self.notes.extend(self.settings.without_effect());
+        let Self {
+            settings,
+            problems,
+            notes,
+            ..
+        } = self;
+        (settings, Findings { problems, notes })
+    }
 }
 
 fn unknown(written: &str) -> String {
     let lower = written.to_ascii_lowercase();
     let alike = keys::all()
-        .map(|key| {
+        .flat_map(Key::names)
+        .map(|name| {
             (
-                strsim::jaro_winkler(&lower, &key.name.to_ascii_lowercase()),
-                key,
+                strsim::jaro_winkler(&lower, &name.to_ascii_lowercase()),
+                name,
             )
         })
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(alike, _)| *alike >= ALIKE);
     match alike {
-        Some((_, key)) => format!(
-            "{written} is no known key and has no effect; did you mean {}?",
-            key.name
-        ),
+        Some((_, name)) => {
+            format!("{written} is no known key and has no effect; did you mean {name}?")
+        }
         None => format!("{written} is no known key and has no effect"),
     }
 }
 
 fn problem(key: &Key, written: &str, value: Option<&str>, message: String) -> Problem {
+    // PEM may hold a private key, whatever it was given as.
+    let shown = value.filter(|value| !key.secret && !value.contains("-----BEGIN"));
     Problem {
         key: written.to_owned(),
-        value: value.filter(|_| !key.secret).map(str::to_owned),
+        value: shown.map(str::to_owned),
         message,
     }
 }
 
+#[cfg(test)]
+mod secrets;
 #[cfg(test)]
 mod tests;

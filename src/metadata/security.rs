@@ -1,8 +1,9 @@
 //! How connections are protected, and who logs in: what many keys say together.
 
 mod access;
+mod certificates;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 pub use access::{Access, AuthType};
 use redact::Secret;
@@ -29,12 +30,19 @@ pub struct Tls {
 }
 
 /// A certificate with its private key, both as PEM.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ClientCertificate {
     /// `clientCert`.
     pub certificate: String,
     /// `clientKey`.
     pub key: Secret<String>,
+}
+
+/// Nothing of it is shown: the key may stand in the certificate's text too.
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
 }
 
 /// Who logs in, by SASL.
@@ -105,7 +113,7 @@ pub struct Oidc {
 }
 
 /// How an OAuth client proves who it is.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum Proof {
     /// By a secret.
     Secret(Secret<String>),
@@ -122,6 +130,16 @@ pub enum Proof {
         /// `oidcResource`.
         resource: Option<String>,
     },
+}
+
+/// Nothing of it is shown: the key may stand in the certificate's text too.
+impl fmt::Debug for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Secret(_) => "Secret",
+            Self::PrivateKeyJwt { .. } => "PrivateKeyJwt",
+        })
+    }
 }
 
 /// An AWS identity, for MSK.

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::security::{Login, Security};
+use super::{
+    headers::Headers,
+    security::{Login, Security},
+};
 use crate::model::Ordering;
 
 /// A component's resolved settings. Every field is documented, with its default
@@ -15,12 +18,24 @@ pub struct Settings {
     pub consumer_group: Option<String>,
     /// `clientID`.
     pub client_id: String,
+    /// Timeouts of connections and requests, and how often topics are looked at.
+    pub network: Network,
+    /// How the consumer group is a member, and fetches.
+    pub group: Group,
+    /// `producerRequiredAcks`.
+    pub acks: Acks,
+    /// `producerRetryMax`; `None` is as often as `publishTimeout` allows.
+    pub max_retries: Option<u32>,
     /// `initialOffset`.
     pub initial_offset: InitialOffset,
+    /// `isolationLevel`.
+    pub isolation: Isolation,
     /// `maxMessageBytes`.
     pub max_message_bytes: usize,
     /// `compression`.
     pub compression: Compression,
+    /// `escapeHeaders` and `excludeHeaderMetaRegex`.
+    pub headers: Headers,
     /// `ordering`.
     pub ordering: Ordering,
     /// `maxInFlight`.
@@ -47,6 +62,53 @@ pub struct Settings {
     pub protected_topics: Vec<String>,
     /// The topics that `subscriptionScopes` names for any app.
     pub scoped_topics: Vec<String>,
+}
+
+/// Timeouts of connections and requests, and how often topics are looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Network {
+    /// `dialTimeout`.
+    pub dial_timeout: Duration,
+    /// `readTimeout`.
+    pub read_timeout: Duration,
+    /// `writeTimeout`.
+    pub write_timeout: Duration,
+    /// `clientConnectionTopicMetadataRefreshInterval`.
+    pub metadata_refresh: Duration,
+}
+
+/// How the consumer group is a member, and fetches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// `sessionTimeout`.
+    pub session_timeout: Duration,
+    /// `heartbeatInterval`.
+    pub heartbeat_interval: Duration,
+    /// `consumerGroupRebalanceStrategy`.
+    pub rebalance: Rebalance,
+    /// `consumerFetchMin`, in bytes.
+    pub fetch_min: usize,
+    /// `consumerFetchDefault`, in bytes.
+    pub fetch_default: usize,
+}
+
+/// How a group shares partitions out, when all its members know the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rebalance {
+    /// Neighbouring partitions of each topic to one member.
+    #[default]
+    Range,
+    /// All topics' partitions one by one over all members.
+    RoundRobin,
+}
+
+/// Whose acknowledgement a publish waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// All in-sync replicas'.
+    All,
+    /// The partition leader's.
+    Leader,
 }
 
 /// How often, and after which time, a refused record is tried again, as given;
@@ -138,6 +200,25 @@ pub enum InitialOffset {
     Oldest,
 }
 
+/// Which records of transactions a consumer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// Those of committed ones, once they are committed.
+    ReadCommitted,
+    /// All, those of aborted ones too.
+    ReadUncommitted,
+}
+
+impl Isolation {
+    /// Kafka's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ReadCommitted => "read_committed",
+            Self::ReadUncommitted => "read_uncommitted",
+        }
+    }
+}
+
 /// How the producer compresses batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the codecs' own")]
@@ -173,9 +254,15 @@ impl Settings {
             },
             consumer_group: None,
             client_id: String::new(),
+            network: Network::default(),
+            group: Group::default(),
+            acks: Acks::All,
+            max_retries: None,
             initial_offset: InitialOffset::Newest,
+            isolation: Isolation::ReadUncommitted,
             max_message_bytes: 0,
             compression: Compression::None,
+            headers: Headers::default(),
             ordering: Ordering::Key,
             max_in_flight: 0,
             max_in_flight_bytes: 0,

@@ -3,6 +3,7 @@
 
 mod clients;
 mod dead_letters;
+mod headers;
 mod lanes;
 
 pub use clients::MadeAnew;
@@ -10,6 +11,7 @@ pub use dead_letters::{
     BreakerChanged, DaprdDeadLettered, DeadLetterDelayed, DeadLetterTopicMissing, DeadLettered,
     PassedOver,
 };
+pub use headers::HeadersLeftOut;
 pub use lanes::{Answered, OneSerialLane, Stalled};
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -1,35 +1,8 @@
-//! Dapr's Component YAML, as far as a pub/sub's metadata goes.
+//! A component's metadata from a file with Component YAML.
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
-use serde_norway::Value;
-
-#[derive(Deserialize)]
-struct Component {
-    metadata: Named,
-    spec: Spec,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    name: String,
-}
-
-#[derive(Deserialize)]
-struct Spec {
-    #[serde(default)]
-    metadata: Vec<Item>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Item {
-    name: String,
-    value: Option<Value>,
-    secret_key_ref: Option<Value>,
-    env_ref: Option<Value>,
-}
+use crate::metadata::component::{Component, Document, documents};
 
 /// The name and the metadata of the pub/sub Component in a text of one or more YAML
 /// documents. References are left out for the keys that are `set` elsewhere.
@@ -41,14 +14,17 @@ pub(super) fn properties(
     name: Option<&str>,
     set: &[&str],
 ) -> Result<(String, HashMap<String, String>), String> {
-    let mut found = pubsubs(text)?;
-    let names: Vec<_> = found
-        .iter()
-        .map(|found| found.metadata.name.clone())
+    let mut found: Vec<_> = documents(text)?
+        .into_iter()
+        .filter_map(|document| match document {
+            Document::PubSub(component) => Some(component),
+            Document::Other(_) => None,
+        })
         .collect();
+    let names: Vec<_> = found.iter().map(|found| found.name.clone()).collect();
     let names = names.join(", ");
     if let Some(name) = name {
-        found.retain(|found| found.metadata.name == name);
+        found.retain(|found| found.name == name);
     }
     let component = match (found.pop(), found.len(), name) {
         (Some(component), 0, _) => component,
@@ -68,56 +44,24 @@ pub(super) fn properties(
         }
         (Some(_), _, Some(name)) => return Err(format!("several Components are named {name}")),
     };
-    let name = component.metadata.name;
-    let properties = values(&name, component.spec.metadata, set)?;
-    Ok((name, properties))
+    values(component, set)
 }
 
-fn pubsubs(text: &str) -> Result<Vec<Component>, String> {
-    let mut found = Vec::new();
-    for document in serde_norway::Deserializer::from_str(text) {
-        let document = Value::deserialize(document).map_err(|error| format!("no YAML: {error}"))?;
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-        let kind = text(document.get("kind"));
-        let of = text(document.get("spec").and_then(|spec| spec.get("type")));
-        if kind.as_deref() == Some("Component") && of.is_some_and(|of| of.starts_with("pubsub.")) {
-            let component = serde_norway::from_value(document)
-                .map_err(|error| format!("no Component of Dapr: {error}"))?;
-            found.push(component);
-        }
-    }
-    Ok(found)
-}
-
-fn values(name: &str, items: Vec<Item>, set: &[&str]) -> Result<HashMap<String, String>, String> {
-    let mut properties = HashMap::new();
-    let mut elsewhere = Vec::new();
-    for item in items {
-        if set.iter().any(|set| set.eq_ignore_ascii_case(&item.name)) {
-            continue;
-        }
-        let referred = item.secret_key_ref.is_some() || item.env_ref.is_some();
-        match item.value {
-            Some(Value::String(text)) => drop(properties.insert(item.name, text)),
-            Some(Value::Number(number)) => {
-                drop(properties.insert(item.name, number.to_string()));
-            }
-            Some(Value::Bool(flag)) => drop(properties.insert(item.name, flag.to_string())),
-            None | Some(Value::Null) if referred => elsewhere.push(item.name),
-            None | Some(Value::Null) => drop(properties.insert(item.name, String::new())),
-            Some(_) => {
-                let key = item.name;
-                return Err(format!(
-                    "{name}: the value of {key} is no text, number or flag"
-                ));
-            }
-        }
-    }
-    if elsewhere.is_empty() {
-        return Ok(properties);
-    }
+fn values(component: Component, set: &[&str]) -> Result<(String, HashMap<String, String>), String> {
+    let Component {
+        name,
+        mut properties,
+        elsewhere,
+        ..
+    } = component;
+    let is_set = |key: &str| set.iter().any(|set| set.eq_ignore_ascii_case(key));
+    properties.retain(|key, _| !is_set(key));
+    let elsewhere = elsewhere.into_iter().map(|(key, _)| key);
+    let elsewhere: Vec<_> = elsewhere.filter(|key| !is_set(key)).collect();
+    let Some(example) = elsewhere.first() else {
+        return Ok((name, properties));
+    };
     let keys = elsewhere.join(", ");
-    let example = &elsewhere[0];
     Err(format!(
         "{name}: only daprd can look up {keys} (a secretKeyRef or envRef without a value); where \
          the component runs use --instance {name}, or give it with --set {example}=VALUE"

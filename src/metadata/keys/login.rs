@@ -2,41 +2,16 @@
 
 use redact::Secret;
 
-use super::{Key, access, hidden};
+use super::{Compare, Key, access};
 use crate::metadata::{
     parse,
     security::{AuthType, Mechanism},
 };
 
-/// A row that keeps its value as text.
-macro_rules! text {
-    ($name:literal, $field:ident, $doc:literal) => {
-        access(
-            $name,
-            None,
-            |text, access| {
-                access.$field = Some(text.to_owned());
-                Ok(())
-            },
-            $doc,
-        )
-    };
-}
-
-/// A row whose value nobody may see.
-macro_rules! secret {
-    ($name:literal, $field:ident, $doc:literal) => {
-        hidden(access(
-            $name,
-            None,
-            |text, access| {
-                access.$field = Some(Secret::new(text.to_owned()));
-                Ok(())
-            },
-            $doc,
-        ))
-    };
-}
+const PASSWORD: &[AuthType] = &[AuthType::Password];
+const OIDC: &[AuthType] = &[AuthType::Oidc, AuthType::OidcPrivateKeyJwt];
+const SECRET: &[AuthType] = &[AuthType::Oidc];
+const ASSERTION: &[AuthType] = &[AuthType::OidcPrivateKeyJwt];
 
 pub(super) const KEYS: &[Key] = &[
     access(
@@ -47,7 +22,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How to log in. Required, as in the built-in component. none: no login and no TLS; certificate: TLS with caCert, no login; mtls: clientCert and clientKey; password: saslUsername and saslPassword; oidc: a token, by oidcClientSecret; oidc_private_key_jwt: a token, by oidcClientAssertionKey; awsiam: a token, by AWS keys.",
-    ),
+    ).required().words(&["none", "certificate", "mtls", "password", "oidc", "oidc_private_key_jwt", "awsiam"])
+.example("none"),
     access(
         "authRequired",
         None,
@@ -56,7 +32,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Deprecated, and only read without authType: false is none; true is password if there is a saslPassword, else mtls.",
-    ),
+    ).flag()
+.example("false"),
     access(
         "saslMechanism",
         Some("PLAINTEXT"),
@@ -70,32 +47,44 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How the password is proven: PLAINTEXT (SASL's PLAIN), SHA-256 or SHA-512 (SCRAM). The built-in takes any other word for PLAINTEXT.",
-    ),
+    ).words(&["PLAINTEXT", "SHA-256", "SHA-512"])
+.compare(Compare::Differs("an unknown word is an error; the built-in takes it for PLAINTEXT, and SHA-512 in another case too"))
+    .only_for(PASSWORD),
     secret!(
         "saslUsername",
         username,
+        PASSWORD,
         "The user. Required with authType password."
-    ),
+    )
+.example("orders"),
     secret!(
         "saslPassword",
         password,
+        PASSWORD,
         "The user's password. Required with authType password."
-    ),
+    )
+.example("…"),
     text!(
         "oidcTokenEndpoint",
         endpoint,
+        OIDC,
         "The identity provider's token endpoint, a URL. Required with authType oidc and oidc_private_key_jwt."
-    ),
+    )
+.example("https://id.example.com/v1/token"),
     text!(
         "oidcClientID",
         client_id,
+        OIDC,
         "The OAuth client. Required with authType oidc and oidc_private_key_jwt."
-    ),
+    )
+.example("orders"),
     secret!(
         "oidcClientSecret",
         client_secret,
+        SECRET,
         "The OAuth client's secret. Required with authType oidc."
-    ),
+    )
+.example("…"),
     access(
         "oidcScopes",
         Some("openid"),
@@ -107,7 +96,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The scopes to ask for, comma-separated.",
-    ),
+    )
+    .only_for(OIDC),
     access(
         "oidcExtensions",
         None,
@@ -116,56 +106,42 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "SASL extensions that brokers get with the token: a JSON object of texts, such as {\"logicalCluster\":\"lkc-1\"}.",
-    ),
+    )
+.example("{\"logicalCluster\":\"lkc-1\"}")
+    .only_for(OIDC),
     text!(
         "oidcClientAssertionCert",
         assertion_certificate,
+        ASSERTION,
         "The certificate whose key signs the client's assertion, as PEM. Required with authType oidc_private_key_jwt."
-    ),
+    ).since("1.18")
+.example("-----BEGIN CERTIFICATE-----"),
     secret!(
         "oidcClientAssertionKey",
         assertion_key,
+        ASSERTION,
         "The RSA key that signs the client's assertion, as PEM. Required with authType oidc_private_key_jwt."
-    ),
+    ).since("1.18")
+.example("-----BEGIN PRIVATE KEY-----"),
     text!(
         "oidcKid",
         kid,
+        ASSERTION,
         "The key's id in the assertion's header (`kid`)."
-    ),
+    ).since("1.18")
+.example("key-1"),
     text!(
         "oidcAudience",
         audience,
+        ASSERTION,
         "Whom the assertion and the token are for; by default the assertion is for the token endpoint."
-    ),
+    ).since("1.18")
+.example("https://id.example.com/realms/local"),
     text!(
         "oidcResource",
         resource,
+        ASSERTION,
         "The resource that the token is asked for."
-    ),
-    text!(
-        "awsRegion",
-        aws_region,
-        "The cluster's AWS region. Required with authType awsiam."
-    ),
-    secret!(
-        "awsAccessKey",
-        aws_access_key,
-        "The AWS access key; without keys the environment, the profile and the machine's own role are asked, in the AWS SDK's order."
-    ),
-    secret!("awsSecretKey", aws_secret_key, "The access key's secret."),
-    secret!(
-        "awsSessionToken",
-        aws_session_token,
-        "The token of temporary keys."
-    ),
-    text!("awsIamRoleArn", aws_role, "The role to assume."),
-    access(
-        "awsStsSessionName",
-        Some("DaprDefaultSession"),
-        |text, access| {
-            text.clone_into(&mut access.aws_session_name);
-            Ok(())
-        },
-        "The session's name when a role is assumed.",
-    ),
+    ).since("1.18")
+.example("api://kafka"),
 ];

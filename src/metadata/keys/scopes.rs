@@ -7,7 +7,8 @@ pub(super) const KEYS: &[Key] = &[
         "allowedTopics",
         Support::Daprd,
         "The topics that may be used at all. daprd wants lanes (`topic#1`) listed too.",
-    ),
+    )
+.example("orders,payments"),
     honoured(
         "protectedTopics",
         None,
@@ -16,12 +17,14 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Topics that need a scope. A lane of one (`topic#1`) is refused unless it is listed here too: daprd knows it by its own name.",
-    ),
+    )
+.example("payments"),
     plain(
         "publishingScopes",
         Support::Daprd,
         "Which app may publish to which topic.",
-    ),
+    )
+.example("app1=orders;app2=payments"),
     honoured(
         "subscriptionScopes",
         None,
@@ -32,7 +35,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Which app may subscribe to which topic. A lane of a topic that is named here is refused unless it is named too.",
-    ),
+    )
+.example("app1=orders;app2=payments"),
 ];
 
 fn names(text: &str) -> Vec<String> {

@@ -1,10 +1,16 @@
 //! What is read, in which order, and how much at once.
 
-use super::{Key, honoured};
+use std::time::Duration;
+
+use super::{Compare, Key, honoured, inert};
 use crate::{
-    metadata::{InitialOffset, parse},
+    metadata::{InitialOffset, Isolation, Rebalance, parse},
     model::Ordering,
 };
+
+const NO_STICKY: &str = "Sarama's sticky assignment has no peer in librdkafka, and a group agrees \
+                         on one way; use range or roundrobin for all members, while the group is \
+                         stopped";
 
 pub(super) const KEYS: &[Key] = &[
     honoured(
@@ -15,7 +21,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The consumer group. Wins over consumerID.",
-    ),
+    )
+.example("orders"),
     honoured(
         "consumerID",
         None,
@@ -26,7 +33,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The consumer group if consumerGroup is not given. daprd sets it to the app id.",
-    ),
+    )
+.example("orders"),
     honoured(
         "initialOffset",
         Some("newest"),
@@ -39,7 +47,25 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "newest or oldest: where a group starts in a partition that it never committed for. A topic that appears while the group is subscribed is always read from its first record.",
-    ),
+    ).words(&["newest", "oldest"])
+.compare(Compare::Wider("a topic that appears while the group is subscribed is read from its first record"))
+.unset("a topic that appears while the group is subscribed is read from its first record"),
+    honoured(
+        "isolationLevel",
+        Some("read_committed"),
+        |text, settings| {
+            let words = [
+                ("read_committed", Isolation::ReadCommitted),
+                ("read_uncommitted", Isolation::ReadUncommitted),
+            ];
+            settings.isolation = parse::word(text, &words)?;
+            Ok(())
+        },
+        "read_committed: what an aborted transaction wrote is never delivered, and what an open one wrote waits for its end. read_uncommitted: all is delivered, as the built-in component does; take it only if you want that.",
+    )
+    .words(&["read_committed", "read_uncommitted"])
+    .compare(Compare::Ours)
+    .unset("records of aborted transactions are not delivered; isolationLevel read_uncommitted is what the built-in does"),
     honoured(
         "ordering",
         Some("key"),
@@ -52,8 +78,11 @@ pub(super) const KEYS: &[Key] = &[
             settings.ordering = parse::word(text, &words)?;
             Ok(())
         },
-        "key: records with equal keys one at a time and in order, others concurrently. partition: one at a time per partition, as the built-in component does. none: no order.",
-    ),
+        "key: records with equal keys one at a time and in order, others concurrently. partition: one at a time per partition, as the built-in component does; it is the default where this component takes the built-in's place, as pubsub.kafka. none: no order.",
+    )
+    .words(&["key", "partition", "none"])
+    .compare(Compare::Ours)
+    .unset("as pubsub.rdkafka, records of one partition with different keys are handled at the same time; as pubsub.kafka the order is the built-in's"),
     honoured(
         "maxInFlight",
         Some("1024"),
@@ -62,7 +91,7 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Records that are read and not finished, over all partitions, each of which has an equal share (1 to 100,000). At the bound reading pauses. Records that wait behind a refused one of their key do not count. The default keeps dozens of apps busy and is little to deliver again.",
-    ),
+    ).number().compare(Compare::Ours),
     honoured(
         "maxInFlightBytes",
         Some("67108864"),
@@ -71,7 +100,7 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The same in bytes (1 MiB to 4 GiB). The default, 64 MiB, fits a small sidecar's memory limit.",
-    ),
+    ).bytes().compare(Compare::Ours),
     honoured(
         "maxUncommitted",
         Some("10000"),
@@ -80,5 +109,65 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Records of one partition that are read and above what the broker has confirmed as committed (1 to 1,000,000): the most that a crash delivers again, but for 64 that may be under way. At the bound the partition pauses and the log names the record that holds it.",
-    ),
+    ).number().compare(Compare::Ours),
+    honoured(
+        "sessionTimeout",
+        Some("10s"),
+        |text, settings| {
+            let bounds = Duration::from_millis(10)..=Duration::from_secs(3600);
+            settings.group.session_timeout = parse::seconds_or_duration(text, bounds)?;
+            Ok(())
+        },
+        "How long the group's coordinator hears nothing of a member before others get its partitions (10ms to 1h). Brokers have bounds of their own, 6s to 30m unless told otherwise.",
+    ).seconds(),
+    honoured(
+        "heartbeatInterval",
+        Some("3s"),
+        |text, settings| {
+            let bounds = Duration::from_millis(1)..=Duration::from_secs(3600);
+            settings.group.heartbeat_interval = parse::seconds_or_duration(text, bounds)?;
+            Ok(())
+        },
+        "How often a member tells that it is alive, and learns of a rebalance (1ms to 1h). It must be less than sessionTimeout; a third of it is usual.",
+    ).seconds(),
+    honoured(
+        "consumerGroupRebalanceStrategy",
+        Some("range"),
+        |text, settings| {
+            if text.eq_ignore_ascii_case("sticky") {
+                return Err(NO_STICKY.into());
+            }
+            let words = [
+                ("range", Rebalance::Range),
+                ("roundrobin", Rebalance::RoundRobin),
+            ];
+            settings.group.rebalance = parse::word(text, &words)?;
+            Ok(())
+        },
+        "range or roundrobin: how the group shares partitions out. Both are offered, the given one first, so that a member of the built-in component with either may be in the group. The built-in takes an unknown word for range.",
+    ).words(&["range", "roundrobin"])
+.compare(Compare::Differs("both are offered to the group, the given one first; sticky is refused, since it has no peer in librdkafka; an unknown word is an error, not range")),
+    honoured(
+        "consumerFetchMin",
+        Some("1"),
+        |text, settings| {
+            settings.group.fetch_min = parse::count(text, 1..=100_000_000)?;
+            Ok(())
+        },
+        "For how many bytes a broker waits, half a second at most, before it answers a fetch (1 to 100,000,000).",
+    ).bytes(),
+    honoured(
+        "consumerFetchDefault",
+        Some("1048576"),
+        |text, settings| {
+            settings.group.fetch_default = parse::count(text, 1..=1_000_000_000)?;
+            Ok(())
+        },
+        "How many bytes of a partition one fetch asks for (1 to 1,000,000,000). A larger record is fetched all the same.",
+    ).bytes(),
+    inert(
+        "channelBufferSize",
+        "The built-in's queue between its parts, in records. maxInFlight and maxInFlightBytes bound what is read ahead here.",
+    ).number()
+.example("256"),
 ];

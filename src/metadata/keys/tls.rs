@@ -2,8 +2,17 @@
 
 use redact::Secret;
 
-use super::{Key, access, hidden};
-use crate::metadata::parse;
+use super::{Key, access};
+use crate::metadata::{parse, security::AuthType};
+
+const WITH_TLS: &[AuthType] = &[
+    AuthType::Certificate,
+    AuthType::Mtls,
+    AuthType::Password,
+    AuthType::Oidc,
+    AuthType::OidcPrivateKeyJwt,
+    AuthType::AwsIam,
+];
 
 pub(super) const KEYS: &[Key] = &[
     access(
@@ -14,7 +23,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Who signs the brokers' certificates, as PEM; several certificates may follow one another. Without it the system's certificate authorities decide. Required with authType certificate.",
-    ),
+    )
+.example("-----BEGIN CERTIFICATE-----")
+    .only_for(WITH_TLS),
     access(
         "clientCert",
         None,
@@ -23,8 +34,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The client's certificate as PEM, with intermediate ones behind it. Required with authType mtls.",
-    ),
-    hidden(access(
+    )
+.example("-----BEGIN CERTIFICATE-----")
+    .only_for(&[AuthType::Mtls]),
+    access(
         "clientKey",
         None,
         |text, access| {
@@ -32,7 +45,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The client certificate's private key, as PEM. Required with authType mtls.",
-    )),
+    )
+.example("-----BEGIN PRIVATE KEY-----")
+    .only_for(&[AuthType::Mtls])
+    .hidden(),
     access(
         "disableTls",
         Some("false"),
@@ -41,7 +57,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "true: no TLS, whatever the authType. What is sent can then be read on the way, a password of saslMechanism PLAINTEXT too. With authType none TLS is off anyway.",
-    ),
+    ).flag()
+    .only_for(WITH_TLS),
     access(
         "skipVerify",
         Some("false"),
@@ -50,5 +67,6 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "true: any certificate of a broker, or of the token endpoint, will do. For tests only: whoever stands between may then read and change everything.",
-    ),
+    ).flag()
+    .only_for(WITH_TLS),
 ];

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    metadata::{Compression, InitialOffset},
+    metadata::{Acks, Compression, InitialOffset, Isolation, Rebalance, security::Login},
     model::Ordering,
 };
 
@@ -33,11 +33,22 @@ fn defaults_are_the_built_in_components() {
     assert_eq!(settings.brokers, ["a:9092", "b:9093"]);
     assert_eq!(settings.client_id, "sarama");
     assert_eq!(settings.initial_offset, InitialOffset::Newest);
+    assert_eq!(settings.isolation, Isolation::ReadCommitted);
     assert_eq!(settings.max_message_bytes, 1 << 20);
     assert_eq!(settings.compression, Compression::None);
     assert_eq!(settings.ordering, Ordering::Key);
     assert_eq!(settings.publish_timeout, Duration::from_secs(15));
     assert_eq!(settings.consumer_group, None);
+    assert_eq!(settings.group.session_timeout, Duration::from_secs(10));
+    assert_eq!(settings.group.heartbeat_interval, Duration::from_secs(3));
+    assert_eq!(settings.group.rebalance, Rebalance::Range);
+    assert_eq!(
+        (settings.group.fetch_min, settings.group.fetch_default),
+        (1, 1 << 20)
+    );
+    assert_eq!(settings.network.read_timeout, Duration::from_secs(30));
+    assert_eq!(settings.network.metadata_refresh, Duration::from_secs(480));
+    assert_eq!((settings.acks, settings.max_retries), (Acks::All, None));
     assert!(!settings.start_without_brokers);
 }
 
@@ -64,7 +75,10 @@ fn every_problem_is_reported_at_once_with_key_value_and_remedy() {
         ("maxMessageBytes", "12"),
         ("publishTimeout", "15"),
         ("compression", "brotli"),
-        ("sessionTimeout", "10s"),
+        ("sessionTimeout", "soon"),
+        ("schemaRegistryURL", "http://registry:8081"),
+        ("consumerGroupRebalanceStrategy", "sticky"),
+        ("producerRequiredAcks", "none"),
     ]);
     for part in [
         "brokers: \"kafka\": \"kafka\" has no port",
@@ -72,7 +86,10 @@ fn every_problem_is_reported_at_once_with_key_value_and_remedy() {
         "maxMessageBytes: \"12\": expected a whole number from 1000",
         "publishTimeout: \"15\": expected a duration with its unit",
         "compression: \"brotli\": expected none, gzip, snappy, lz4, zstd",
-        "sessionTimeout: \"10s\": known from pubsub.kafka, but not honoured",
+        "sessionTimeout: \"soon\": expected a duration",
+        "schemaRegistryURL: known from pubsub.kafka and refused: Avro",
+        "consumerGroupRebalanceStrategy: \"sticky\": Sarama's sticky",
+        "producerRequiredAcks: \"none\": with none, Publish would answer OK",
     ] {
         assert!(message.contains(part), "{part:?} is not in {message}");
     }
@@ -87,7 +104,7 @@ fn what_is_required_and_missing_is_named() {
 
 #[test]
 fn a_secret_is_never_shown() {
-    let message = message(&[("clientKey", "hunter2")]);
+    let message = message(&[("authType", "mtls"), ("clientKey", "hunter2")]);
     assert!(message.contains("clientKey"));
     assert!(!message.contains("hunter2"));
 }
@@ -130,6 +147,117 @@ fn flags_take_daprs_words_and_nothing_else() {
     assert!(message(&[("startWithoutBrokers", "maybe")]).contains("true or false"));
 }
 
+#[test]
+fn numbers_and_durations_are_read_as_the_built_in_reads_them() {
+    for (key, text, millis) in [
+        ("sessionTimeout", "20", 20_000),
+        ("sessionTimeout", "1m30s", 90_000),
+        ("sessionTimeout", "1.5m", 90_000),
+    ] {
+        let read = settings(&[(key, text)]).group.session_timeout;
+        assert_eq!(read, Duration::from_millis(millis), "{text}");
+    }
+    let interval = settings(&[("consumeRetryInterval", "200")]).retry.interval;
+    assert_eq!(interval, Some(Duration::from_millis(200)));
+    let zero = settings(&[("readTimeout", "0"), ("dialTimeout", "-1s")]).network;
+    assert_eq!(zero, settings(&[]).network, "zero and less are the default");
+    for (text, bytes) in [("0x100000", 1 << 20), ("2_000", 2000), ("-1", 1 << 20)] {
+        let read = settings(&[("maxMessageBytes", text)]).max_message_bytes;
+        assert_eq!(read, bytes, "{text}");
+    }
+    for wrong in ["1__0", "_1000", "0x", "9z", "1e4", "0x-1000"] {
+        let message = message(&[("maxMessageBytes", wrong)]);
+        assert!(
+            message.contains("expected a whole number"),
+            "{wrong}: {message}"
+        );
+    }
+    let endless = settings(&[("backOffMaxRetries", "-5")]).retry.back_off;
+    assert_eq!(endless.max_retries, Some(-1));
+}
+
+#[test]
+fn keys_that_contradict_each_other_are_refused() {
+    let late = message(&[("heartbeatInterval", "10s")]);
+    assert!(
+        late.contains("expected less than sessionTimeout, 10s"),
+        "{late}"
+    );
+    let unread = message(&[("sessionTimeout", "x"), ("heartbeatInterval", "1h")]);
+    assert!(!unread.contains("expected less"), "{unread}");
+    let never = message(&[("producerRetryMax", "0")]);
+    assert!(never.contains("idempotence needs retries"), "{never}");
+    let both = [("producerRetryMax", "0"), ("idempotence", "false")];
+    assert_eq!(settings(&both).max_retries, Some(0));
+}
+
+#[test]
+fn a_leaders_acknowledgement_turns_idempotence_off_and_says_so() {
+    let notes = resolve_with(&[("producerRequiredAcks", "Local")])
+        .unwrap()
+        .notes;
+    assert!(
+        notes[0].starts_with("idempotence has no effect"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn an_alias_wins_over_the_name_and_an_empty_one_does_not() {
+    let pairs = [
+        ("authType", "awsiam"),
+        ("awsRegion", "eu-west-1"),
+        ("Region", "eu-central-1"),
+        ("assumeRoleArn", ""),
+        ("awsIamRoleArn", "arn:aws:iam::1:role/r"),
+    ];
+    let resolved = resolve_with(&pairs).expect("it is right");
+    let Login::Aws(aws) = &resolved.settings.security.login else {
+        panic!("AWS logs in");
+    };
+    assert_eq!(aws.region, "eu-central-1");
+    assert_eq!(aws.role.as_deref(), Some("arn:aws:iam::1:role/r"));
+    let note = "awsRegion has no effect: Region is given too, and wins";
+    assert_eq!(resolved.notes, [note]);
+}
+
+#[test]
+fn keys_of_another_auth_type_are_noted_and_never_a_problem() {
+    let pairs = [
+        ("saslPassword", "hunter2"),
+        ("clientCert", "/etc/a/file"),
+        ("caCert", ""),
+        ("skipVerify", "true"),
+        ("trustAnchorArn", "arn"),
+        ("authRequired", "false"),
+    ];
+    let notes = resolve_with(&pairs).expect("it is right").notes;
+    let expected = [
+        "authRequired has no effect: authType is given",
+        "clientCert has no effect: it is for authType mtls",
+        "skipVerify has no effect: authType none has no TLS",
+        "saslPassword has no effect: it is for authType password",
+        "trustAnchorArn has no effect: it is for authType awsiam",
+    ];
+    assert_eq!(notes, expected);
+    let aws = message(&[("authType", "awsiam"), ("trustAnchorArn", "arn")]);
+    assert!(
+        aws.contains("trustAnchorArn: known from pubsub.kafka and refused"),
+        "{aws}"
+    );
+}
+
+#[test]
+fn what_is_for_a_schema_registry_alone_changes_nothing() {
+    let pairs = [("useAvroJSON", "false"), ("schemaCachingEnabled", "true")];
+    let notes = resolve_with(&pairs).expect("it is right").notes;
+    assert!(
+        notes.iter().all(|note| note.contains("schemaRegistryURL")),
+        "{notes:?}"
+    );
+    assert_eq!(notes.len(), 2);
+}
+
 /// The list that a drop-in has to know: pubsub/kafka/metadata.yaml at v1.16.5
 /// and v1.18.4.
 #[test]
@@ -138,4 +266,35 @@ fn every_key_of_the_built_in_component_is_known() {
     for name in include_str!("builtin-keys.txt").lines() {
         assert!(known.contains(&name), "{name} is not in the table");
     }
+}
+
+#[test]
+fn in_the_built_ins_place_the_order_is_its_own_unless_another_is_given() {
+    let of = |name: &str, given: Option<(&str, &str)>| {
+        let required = [("brokers", "a:9092"), ("authType", "none")];
+        let pairs = required.into_iter().chain(given);
+        let properties = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let resolved = resolve_for(name, &properties).expect("the metadata is right");
+        let told = resolved.notes.iter().any(|note| note.contains("ordering"));
+        (resolved.settings.ordering, told)
+    };
+    assert_eq!(of("kafka", None), (Ordering::Partition, true));
+    let empty = Some(("ordering", ""));
+    assert_eq!(of("kafka", empty), (Ordering::Partition, true));
+    let key = Some(("Ordering", "key"));
+    assert_eq!(of("kafka", key), (Ordering::Key, false));
+    assert_eq!(of("rdkafka", None), (Ordering::Key, false));
+}
+
+#[test]
+fn headers_are_escaped_and_excluded_as_told() {
+    let given = settings(&[("escapeHeaders", "true"), ("excludeHeaderMetaRegex", "^x-")]);
+    assert!(given.headers.escape && given.headers.excludes("x-trace"));
+    assert!(!given.headers.excludes("trace"));
+    let message = message(&[("excludeHeaderMetaRegex", "a(b")]);
+    for part in ["excludeHeaderMetaRegex", "a(b", "unclosed group"] {
+        assert!(message.contains(part), "{part} is not in {message}");
+    }
+    let default = settings(&[]).headers;
+    assert!(!default.escape && !default.excludes("x-trace"));
 }

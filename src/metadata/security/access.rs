@@ -1,13 +1,20 @@
 //! The keys of TLS and login as they were given, and what they mean together.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use redact::Secret;
 
 use super::{
     Aws, AwsKeys, ClientCertificate, Login, Mechanism, Oidc, Password, Proof, Security, Tls,
+    certificates,
 };
-use crate::metadata::Problem;
+use crate::metadata::{
+    Problem,
+    keys::{self, Key},
+};
+
+/// The keys that say how TLS is done.
+const TLS_KEYS: [&str; 3] = ["caCert", "disableTls", "skipVerify"];
 
 /// `authType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +36,7 @@ pub enum AuthType {
 }
 
 /// What was given of TLS and login.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Access {
     /// `authType`.
     pub(in crate::metadata) auth_type: Option<AuthType>,
@@ -85,6 +92,15 @@ pub struct Access {
     pub(in crate::metadata) aws_session_name: String,
 }
 
+/// Only the way to log in is shown: a text with a certificate may hold a key too.
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("auth_type", &self.auth_type)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Access {
     /// What the keys mean together, or everything that is missing.
     pub(in crate::metadata) fn resolve(&self) -> Result<Security, Vec<Problem>> {
@@ -116,11 +132,59 @@ impl Access {
             client,
             skip_verify: self.skip_verify,
         });
-        if missing.0.is_empty() {
+        let mut problems = missing.0;
+        if problems.is_empty()
+            && let Some(tls) = &tls
+        {
+            problems.extend(tls.ca.as_deref().and_then(certificates::authorities));
+            problems.extend(tls.client.iter().flat_map(certificates::client));
+        }
+        if problems.is_empty() {
             Ok(Security { tls, login })
         } else {
-            Err(missing.0)
+            Err(problems)
         }
+    }
+
+    /// What was given and changes nothing, or should be written otherwise; `given` tells
+    /// how a key of the table was written, if it was.
+    pub(in crate::metadata) fn notes<'a>(
+        &self,
+        given: impl Fn(&str) -> Option<&'a str>,
+    ) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some(written) = given("authRequired") {
+            notes.push(match (self.auth_type, self.auth_type()) {
+                (None, Some(meant)) => {
+                    let name = meant.name();
+                    format!("{written} is deprecated; write authType \"{name}\" instead")
+                }
+                _ => format!("{written} has no effect: authType is given"),
+            });
+        }
+        for key in keys::all() {
+            if let (Some(written), Some(reason)) = (given(key.name), self.unused(key)) {
+                notes.push(format!("{written} has no effect: {reason}"));
+            }
+        }
+        notes
+    }
+
+    /// Why a key changes nothing with this `authType`; `None` if it may.
+    pub(in crate::metadata) fn unused(&self, key: &Key) -> Option<String> {
+        let auth_type = self.auth_type()?;
+        let of_tls = TLS_KEYS.contains(&key.name);
+        if of_tls && auth_type == AuthType::None {
+            return Some("authType none has no TLS".into());
+        }
+        if !key.auth_types.is_empty() && !key.auth_types.contains(&auth_type) {
+            let names: Vec<_> = key.auth_types.iter().map(|auth| auth.name()).collect();
+            return Some(format!("it is for authType {}", names.join(" and ")));
+        }
+        let of_endpoint = matches!(auth_type, AuthType::Oidc | AuthType::OidcPrivateKeyJwt);
+        let disables = key.name == "disableTls";
+        (of_tls && self.disable_tls && !of_endpoint && !disables)
+            .then(|| "disableTls is true".into())
     }
 
     /// `authType`, or what `authRequired` meant before there was one.
@@ -239,7 +303,7 @@ fn missing(key: &str, message: &str) -> Problem {
 
 impl AuthType {
     /// The words of `authType`.
-    pub(in crate::metadata) const WORDS: [(&'static str, Self); 7] = [
+    pub const WORDS: [(&'static str, Self); 7] = [
         ("none", Self::None),
         ("certificate", Self::Certificate),
         ("mtls", Self::Mtls),
@@ -249,7 +313,21 @@ impl AuthType {
         ("awsiam", Self::AwsIam),
     ];
 
-    fn name(self) -> &'static str {
+    /// What it means, in a sentence.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::None => "No login, and no TLS.",
+            Self::Certificate => "TLS with a certificate authority of one's own, and no login.",
+            Self::Mtls => "TLS with a client certificate.",
+            Self::Password => "A user with a password, by SASL.",
+            Self::Oidc => "A token of an identity provider, by a client secret.",
+            Self::OidcPrivateKeyJwt => "A token of an identity provider, by a signed assertion.",
+            Self::AwsIam => "An AWS identity, for Amazon MSK.",
+        }
+    }
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
         let found = Self::WORDS.iter().find(|(_, word)| *word == self);
         found.map_or("", |(name, _)| name)
     }

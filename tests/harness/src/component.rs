@@ -25,7 +25,17 @@ impl Component {
         names: &[&str],
         more: &[&str],
     ) -> Result<Self> {
-        let mut command = Command::new(program);
+        Self::start_by(Command::new(program), folder, names, more).await
+    }
+
+    /// The same by a command that runs the program, with an environment of its own
+    /// or in other surroundings.
+    pub async fn start_by(
+        mut command: Command,
+        folder: &Path,
+        names: &[&str],
+        more: &[&str],
+    ) -> Result<Self> {
         command.arg("run").arg("--socket-folder").arg(folder);
         if !more.contains(&"--admin-listen") {
             command.args(["--admin-listen", "127.0.0.1:0"]);

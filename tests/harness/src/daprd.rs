@@ -39,13 +39,31 @@ impl Daprd {
 
     /// Starts a daprd, and waits until it and its components are ready.
     pub async fn start(program: &Path, options: DaprdOptions<'_>) -> Result<Self> {
-        let mut daprd = Self::spawn(program, &options, free_port()?)?;
+        Self::start_with(program, options, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn start_with(
+        program: &Path,
+        options: DaprdOptions<'_>,
+        more: &[&str],
+    ) -> Result<Self> {
+        let mut daprd = Self::spawn_with(program, &options, free_port()?, more)?;
         daprd.ready().await?;
         Ok(daprd)
     }
 
     /// Starts a daprd on a given HTTP port; see [`Daprd::ready`].
     pub fn spawn(program: &Path, options: &DaprdOptions<'_>, http_port: u16) -> Result<Self> {
+        Self::spawn_with(program, options, http_port, &[])
+    }
+
+    fn spawn_with(
+        program: &Path,
+        options: &DaprdOptions<'_>,
+        http_port: u16,
+        more: &[&str],
+    ) -> Result<Self> {
         let mut command = Command::new(program);
         command
             .args(["--app-id", options.app_id])
@@ -57,6 +75,7 @@ impl Daprd {
             .args(["--max-body-size", "64Mi"])
             .arg("--resources-path")
             .arg(options.resources)
+            .args(more)
             .env("DAPR_COMPONENTS_SOCKETS_FOLDER", options.sockets);
         if let Some(port) = options.app_port {
             command.args(["--app-port", &port.to_string()]);

@@ -20,13 +20,26 @@ impl Kafka {
         Self::start_with(&[]).await
     }
 
-    /// The same with more of a broker's properties.
+    /// The same with more of a broker's properties. In their values `{port}` and
+    /// `{controller}` stand for the ports of the two listeners that it has anyway.
     pub async fn start_with(more: &[(&str, &str)]) -> Result<Self> {
+        Self::start_listening(&[], more, &[]).await
+    }
+
+    /// The same with more listeners, and more arguments for the tool that formats the
+    /// folder, such as users.
+    pub(crate) async fn start_listening(
+        listeners: &[Listener],
+        more: &[(&str, &str)],
+        format_with: &[&str],
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (port, controller) = (free_port()?, free_port()?);
         let properties = folder.path().join("server.properties");
-        let mut configuration = configuration(folder.path(), port, controller);
+        let mut configuration = configuration(folder.path(), port, controller, listeners);
         for (key, value) in more {
+            let value = value.replace("{port}", &port.to_string());
+            let value = value.replace("{controller}", &controller.to_string());
             writeln!(configuration, "{key}={value}")?;
         }
         std::fs::write(&properties, configuration)?;
@@ -38,7 +51,8 @@ impl Kafka {
                 "dapr-rdkafka-test00000",
                 "--config",
             ])
-            .arg(&properties);
+            .arg(&properties)
+            .args(format_with);
         let formatted = Process::start("Kafka's storage tool", format)?;
         let stopped = formatted.wait(STARTUP).await?;
         if !stopped.status.success() {
@@ -95,15 +109,45 @@ impl Kafka {
     }
 }
 
-fn configuration(folder: &Path, port: u16, controller: u16) -> String {
+/// A listener beside the plaintext one that every Kafka here has.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    /// Its name, in capitals.
+    pub(crate) name: &'static str,
+    /// Its `security.protocol`.
+    pub(crate) protocol: &'static str,
+    /// The host that it is advertised as.
+    pub(crate) host: &'static str,
+    /// Its port, on 127.0.0.1.
+    pub(crate) port: u16,
+    /// Its own properties, without the prefix that names it.
+    pub(crate) properties: Vec<(String, String)>,
+}
+
+fn configuration(folder: &Path, port: u16, controller: u16, more: &[Listener]) -> String {
     let data = folder.join("data");
+    let (mut listeners, mut advertised) = (String::new(), String::new());
+    let (mut protocols, mut properties) = (String::new(), String::new());
+    for listener in more {
+        let (name, port) = (listener.name, listener.port);
+        let _ = write!(listeners, ",{name}://127.0.0.1:{port}");
+        let _ = write!(advertised, ",{name}://{}:{port}", listener.host);
+        let _ = write!(protocols, ",{name}:{}", listener.protocol);
+        for (key, value) in &listener.properties {
+            // What Java reads back as lines.
+            let value = value.trim_end().replace('\n', "\\n");
+            let name = name.to_lowercase();
+            let _ = writeln!(properties, "listener.name.{name}.{key}={value}");
+        }
+    }
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
          controller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\n\
          log.dirs={data}\n\
          auto.create.topics.enable=false\n\
          offsets.topic.num.partitions=1\n\
@@ -112,7 +156,8 @@ fn configuration(folder: &Path, port: u16, controller: u16) -> String {
          transaction.state.log.min.isr=1\n\
          group.initial.rebalance.delay.ms=0\n\
          message.max.bytes=10485760\n\
-         replica.fetch.max.bytes=10485760\n",
+         replica.fetch.max.bytes=10485760\n\
+         {properties}",
         data = data.display()
     )
 }

@@ -4,9 +4,11 @@
 //! Every child is ended by its id when its handle is dropped. Waiting is always
 //! for a state, with a deadline; what a child printed is told when it fails.
 
+mod certificates;
 mod component;
 mod daprd;
 mod kafka;
+mod kafka_security;
 pub mod ledger;
 mod process;
 mod proxy;
@@ -22,9 +24,11 @@ use std::{
     time::Duration,
 };
 
+pub use certificates::{Authority, Identity};
 pub use component::{Component, EmbeddedBroker, copy_sample, write_component};
 pub use daprd::{Daprd, DaprdOptions};
 pub use kafka::Kafka;
+pub use kafka_security::{DOTTED, PASSWORD, SecureKafka, USER, Way};
 pub use process::{Process, Stopped};
 pub use proxy::Proxy;
 pub use todo::{TODO_TOPICS, Todo};

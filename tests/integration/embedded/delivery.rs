@@ -1,11 +1,15 @@
 use std::{collections::BTreeSet, sync::Arc};
 
+use dapr_rdkafka::kafka::EmbeddedBroker;
 use harness::{Result, eventually};
 
 use super::Bench;
 use crate::{
     ensure,
-    support::{Fixture, SOON, admin, player::text},
+    support::{
+        Fixture, Place, SOON, admin,
+        player::{Player, properties, text},
+    },
 };
 
 pub async fn keys_run_concurrently_and_equal_keys_in_order(_: Arc<Fixture>) -> Result<()> {
@@ -141,6 +145,40 @@ pub async fn every_commit_reaches_the_broker(_: Arc<Fixture>) -> Result<()> {
             committed.contains(&Some(round)).then_some(())
         })
         .await?;
+    }
+    Ok(())
+}
+
+/// As `kafka.sock` one record of a partition is delivered at a time: one of another
+/// key does not overtake a refused one.
+pub async fn in_the_built_ins_place_a_refused_record_holds_its_partition(
+    _: Arc<Fixture>,
+) -> Result<()> {
+    let broker = EmbeddedBroker::start(["orders"])?;
+    let place = Place::new()?;
+    let _component = place.component_with(&["kafka"], &[]).await?;
+    let address = broker.address()?;
+    for (ordering, expected) in [(None, ["a", "a", "b"]), (Some("key"), ["a", "b", "a"])] {
+        let given = ordering.map(|ordering| ("ordering", ordering));
+        let retry = [("backOffDuration", "500ms")];
+        let more: Vec<_> = retry.into_iter().chain(given).collect();
+        let group = ordering.unwrap_or("default");
+        let properties = properties(&address, group, &more);
+        let mut player = Player::start(&place.socket("kafka"), properties).await?;
+        if ordering.is_none() {
+            for key in ["a", "b"] {
+                let pairs = [("partitionKey", key), ("partitionNumber", "0")];
+                let metadata = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+                let data = key.as_bytes().to_vec();
+                player.publish_bytes("orders", data, metadata).await?;
+            }
+        }
+        let mut pull = player.pull("orders").await?;
+        let first = pull.next(SOON).await?;
+        pull.nack(&first, "not yet").await?;
+        let mut texts = vec![text(&first)];
+        texts.extend(pull.take(2, SOON).await?);
+        ensure!(texts == expected, "ordering {ordering:?}: {texts:?}");
     }
     Ok(())
 }

@@ -24,9 +24,9 @@ pub async fn bad_metadata_is_reported_at_once(_: Arc<Fixture>) -> Result<()> {
     let _component = place.component().await?;
     let mut player = Player::connect(&place.socket("rdkafka"), "todo-pubsub").await?;
     let wrong = [
-        ("authType", "oidc"),
+        ("authType", "kerberos"),
         ("maxInFlight", "many"),
-        ("sessionTimeout", "10s"),
+        ("sessionTimeout", "soon"),
     ];
     let Err(status) = player.init(properties("no-port", "group", &wrong)).await else {
         return Err("bad metadata was taken".into());
@@ -34,7 +34,7 @@ pub async fn bad_metadata_is_reported_at_once(_: Arc<Fixture>) -> Result<()> {
     ensure!(status.code() == Code::InvalidArgument, "{status}");
     for part in [
         "brokers: \"no-port\"",
-        "authType: \"oidc\"",
+        "authType: \"kerberos\"",
         "maxInFlight: \"many\"",
         "sessionTimeout",
     ] {

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod endpoints;
+mod headers;
 mod heal;
 mod init;
 mod instances;
@@ -31,6 +32,7 @@ tests!("embedded":
     delivery::a_refused_record_comes_again_and_the_others_of_its_key_wait,
     delivery::keys_run_concurrently_and_equal_keys_in_order,
     delivery::no_verdict_is_delivered_again_soon,
+    delivery::in_the_built_ins_place_a_refused_record_holds_its_partition,
     delivery::paused_nothing_is_delivered,
     delivery::what_a_cut_stream_had_comes_again_on_another,
     endpoints::a_name_that_two_instances_have_is_no_guess,
@@ -40,6 +42,8 @@ tests!("embedded":
     endpoints::the_diagnosis_names_a_component_without_init,
     endpoints::the_diagnosis_names_brokers_that_went_away,
     endpoints::who_is_slow_or_sends_too_much_gets_nothing,
+    headers::odd_records_leave_the_stream_alive,
+    headers::the_trace_of_a_null_stays_here,
     heal::daprd_is_asked_once_per_start_and_within_the_hours_limit,
     heal::a_refusal_is_told_and_counts_for_nothing,
     heal::without_its_folder_the_component_runs_unhealed,
@@ -48,13 +52,19 @@ tests!("embedded":
     init::bad_metadata_is_reported_at_once,
     init::the_component_starts_without_brokers_if_told_to,
     instances::a_call_without_init_says_so,
+    instances::a_second_init_does_not_wait_for_a_slow_app,
+    instances::a_second_init_lets_the_first_finish,
     instances::a_second_init_replaces_the_first,
+    instances::a_second_init_that_fails_leaves_nothing_behind,
     instances::an_instance_outlives_its_connections,
     limits::a_request_over_the_limit_fails_alone,
     limits::a_socket_survives_a_process_without_files,
     limits::an_instance_has_so_many_streams,
     limits::what_is_over_a_limit_is_refused_by_name,
     publish::a_message_carries_its_metadata,
+    publish::a_partition_number_is_honoured,
+    publish::a_schema_is_refused_by_name,
+    publish::a_tombstone_goes_around,
     publish::a_partly_failed_bulk_names_its_entries,
     publish::a_topic_that_cant_be_is_refused_by_name,
     publish::without_a_broker_publish_ends_in_time_and_says_what_is_known,

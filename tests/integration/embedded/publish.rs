@@ -6,16 +6,26 @@ use tonic::Code;
 use super::Bench;
 use crate::{
     ensure,
-    support::{Fixture, SOON, player::Player},
+    support::{
+        Fixture, SOON,
+        player::{Player, text},
+        records,
+    },
 };
+
+fn metadata(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect()
+}
 
 pub async fn a_message_carries_its_metadata(_: Arc<Fixture>) -> Result<()> {
     let bench = Bench::start(&["orders"]).await?;
     let mut player = bench.player().await?;
-    let pairs = [("partitionKey", "k1"), ("traceid", "t")];
-    let metadata: HashMap<_, _> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let pairs = metadata(&[("partitionKey", "k1"), ("traceid", "t")]);
     player
-        .publish_bytes("orders", b"{}".to_vec(), metadata)
+        .publish_bytes("orders", b"{}".to_vec(), pairs)
         .await?;
     let mut pull = player.pull("orders").await?;
     let message = pull.next(SOON).await?;
@@ -39,6 +49,80 @@ pub async fn a_message_carries_its_metadata(_: Arc<Fixture>) -> Result<()> {
             .and_then(|value| value.parse::<i64>().ok());
         ensure!(number.is_some(), "{name} is no number: {message:?}");
     }
+    Ok(())
+}
+
+pub async fn a_partition_number_is_honoured(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    for number in ["0", "1", "2"] {
+        let named = metadata(&[("partitionNumber", number), ("partitionKey", "k")]);
+        let data = number.as_bytes().to_vec();
+        player.publish_bytes("orders", data, named).await?;
+    }
+    let mut pull = player.pull("orders").await?;
+    for _ in 0..3 {
+        let message = pull.next(SOON).await?;
+        pull.ack(&message).await?;
+        ensure!(
+            message.metadata["__partition"] == text(&message),
+            "{message:?}"
+        );
+        ensure!(
+            message.metadata["partitionNumber"] == text(&message),
+            "{message:?}"
+        );
+    }
+    for (number, code, told) in [
+        ("99", Code::NotFound, "no partition 99"),
+        ("-1", Code::InvalidArgument, "partitionNumber \"-1\""),
+    ] {
+        let named = metadata(&[("partitionNumber", number)]);
+        let published = player.publish_bytes("orders", b"x".to_vec(), named).await;
+        let named = matches!(&published, Err(status)
+            if status.code() == code && status.message().contains(told));
+        ensure!(named, "{number}: {published:?}");
+    }
+    Ok(())
+}
+
+pub async fn a_schema_is_refused_by_name(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let avro = [("valueSchemaType", "Avro")];
+    let published = player.publish_bytes("orders", b"{}".to_vec(), metadata(&avro));
+    let published = published.await;
+    let subscribed = player.pull_with("orders", &avro).await.map(drop);
+    for result in [published, subscribed] {
+        let named = matches!(&result, Err(status) if status.code() == Code::Unimplemented
+            && status.message().contains("valueSchemaType \"Avro\""));
+        ensure!(named, "{result:?}");
+    }
+    let none = [("valueSchemaType", "None")];
+    let as_it_is = player.publish_bytes("orders", b"{}".to_vec(), metadata(&none));
+    as_it_is.await?;
+    let mut pull = player.pull_with("orders", &none).await?;
+    let texts = pull.take(1, SOON).await?;
+    ensure!(texts == ["{}"], "{texts:?}");
+    Ok(())
+}
+
+/// `null` is a tombstone on the broker and `null` again for the app; nothing is
+/// nothing.
+pub async fn a_tombstone_goes_around(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    for data in ["null", ""] {
+        player.publish("orders", "k", data).await?;
+    }
+    let stored = records::read(&bench.broker.address()?, "orders").await?;
+    let values: Vec<_> = stored
+        .iter()
+        .map(|record| record.value.as_deref())
+        .collect();
+    ensure!(values == [None, Some(&b""[..])], "{values:?}");
+    let texts = player.pull("orders").await?.take(2, SOON).await?;
+    ensure!(texts == ["null", ""], "{texts:?}");
     Ok(())
 }
 

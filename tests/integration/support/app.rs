@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{Path, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
@@ -18,12 +18,17 @@ use tokio::{
 
 use super::SOON;
 
+/// The largest event that the app takes, in bytes.
+const LARGEST: usize = 64 << 20;
+
 /// What the app was sent.
 #[derive(Clone, Debug)]
 pub struct Event {
     pub topic: String,
     /// The body, if it is JSON.
     pub body: Value,
+    /// The body as it came.
+    pub bytes: Bytes,
     /// daprd passes metadata on as headers.
     pub headers: HeaderMap,
 }
@@ -92,6 +97,7 @@ impl App {
         let routes = Router::new()
             .route("/dapr/subscribe", get(subscribe))
             .route("/events/{topic}", post(receive))
+            .layer(DefaultBodyLimit::max(LARGEST))
             .with_state(self.state.clone());
         // What listened before may take a moment to be gone.
         let port = self.port;
@@ -173,6 +179,7 @@ async fn receive(
     let event = Event {
         topic,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        bytes: body,
         headers,
     };
     let answer = (app.answer)(&event);

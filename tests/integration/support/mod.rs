@@ -4,6 +4,8 @@ pub mod admin;
 pub mod app;
 pub mod endpoints;
 pub mod letters;
+pub mod members;
+pub mod notebook;
 pub mod player;
 pub mod records;
 
@@ -18,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Component, Daprd, DaprdOptions, Kafka, Result, write_component};
+use harness::{Component, Daprd, DaprdOptions, Kafka, Result, SecureKafka, write_component};
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::OnceCell};
 
@@ -55,10 +57,11 @@ macro_rules! tests {
     };
 }
 
-/// The runtime, and the Kafka that tests share; each uses names of its own.
-/// Kafka ends with it, before the runtime does.
+/// The runtime, and the Kafkas that tests share; each uses names of its own.
+/// They end with it, before the runtime does.
 pub struct Fixture {
     kafka: OnceCell<Kafka>,
+    secure_kafka: OnceCell<SecureKafka>,
     runtime: Runtime,
     names: AtomicU32,
 }
@@ -68,6 +71,7 @@ impl Fixture {
         Ok(Self {
             runtime: Runtime::new()?,
             kafka: OnceCell::new(),
+            secure_kafka: OnceCell::new(),
             names: AtomicU32::new(0),
         })
     }
@@ -86,6 +90,11 @@ impl Fixture {
     pub async fn kafka(&self) -> Result<&str> {
         let kafka = self.kafka.get_or_try_init(Kafka::start).await?;
         Ok(&kafka.address)
+    }
+
+    /// The shared Kafka with a listener for each way to connect, started likewise.
+    pub async fn secure_kafka(&self) -> Result<&SecureKafka> {
+        self.secure_kafka.get_or_try_init(SecureKafka::start).await
     }
 
     /// A name that no other test has.
@@ -143,6 +152,32 @@ impl Place {
         Ok(place)
     }
 
+    /// Puts the Component `todo-pubsub` here in one step, as a daprd that watches the
+    /// folder has to find it.
+    pub fn put_component(&self, kind: &str, metadata: &[(&str, &str)]) -> Result<()> {
+        self.put(kind, metadata, "")
+    }
+
+    /// The same with `ignoreErrors`: daprd goes on without the component if it can't
+    /// be initialised.
+    pub fn put_lenient_component(&self, kind: &str, metadata: &[(&str, &str)]) -> Result<()> {
+        self.put(kind, metadata, "  ignoreErrors: true\n")
+    }
+
+    fn put(&self, kind: &str, metadata: &[(&str, &str)], more: &str) -> Result<()> {
+        let next = self.folder.path().join("next");
+        write_component(&next, "todo-pubsub", kind, metadata)?;
+        let file = next.join("todo-pubsub.yaml");
+        let spec = "spec:\n";
+        let yaml = std::fs::read_to_string(&file)?.replace(spec, &format!("{spec}{more}"));
+        std::fs::write(&file, yaml)?;
+        std::fs::create_dir_all(self.resources())?;
+        Ok(std::fs::rename(
+            file,
+            self.resources().join("todo-pubsub.yaml"),
+        )?)
+    }
+
     /// Starts the component with its sockets here.
     pub async fn component(&self) -> Result<Component> {
         Component::start(program(), &self.sockets(), &["rdkafka"]).await
@@ -155,13 +190,34 @@ impl Place {
 
     /// Starts the built daprd with this place's folders.
     pub async fn daprd(&self, app_id: &str, app_port: Option<u16>) -> Result<Daprd> {
+        self.daprd_with(app_id, app_port, &[]).await
+    }
+
+    /// The same with Dapr's feature `HotReload`: a changed Component is closed and
+    /// initialised again.
+    pub async fn reloading_daprd(&self, app_id: &str, app_port: Option<u16>) -> Result<Daprd> {
+        let configuration = self.folder.path().join("configuration.yaml");
+        let yaml = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata:\n  name: reload\n\
+                    spec:\n  features:\n  - name: HotReload\n    enabled: true\n";
+        std::fs::write(&configuration, yaml)?;
+        let configuration = configuration.display().to_string();
+        self.daprd_with(app_id, app_port, &["--config", &configuration])
+            .await
+    }
+
+    async fn daprd_with(
+        &self,
+        app_id: &str,
+        app_port: Option<u16>,
+        more: &[&str],
+    ) -> Result<Daprd> {
         let options = DaprdOptions {
             app_id,
             app_port,
             resources: &self.resources(),
             sockets: &self.sockets(),
         };
-        Daprd::start(&Daprd::built(), options).await
+        Daprd::start_with(&Daprd::built(), options, more).await
     }
 }
 

@@ -335,9 +335,10 @@ async fn daprd_gives_up(fixture: Arc<Fixture>, bulk: Option<Value>) -> Result<()
     let kafka = fixture.kafka().await?;
     let topic = fixture.name("daprs");
     let dead = format!("{topic}.bad");
-    admin::create_topic(kafka, &topic, 1, &[]).await?;
+    admin::create_topic(kafka, &topic, 3, &[]).await?;
+    // It has no partition of the source's number.
     admin::create_topic(kafka, &dead, 1, &[]).await?;
-    let place = Place::with_component(kafka, &[])?;
+    let place = Place::with_component(kafka, &[("escapeHeaders", "true")])?;
     let _component = place.component().await?;
     let mut subscription = subscription(&topic, &json!({}));
     subscription["deadLetterTopic"] = json!(dead);
@@ -347,7 +348,8 @@ async fn daprd_gives_up(fixture: Arc<Fixture>, bulk: Option<Value>) -> Result<()
     let app = App::with(json!([subscription]), |_| StatusCode::INTERNAL_SERVER_ERROR).await?;
     let app_id = fixture.name("app");
     let daprd = place.daprd(&app_id, Some(app.port)).await?;
-    let query = "metadata.partitionKey=k1";
+    // The key, and the note, have signs that are escaped on their way to daprd.
+    let query = "metadata.partitionKey=k%0A1&metadata.note=a%20b&metadata.partitionNumber=2";
     daprd
         .publish("todo-pubsub", &topic, query, &json!("poison"))
         .await?;
@@ -357,8 +359,17 @@ async fn daprd_gives_up(fixture: Arc<Fixture>, bulk: Option<Value>) -> Result<()
         letters[0].value == sources[0].value,
         "{letters:?} of {sources:?}"
     );
-    ensure!(letters[0].key == sources[0].key, "{letters:?}");
+    let key = letters[0].key.as_deref();
+    ensure!(key == Some(b"k\n1"), "{letters:?} of {sources:?}");
+    ensure!(
+        key == sources[0].key.as_deref(),
+        "{letters:?} of {sources:?}"
+    );
+    let number = letters[0].header("partitionNumber");
+    ensure!(number.is_none(), "{letters:?}");
     for (name, value) in [
+        ("note", "a b"),
+        ("__dlq.errors.partition", "2"),
         ("__dlq.errors.topic", topic.as_str()),
         ("__dlq.errors.offset", "0"),
         ("__dlq.errors.group", &app_id),
@@ -369,7 +380,7 @@ async fn daprd_gives_up(fixture: Arc<Fixture>, bulk: Option<Value>) -> Result<()
             "{name}: {letters:?}"
         );
     }
-    admin::all_committed(kafka, &app_id, &topic, 1, 1).await
+    admin::all_committed(kafka, &app_id, &topic, 3, 1).await
 }
 
 /// One poison message on a quiet topic is a dead letter, and nothing is held up.

@@ -4,20 +4,25 @@ mod admin;
 mod brokers;
 mod daprds;
 mod dead_letters;
+mod differential;
 mod dlq;
 mod hang;
 mod heal;
+mod isolation;
 mod lanes;
 mod ledger;
 mod metrics;
+mod migration;
 mod outage;
 mod partitions;
 mod publish;
 mod rebalance;
 mod redriven;
+mod reload;
 mod restart;
 mod retention;
 mod rollout;
+mod security;
 mod todo;
 
 use crate::tests;
@@ -40,6 +45,8 @@ tests!("system":
     dead_letters::what_daprd_dead_letters_gets_the_same_headers,
     dead_letters::what_daprd_dead_letters_in_bulk_gets_the_same_headers,
     dead_letters::what_the_app_refuses_stands_in_the_dead_letter_topic_as_it_was,
+    differential::an_app_gets_the_same_from_the_same_records,
+    differential::the_same_requests_become_the_same_records,
     dlq::a_killed_redrive_goes_on_at_its_progress,
     dlq::a_record_that_cant_be_sent_stops_the_redrive,
     dlq::a_redriven_record_is_what_it_was,
@@ -54,6 +61,7 @@ tests!("system":
     hang::publishing_goes_on_when_its_connections_hang,
     heal::an_app_that_never_publishes_gets_messages_again,
     heal::an_app_that_publishes_gets_messages_again,
+    isolation::aborted_records_come_only_if_asked_for,
     lanes::a_lane_is_no_way_around_a_protected_topic,
     lanes::a_lane_with_other_metadata_waits_for_the_others_to_close,
     lanes::a_lane_that_hangs_holds_up_no_other,
@@ -61,6 +69,8 @@ tests!("system":
     lanes::that_one_stream_is_not_enough_is_told,
     ledger::nothing_is_lost_whatever_breaks,
     metrics::a_group_shows_how_it_is_doing,
+    migration::a_group_may_hold_both,
+    migration::the_component_takes_over_and_gives_back,
     outage::a_minute_without_a_broker_heals_by_itself,
     partitions::keys_go_where_the_built_in_puts_them,
     publish::a_bulk_with_an_oversized_entry_fails_for_the_app,
@@ -69,10 +79,15 @@ tests!("system":
     rebalance::members_come_and_go_and_nothing_is_lost,
     redriven::a_mended_app_gets_its_dead_letters_back,
     redriven::the_running_process_tells_how_to_connect,
+    reload::a_changed_component_goes_on_without_loss,
     restart::a_restarted_component_goes_on_at_once,
     restart::component_and_daprd_restarted_go_on_where_they_stopped,
     retention::a_group_that_comes_back_too_late_goes_on_at_what_is_left,
     retention::a_reader_that_falls_behind_retention_goes_on_at_what_is_left,
     rollout::fifty_rollouts_make_no_dead_letter_and_lose_nothing,
+    security::daprd_gets_its_messages_over_tls_with_a_login,
+    security::each_way_to_connect_goes_around,
+    security::each_way_that_is_wrong_is_told_with_its_remedy,
+    security::names_with_a_trailing_dot_are_verified_without_it,
     todo::all_six_topics_go_around,
 );

@@ -1,0 +1,211 @@
+//! Checks Component YAML as Init would, without the values that only daprd knows.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{Held, held};
+use crate::metadata::{
+    self, Findings, Problem,
+    component::{Component, Elsewhere},
+};
+
+/// Writes every problem and note of every file, and says whether all is right: at least
+/// one Component was there, and none has a problem.
+///
+/// # Errors
+/// When the result can't be written.
+pub fn check(files: &[PathBuf], out: &mut impl Write) -> io::Result<bool> {
+    let (mut components, mut problems) = (0, 0);
+    for file in files {
+        let name = file.display();
+        match held(file) {
+            Ok(held) if held.is_empty() => writeln!(out, "{name}: skipped: nothing in it")?,
+            Ok(held) => {
+                for held in held {
+                    match held {
+                        Held::Skipped(what) => writeln!(out, "{name}: skipped: {what}")?,
+                        Held::Component(component) => {
+                            components += 1;
+                            problems += tell(file, component, out)?;
+                        }
+                    }
+                }
+            }
+            Err(problem) => {
+                problems += 1;
+                writeln!(out, "{name}: problem: {problem}")?;
+            }
+        }
+    }
+    if components == 0 {
+        writeln!(
+            out,
+            "no Component of type pubsub.kafka or pubsub.rdkafka was found"
+        )?;
+    }
+    Ok(components > 0 && problems == 0)
+}
+
+/// Tells about one Component, and how many problems it has.
+fn tell(file: &Path, component: Component, out: &mut impl Write) -> io::Result<usize> {
+    let Component {
+        name,
+        of,
+        properties,
+        elsewhere,
+        twice,
+    } = component;
+    let keys: Vec<_> = elsewhere.iter().map(|(key, _)| key.clone()).collect();
+    let Findings {
+        mut problems,
+        notes,
+    } = metadata::check(&properties, &keys);
+    problems.extend(twice.into_iter().map(|key| Problem {
+        key,
+        value: None,
+        message: "given twice; daprd takes the last, keep one".into(),
+    }));
+    let verdict = if problems.is_empty() { ": right" } else { "" };
+    writeln!(out, "{}: Component {name} ({of}){verdict}", file.display())?;
+    for problem in &problems {
+        writeln!(out, "  problem: {problem}")?;
+    }
+    for note in notes {
+        writeln!(out, "  note: {note}")?;
+    }
+    for (from, words) in [
+        (Elsewhere::Secret, "from a secret"),
+        (Elsewhere::Environment, "from the environment"),
+    ] {
+        let keys = elsewhere.iter().filter(|(_, there)| *there == from);
+        let keys: Vec<_> = keys.map(|(key, _)| key.as_str()).collect();
+        if !keys.is_empty() {
+            let keys = keys.join(", ");
+            writeln!(out, "  {words}, so its value is not checked: {keys}")?;
+        }
+    }
+    Ok(problems.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a text, and whether it is right.
+    fn checked(text: &str) -> (String, bool) {
+        let folder = tempfile::tempdir().expect("a folder is made");
+        let file = folder.path().join("c.yaml");
+        std::fs::write(&file, text).expect("the file is written");
+        let mut out = Vec::new();
+        let right = check(&[file], &mut out).expect("a vector takes all");
+        let out = String::from_utf8(out).expect("it is text");
+        let folder = format!("{}/", folder.path().display());
+        (out.replace(&folder, ""), right)
+    }
+
+    fn component(of: &str, items: &[(&str, &str)]) -> String {
+        use std::fmt::Write as _;
+        let mut text = format!(
+            "---\nkind: Component\nmetadata: {{name: c}}\nspec:\n  type: {of}\n  metadata:\n"
+        );
+        for (key, value) in items {
+            writeln!(text, "  - {{name: {key}, {value}}}").expect("a string grows");
+        }
+        text
+    }
+
+    #[test]
+    fn a_right_component_is_right_and_others_are_skipped() {
+        let right = [
+            ("brokers", "value: 'a:1'"),
+            ("authType", "value: password"),
+            ("saslUsername", "envRef: KAFKA_USER"),
+            ("saslPassword", "secretKeyRef: {name: kafka, key: password}"),
+            ("sessionTimeout", "secretKeyRef: {name: kafka, key: s}"),
+        ];
+        let text = component("pubsub.kafka", &right)
+            + &component("pubsub.redis", &[])
+            + "---\nkind: Subscription\nmetadata: {name: s}\n---\n";
+        let (said, right) = checked(&text);
+        assert!(right, "{said}");
+        let expected = "\
+c.yaml: Component c (pubsub.kafka): right
+  from a secret, so its value is not checked: saslPassword, sessionTimeout
+  from the environment, so its value is not checked: saslUsername
+c.yaml: skipped: Component c (pubsub.redis)
+c.yaml: skipped: Subscription s
+";
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn everything_wrong_is_told_at_once() {
+        let first = [
+            ("brokers", "value: kafka"),
+            ("authType", "value: password"),
+            ("saslPassword", "secretKeyRef: {name: kafka, key: password}"),
+            ("compression", "value: brotli"),
+            ("compression", "value: gzip"),
+            ("initialOfset", "value: hunter2"),
+        ];
+        let second = [("brokers", "secretKeyRef: {name: k, key: b}")];
+        let text = component("pubsub.rdkafka", &first) + &component("pubsub.kafka", &second);
+        let (said, right) = checked(&text);
+        assert!(!right, "{said}");
+        let expected = "\
+c.yaml: Component c (pubsub.rdkafka)
+  problem: brokers: \"kafka\": \"kafka\" has no port; write host:port, such as kafka:9092
+  problem: saslUsername: required with authType password
+  problem: compression: given twice; daprd takes the last, keep one
+  note: initialOfset is no known key and has no effect; did you mean initialOffset?
+  from a secret, so its value is not checked: saslPassword
+c.yaml: Component c (pubsub.kafka)
+  problem: authType: required, but missing or empty; for example \"none\"
+  from a secret, so its value is not checked: brokers
+";
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn what_is_elsewhere_counts_as_given_and_right() {
+        let of_login = |auth: &str, keys: &[&str]| {
+            let secret = "secretKeyRef: {name: k, key: k}";
+            let mut items = vec![("brokers", "value: 'a:1'"), ("authType", auth)];
+            items.extend(keys.iter().map(|key| (*key, secret)));
+            checked(&component("pubsub.kafka", &items))
+        };
+        let mtls = of_login("value: mtls", &["clientCert", "clientKey", "caCert"]);
+        assert!(mtls.1, "{}", mtls.0);
+        let unknown = of_login("secretKeyRef: {name: k, key: a}", &["saslPassword"]);
+        assert!(unknown.1, "{}", unknown.0);
+        let aws = of_login("value: awsiam", &["region", "accessKey"]);
+        assert!(
+            aws.0.contains("problem: awsSecretKey: required"),
+            "{}",
+            aws.0
+        );
+        let refused = of_login("value: none", &["schemaRegistryURL"]);
+        assert!(
+            refused.0.contains("schemaRegistryURL: known from"),
+            "{}",
+            refused.0
+        );
+    }
+
+    #[test]
+    fn nothing_to_check_is_not_right() {
+        let (said, right) = checked("kind: Subscription\n");
+        assert!(!right && said.contains("no Component of type"), "{said}");
+        let (said, right) = checked("kind: [hunter2");
+        assert!(
+            !right && said.contains("c.yaml: problem: no YAML"),
+            "{said}"
+        );
+        assert!(!said.contains("hunter2"), "{said}");
+        let mut out = Vec::new();
+        let none = check(&["no such file".into()], &mut out).expect("a vector takes all");
+        assert!(!none && String::from_utf8_lossy(&out).contains("it can't be read"));
+    }
+}

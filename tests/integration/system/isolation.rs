@@ -1,0 +1,93 @@
+//! What transactions wrote.
+
+use std::{sync::Arc, time::Duration};
+
+use harness::Result;
+use rdkafka::{
+    ClientConfig,
+    producer::{BaseProducer, BaseRecord, Producer as _},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    ensure,
+    support::{
+        Fixture, Place, SOON, admin,
+        app::App,
+        player::{Player, properties},
+    },
+};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Writes a record in a transaction that is aborted, and one in one that is
+/// committed.
+async fn write(brokers: &str, topic: &str) -> Result<()> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("transactional.id", topic);
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let producer: BaseProducer = config.create()?;
+        producer.init_transactions(TIMEOUT)?;
+        for (text, commit) in [("\"aborted\"", false), ("\"committed\"", true)] {
+            producer.begin_transaction()?;
+            producer
+                .send(BaseRecord::to(&topic).key("key").payload(text))
+                .map_err(|(error, _)| error)?;
+            // An abort would take back what is not sent yet.
+            producer.flush(TIMEOUT)?;
+            if commit {
+                producer.commit_transaction(TIMEOUT)?;
+            } else {
+                producer.abort_transaction(TIMEOUT)?;
+            }
+        }
+        Ok(())
+    })
+    .await?
+}
+
+/// By default nobody sees what was aborted. The built-in component delivers it,
+/// and so does this one if it is told to.
+pub async fn aborted_records_come_only_if_asked_for(fixture: Arc<Fixture>) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let topic = fixture.name("transactions");
+    admin::create_topic(kafka, &topic, 1, &[]).await?;
+    write(kafka, &topic).await?;
+    let place = Place::new()?;
+    let _component = place.component().await?;
+    for (more, wanted) in [
+        (&[][..], &["\"committed\""][..]),
+        (
+            &[("isolationLevel", "read_uncommitted")],
+            &["\"aborted\"", "\"committed\""],
+        ),
+    ] {
+        let metadata = properties(kafka, &fixture.name("group"), more);
+        let mut player = Player::start(&place.socket("rdkafka"), metadata).await?;
+        let mut pull = player.pull(&topic).await?;
+        let texts = pull.take(wanted.len(), SOON).await?;
+        ensure!(texts == wanted, "with {more:?}: {texts:?}");
+    }
+
+    let built_in = Place::new()?;
+    let metadata = [
+        ("brokers", kafka),
+        ("authType", "none"),
+        ("initialOffset", "oldest"),
+    ];
+    built_in.put_component("pubsub.kafka", &metadata)?;
+    let app = App::start_raw(&topic).await?;
+    let _daprd = built_in.daprd(&fixture.name("app"), Some(app.port)).await?;
+    let events = app.events(2).await?;
+    let data: Vec<&Value> = events
+        .iter()
+        .map(|event| &event.body["data_base64"])
+        .collect();
+    // The texts above in Base64.
+    let wanted = [json!("ImFib3J0ZWQi"), json!("ImNvbW1pdHRlZCI=")];
+    ensure!(data == wanted.iter().collect::<Vec<_>>(), "{data:?}");
+    Ok(())
+}
