@@ -8,6 +8,8 @@ pub mod engine;
 
 pub mod metadata;
 
+pub mod token;
+
 pub mod telemetry;
 
 pub mod kafka;

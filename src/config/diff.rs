@@ -124,7 +124,7 @@ mod tests {
             "  version: no effect: The built-in's protocol version",
             "  zzz: no known key, in neither component\n",
             "What is not given, and differs:\n\n  dialTimeout: a connection may take 3s",
-            "  ordering: as pubsub.rdkafka, records of one partition",
+            "  ordering: as pubsub.rdkafka records of one partition",
         ] {
             assert!(said.contains(part), "{part:?} is not in:\n{said}");
         }

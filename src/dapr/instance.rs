@@ -16,7 +16,7 @@ use tonic::Status;
 use super::{brokers::Reach, diagnosis::Brokers, lanes, limits, publish::Publisher, status};
 use crate::{
     delivery::{Drained, Group, Lane, Refused, Subscriber},
-    kafka::{Cause, Outgoing, Producer},
+    kafka::{Cause, Outgoing, Producer, Session},
     metadata::{self, Headers, Settings},
     model::{
         dead_letter::{self, Failure},
@@ -34,6 +34,9 @@ use crate::{
 /// even a later success as a failure (dapr/dapr v1.16.5,
 /// `pkg/runtime/processor/components.go`).
 const REACH_TIMEOUT: Duration = Duration::from_millis(3500);
+
+/// The part of that which fetching a token for the login may take.
+const LOGIN_TIMEOUT: Duration = Duration::from_millis(2500);
 
 /// How long to wait between attempts while no broker answers.
 const REACH_AGAIN: Duration = Duration::from_secs(1);
@@ -54,6 +57,8 @@ pub(super) struct Instance {
     subscribed: DashSet<String>,
     /// Its streams, counted.
     streams: TaskTracker,
+    /// Keeps the login's token fresh.
+    _session: Session,
     /// Ends what runs in the background for this instance.
     _background: DropGuard,
 }
@@ -73,10 +78,15 @@ impl Instance {
             tracing::warn!(instance = %name, "metadata: {note}");
         }
         let settings = resolved.settings;
+        let begun = Instant::now();
+        let session = log_in(&settings, &name).await?;
         let producer = Producer::new(&settings, name.clone())
             .map_err(|cause| status::cause("creating the producer", &cause))?;
         let background = CancellationToken::new();
-        match producer.reach(REACH_TIMEOUT).await {
+        match producer
+            .reach(REACH_TIMEOUT.saturating_sub(begun.elapsed()))
+            .await
+        {
             Ok(brokers) => {
                 tracing::info!(instance = %name, brokers, "connected to {}", settings.brokers.join(","));
             }
@@ -101,6 +111,7 @@ impl Instance {
             published: DashSet::new(),
             subscribed: DashSet::new(),
             streams: TaskTracker::new(),
+            _session: session,
             _background: background.drop_guard(),
         })
     }
@@ -265,6 +276,21 @@ impl Instance {
             None => Drained::default(),
         }
     }
+}
+
+/// Makes sure that there is a token, if the login needs one. With `startWithoutBrokers`
+/// it may come later.
+async fn log_in(settings: &Settings, name: &Arc<str>) -> Result<Session, Status> {
+    let failed = |cause: Cause| status::cause("login", &cause);
+    let session = Session::open(settings, name).map_err(failed)?;
+    match session.ready(LOGIN_TIMEOUT).await {
+        Ok(()) => {}
+        Err(cause) if settings.start_without_brokers => {
+            tracing::warn!(instance = %name, "started without a token for the login: {cause}");
+        }
+        Err(cause) => return Err(failed(cause)),
+    }
+    Ok(session)
 }
 
 /// Says that no broker answers, until one does.

@@ -17,7 +17,9 @@ use rdkafka::{
 use super::{
     Cause, Kind, Unreachable,
     context::{Context, Failures},
-    convert, reach,
+    convert,
+    logged_in::LoggedIn,
+    reach,
     reading::Reading,
 };
 use crate::{
@@ -37,7 +39,7 @@ const ASKED_AT_ONCE: usize = 16;
 /// A consumer that reads partitions and keeps a group's offsets, but is no member of
 /// the group.
 pub struct Browser {
-    pub(super) inner: Arc<StreamConsumer<Context>>,
+    pub(super) inner: LoggedIn<Arc<StreamConsumer<Context>>>,
     pub(super) failures: Failures,
     settings: Settings,
 }
@@ -61,9 +63,9 @@ impl Browser {
             signals: None,
             closing: AtomicBool::new(false),
         };
-        let inner = super::create(librdkafka::browser(settings, group), context)?;
+        let inner = super::create(settings, librdkafka::browser(settings, group), context)?;
         Ok(Self {
-            inner: Arc::new(inner),
+            inner: LoggedIn::shared(inner),
             failures,
             settings: settings.clone(),
         })

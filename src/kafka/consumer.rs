@@ -23,6 +23,7 @@ use super::{
     Cause, Shape, classify,
     context::{Context, Failures},
     convert,
+    logged_in::LoggedIn,
 };
 use crate::{
     metadata::{Settings, librdkafka},
@@ -92,7 +93,7 @@ pub enum StartFrom {
 /// A member of a consumer group. Cheap to clone; one owner calls it.
 #[derive(Clone)]
 pub struct GroupConsumer {
-    inner: Arc<StreamConsumer<Context>>,
+    inner: LoggedIn<Arc<StreamConsumer<Context>>>,
     member: Member,
 }
 
@@ -109,8 +110,12 @@ impl GroupConsumer {
             signals: Some(signals),
             closing: AtomicBool::new(false),
         };
-        let inner = super::create(librdkafka::consumer(settings, &member.group), context)?;
-        let inner = Arc::new(inner);
+        let inner = super::create(
+            settings,
+            librdkafka::consumer(settings, &member.group),
+            context,
+        )?;
+        let inner = LoggedIn::shared(inner);
         Ok((Self { inner, member }, receiver))
     }
 
@@ -315,7 +320,7 @@ impl GroupConsumer {
     /// must be gone: they keep the consumer alive.
     pub async fn close(self) {
         self.inner.context().closing.store(true, Ordering::Release);
-        let mut inner = self.inner;
+        let mut inner = self.inner.into_inner();
         // Librdkafka waits for the coordinator when the last handle is dropped, and
         // calls that are under way have one each.
         let closed = tokio::task::spawn_blocking(move || {
@@ -376,9 +381,10 @@ pub async fn holds_record(
     pairs.push(("enable.partition.eof", "true".into()));
     // What the group's own consumer may not see is no record here either.
     pairs.push(("isolation.level", settings.isolation.name().into()));
-    let list = convert::list([(at, from)])?;
+    let (list, settings) = (convert::list([(at, from)])?, settings.clone());
     let probe = tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer = super::create(pairs, DefaultConsumerContext)?;
+        let consumer: LoggedIn<BaseConsumer> =
+            super::create(&settings, pairs, DefaultConsumerContext)?;
         consumer.assign(&list)?;
         match consumer.poll(REQUEST_TIMEOUT) {
             Some(Ok(_)) => Ok(true),

@@ -13,6 +13,8 @@ mod convert;
 mod embedded;
 mod handshake;
 mod health;
+mod logged_in;
+mod oauth;
 mod producer;
 mod purge;
 mod reach;
@@ -29,6 +31,7 @@ pub use consumer::{
 };
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;
+pub use oauth::Session;
 pub use producer::{Outgoing, Producer, SendError};
 pub use purge::delete_records;
 pub use reach::{Unreachable, broker_answers};
@@ -45,6 +48,7 @@ use crate::metadata::{
     Settings,
     librdkafka::{self, Pairs},
 };
+use logged_in::{HasNative, LoggedIn};
 
 /// librdkafka's own bound of `message.max.bytes`.
 const LARGEST: usize = 1_000_000_000;
@@ -57,11 +61,11 @@ fn of_any_size(settings: &Settings) -> Settings {
     }
 }
 
-/// Makes a client of any type.
-fn create<T, C>(pairs: Pairs, context: C) -> Result<T, Cause>
+/// Makes a client of any type, which logs in as the settings say.
+fn create<T, C>(settings: &Settings, pairs: Pairs, context: C) -> Result<LoggedIn<T>, Cause>
 where
     C: rdkafka::ClientContext,
-    T: FromClientConfigAndContext<C>,
+    T: FromClientConfigAndContext<C> + HasNative,
 {
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Info);
@@ -72,5 +76,8 @@ where
             config.set(name, value);
         }
     }
-    config.create_with_context(context).map_err(Cause::from)
+    LoggedIn::new(
+        config.create_with_context(context)?,
+        &settings.security.login,
+    )
 }

@@ -9,7 +9,9 @@ use rdkafka::producer::{FutureProducer, Producer as _};
 use super::{
     Cause, Health, Kind, Unreachable, classify,
     context::{Context, Failures},
-    convert, reach,
+    convert,
+    logged_in::LoggedIn,
+    oauth, reach,
 };
 use crate::{
     metadata::{Settings, librdkafka},
@@ -77,7 +79,7 @@ struct Shared {
 /// One of librdkafka's producers; its number tells it from the one before.
 #[derive(Clone)]
 struct Client {
-    inner: FutureProducer<Context>,
+    inner: LoggedIn<FutureProducer<Context>>,
     number: u64,
 }
 
@@ -129,7 +131,9 @@ impl Producer {
     /// of the brokers.
     fn timed_out(&self, begun: Instant) -> SendError {
         let timeout = self.shared.settings.publish_timeout;
-        let since = match self.shared.failures.since(begun) {
+        let failure = self.shared.failures.since(begun);
+        let login = &self.shared.settings.security.login;
+        let since = match failure.or_else(|| oauth::hindrance(login)) {
             Some(failure) => format!("; meanwhile: {failure}"),
             None => String::new(),
         };
@@ -273,12 +277,12 @@ fn create(
     settings: &Settings,
     instance: Arc<str>,
     failures: Failures,
-) -> Result<FutureProducer<Context>, Cause> {
+) -> Result<LoggedIn<FutureProducer<Context>>, Cause> {
     let context = Context {
         instance,
         failures,
         signals: None,
         closing: AtomicBool::new(false),
     };
-    super::create(librdkafka::producer(settings), context)
+    super::create(settings, librdkafka::producer(settings), context)
 }

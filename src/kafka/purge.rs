@@ -10,6 +10,7 @@ use super::{
     Cause, Kind,
     context::{Context, Failures},
     convert,
+    logged_in::LoggedIn,
 };
 use crate::{
     metadata::{Settings, librdkafka},
@@ -35,7 +36,8 @@ pub async fn delete_records(
         signals: None,
         closing: AtomicBool::new(false),
     };
-    let admin: AdminClient<Context> = super::create(librdkafka::client(settings), context)?;
+    let admin: LoggedIn<AdminClient<Context>> =
+        super::create(settings, librdkafka::client(settings), context)?;
     let list = convert::list(before.iter().map(|(at, offset)| (at, *offset)))?;
     let options = AdminOptions::new()
         .request_timeout(Some(TIMEOUT))

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 use tokio::task::JoinSet;
 
-use super::{connection, handshake};
+use super::{connection, handshake, logged_in::LoggedIn, oauth};
 use crate::metadata::{Settings, librdkafka};
 
 /// How long the producer may look for a broker alone. librdkafka tries bootstrap
@@ -105,7 +105,7 @@ fn probe(alone: &Settings, end: Instant) -> Result<usize, (String, String)> {
         // Here a connection that is closed is no idle one.
         ("log.connection.close", "true".into()),
     ]);
-    let client: BaseProducer<Said> = match super::create(pairs, said.clone()) {
+    let client: LoggedIn<BaseProducer<Said>> = match super::create(alone, pairs, said.clone()) {
         Ok(client) => client,
         Err(cause) => return Err((broker, cause.text)),
     };
@@ -122,7 +122,7 @@ fn probe(alone: &Settings, end: Instant) -> Result<usize, (String, String)> {
     }
     let words = match said.first() {
         Some(first) => verdict(alone, &broker, &first, end),
-        None => "no answer".to_owned(),
+        None => oauth::hindrance(&alone.security.login).unwrap_or_else(|| "no answer".into()),
     };
     Err((broker, words))
 }

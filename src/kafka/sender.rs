@@ -6,6 +6,7 @@ use super::{
     Cause, SendError,
     context::{Context, Failures},
     convert,
+    logged_in::LoggedIn,
     producer::Outgoing,
 };
 use crate::metadata::{Settings, librdkafka};
@@ -13,7 +14,7 @@ use crate::metadata::{Settings, librdkafka};
 /// An idempotent producer for many records in a row: each is confirmed, and those of
 /// one partition keep their order, without waiting for each.
 pub struct Sender {
-    inner: FutureProducer<Context>,
+    inner: LoggedIn<FutureProducer<Context>>,
 }
 
 /// The answer to a record that is on its way.
@@ -31,7 +32,7 @@ impl Sender {
         // The broker's limit counts for a record that stands on it already, not the
         // component's for Publish.
         let settings = super::of_any_size(settings);
-        let inner = super::create(librdkafka::producer(&settings), context)?;
+        let inner = super::create(&settings, librdkafka::producer(&settings), context)?;
         Ok(Self { inner })
     }
 

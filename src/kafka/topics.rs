@@ -7,7 +7,7 @@ use rdkafka::{
     client::DefaultClientContext,
 };
 
-use super::Cause;
+use super::{Cause, logged_in::LoggedIn};
 use crate::metadata::{Settings, librdkafka};
 
 /// How long making a topic may take.
@@ -30,8 +30,8 @@ pub async fn create_topic(
     shape: Shape,
     retention: Duration,
 ) -> Result<(), Cause> {
-    let admin: AdminClient<DefaultClientContext> =
-        super::create(librdkafka::client(settings), DefaultClientContext)?;
+    let admin: LoggedIn<AdminClient<DefaultClientContext>> =
+        super::create(settings, librdkafka::client(settings), DefaultClientContext)?;
     let retention = retention.as_millis().to_string();
     let partitions = i32::try_from(shape.partitions).map_err(Cause::other)?;
     let replication = i32::try_from(shape.replication).map_err(Cause::other)?;

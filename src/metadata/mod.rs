@@ -22,3 +22,6 @@ pub use settings::{
     Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Isolation, Network,
     Rebalance, Settings,
 };
+
+#[cfg(test)]
+mod tests;

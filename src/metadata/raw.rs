@@ -97,9 +97,6 @@ fn read(properties: &HashMap<String, String>, elsewhere: &[String]) -> (Settings
     reading.end()
 }
 
-/// Stands for a value that is not known. It is never shown.
-const ELSEWHERE: &str = "from elsewhere";
-
 /// Resolves the metadata of a component of the type `pubsub.{name}`. As `kafka` it
 /// takes the built-in's place, and keeps that one's order unless it is told
 /// another.
@@ -121,6 +118,9 @@ pub fn resolve_for(name: &str, properties: &HashMap<String, String>) -> Result<R
     }
     Ok(resolved)
 }
+
+/// Stands for a value that is not known. It is never shown.
+const ELSEWHERE: &str = "from elsewhere";
 
 /// A key as it was given.
 #[derive(Clone, Copy)]

@@ -6,7 +6,7 @@ mod dead_letters;
 mod headers;
 mod lanes;
 
-pub use clients::MadeAnew;
+pub use clients::{MadeAnew, TokenFailed, TokenRenewed};
 pub use dead_letters::{
     BreakerChanged, DaprdDeadLettered, DeadLetterDelayed, DeadLetterTopicMissing, DeadLettered,
     PassedOver,

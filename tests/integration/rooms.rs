@@ -24,12 +24,13 @@ pub const TESTS: &[Test] = &[
 
 /// Each room and what it may use. `shutdown`, `cli`, `app` and `main` are the
 /// composition, above all rooms.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("engine", &["model"]),
     ("metadata", &["model"]),
+    ("token", &["metadata"]),
     ("telemetry", &["model"]),
-    ("kafka", &["metadata", "model", "telemetry"]),
+    ("kafka", &["metadata", "model", "telemetry", "token"]),
     (
         "delivery",
         &["engine", "kafka", "metadata", "model", "telemetry"],

@@ -3,10 +3,16 @@
 mod component;
 mod instance;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::Failed;
-use crate::metadata::{self, Settings};
+use crate::{
+    kafka::Session,
+    metadata::{self, Settings},
+};
+
+/// How long fetching a token for the login may take: as long as an endpoint may.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Where to look for a component's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub struct Connection {
     pub name: Arc<str>,
     /// Its settings.
     pub settings: Settings,
+    /// Keeps the login's token fresh.
+    _session: Session,
 }
 
 /// Finds and resolves a component's metadata.
@@ -84,8 +92,13 @@ pub async fn connect(connect: &Connect) -> Result<Connection, Failed> {
     for note in resolved.notes {
         tracing::info!("{name}: {note}");
     }
+    let (name, settings) = (Arc::<str>::from(name), resolved.settings);
+    let failed = |cause| Failed::Connect(format!("{name}: login: {cause}"));
+    let session = Session::open(&settings, &name).map_err(failed)?;
+    session.ready(LOGIN_TIMEOUT).await.map_err(failed)?;
     Ok(Connection {
-        name: name.into(),
-        settings: resolved.settings,
+        name: name.clone(),
+        settings,
+        _session: session,
     })
 }

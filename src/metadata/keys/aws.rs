@@ -20,7 +20,7 @@ pub(super) const KEYS: &[Key] = &[
         AWS,
         "The cluster's AWS region. Required with authType awsiam."
     )
-.example("eu-central-1")
+    .example("eu-central-1")
     .aliases(&["region"]),
     secret!(
         "awsAccessKey",
@@ -28,7 +28,7 @@ pub(super) const KEYS: &[Key] = &[
         AWS,
         "The AWS access key; without keys the environment, the profile and the machine's own role are asked, in the AWS SDK's order."
     )
-.example("AKIAIOSFODNN7EXAMPLE")
+    .example("AKIAIOSFODNN7EXAMPLE")
     .aliases(&["accessKey"]),
     secret!(
         "awsSecretKey",
@@ -36,7 +36,7 @@ pub(super) const KEYS: &[Key] = &[
         AWS,
         "The access key's secret."
     )
-.example("…")
+    .example("…")
     .aliases(&["secretKey"]),
     secret!(
         "awsSessionToken",
@@ -44,10 +44,10 @@ pub(super) const KEYS: &[Key] = &[
         AWS,
         "The token of temporary keys."
     )
-.example("…")
+    .example("…")
     .aliases(&["sessionToken"]),
     text!("awsIamRoleArn", aws_role, AWS, "The role to assume.")
-.example("arn:aws:iam::123456789012:role/msk").aliases(&["assumeRoleArn"]),
+    .example("arn:aws:iam::123456789012:role/msk").aliases(&["assumeRoleArn"]),
     access(
         "awsStsSessionName",
         Some("DaprDefaultSession"),
@@ -64,13 +64,13 @@ pub(super) const KEYS: &[Key] = &[
         REASON,
         "The trust anchor of AWS IAM Roles Anywhere.",
     )
-.example("arn:aws:rolesanywhere:…")
+    .example("arn:aws:rolesanywhere:…")
     .only_for(AWS),
     refused(
         "trustProfileArn",
         REASON,
         "The profile of AWS IAM Roles Anywhere.",
     )
-.example("arn:aws:rolesanywhere:…")
+    .example("arn:aws:rolesanywhere:…")
     .only_for(AWS),
 ];

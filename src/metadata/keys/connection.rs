@@ -23,8 +23,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The bootstrap brokers, comma-separated, each host:port. Required. One that answers is enough.",
-    ).required()
-.example("kafka-0:9092,kafka-1:9092"),
+    )
+    .required()
+    .example("kafka-0:9092,kafka-1:9092"),
     honoured(
         "clientID",
         Some("sarama"),
@@ -42,7 +43,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "true: Init succeeds while no broker answers, and the log and the gRPC health service say so until one does. By default Init fails, and names each broker and its failure.",
-    ).flag().compare(Compare::Ours),
+    )
+    .flag()
+    .compare(Compare::Ours),
     honoured(
         "stallTimeout",
         Some("60s"),
@@ -52,7 +55,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "When nothing has progressed for so long (1s to 1h) though there is something to do, the log names the cause; and if a fresh connection gets an answer, the client is made anew. The default outlasts elections and rolling restarts.",
-    ).duration().compare(Compare::Ours),
+    )
+    .duration()
+    .compare(Compare::Ours),
     honoured(
         "dialTimeout",
         Some("3s"),
@@ -62,9 +67,11 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How long a connection may take until it can be used, with TLS and login (1s to 5m). The built-in's 30s is too long for a silent broker: the next one is tried only then. Init has times of its own, within daprd's 5 s.",
-    ).seconds().since("1.18")
-.compare(Compare::Differs("1s is the least, and it covers TLS and login too"))
-.unset("a connection may take 3s to be made, not 30s"),
+    )
+    .seconds()
+    .since("1.18")
+    .compare(Compare::Differs("1s is the least, and it covers TLS and login too"))
+    .unset("a connection may take 3s to be made, not 30s"),
     honoured(
         "readTimeout",
         Some("30s"),
@@ -73,8 +80,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How long a broker may take to answer (1s to 2m30s). A request may take writeTimeout and readTimeout together; then the connection is made anew.",
-    ).seconds().since("1.18")
-.compare(Compare::Differs("a request may take readTimeout and writeTimeout together; 1s is the least")),
+    )
+    .seconds()
+    .since("1.18")
+    .compare(Compare::Differs("a request may take readTimeout and writeTimeout together; 1s is the least")),
     honoured(
         "writeTimeout",
         Some("30s"),
@@ -83,8 +92,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How long sending a request may take (1s to 2m30s). It counts together with readTimeout.",
-    ).seconds().since("1.18")
-.compare(Compare::Differs("a request may take readTimeout and writeTimeout together; 1s is the least")),
+    )
+    .seconds()
+    .since("1.18")
+    .compare(Compare::Differs("a request may take readTimeout and writeTimeout together; 1s is the least")),
     honoured(
         "clientConnectionTopicMetadataRefreshInterval",
         Some("8m"),
@@ -95,26 +106,30 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How often the producer looks for new brokers and partitions while nothing fails (1s to 1h); the consumer looks every 10 s at least.",
-    ).seconds()
-.compare(Compare::Wider("the consumer looks every 10s at least, so that added partitions are found")),
+    )
+    .seconds()
+    .compare(Compare::Wider("the consumer looks every 10s at least, so that added partitions are found")),
     inert(
         "clientConnectionKeepAliveInterval",
         "TCP keep-alive is always on, in the system's interval (net.ipv4.tcp_keepalive_time on Linux); a connection that a broker closed is made anew.",
-    ).seconds()
-.example("4m"),
+    )
+    .seconds()
+    .example("4m"),
     inert(
         "metadataTimeout",
         "A request for metadata may take as long as any other (readTimeout and writeTimeout), and is repeated; Init answers within 4 s.",
-    ).seconds()
-.example("5s").since("1.18"),
+    )
+    .seconds()
+    .example("5s").since("1.18"),
     inert(
         "version",
         "The built-in's protocol version. Versions are negotiated with each broker here.",
     )
-.example("2.0.0"),
+    .example("2.0.0"),
     inert(
         "reloadToken",
         "Any text. Changing it makes daprd's hot reload initialise the component anew, for example after a certificate changed.",
-    ).compare(Compare::Ours)
-.example("2026-01"),
+    )
+    .compare(Compare::Ours)
+    .example("2026-01"),
 ];

@@ -18,8 +18,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The topic for records that the app keeps refusing; {topic} in it stands for the record's own. A Subscription's metadata may name another. Default: none, and a refused record is tried for ever.",
-    ).compare(Compare::Ours)
-.example("{topic}.dlq"),
+    )
+    .compare(Compare::Ours)
+    .example("{topic}.dlq"),
     honoured(
         "maxDeliveryAttempts",
         None,
@@ -28,8 +29,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Attempts until a record is given up, 1 to 1,000,000. Wins over backOffMaxRetries and consumeRetryEnabled. A Subscription's metadata may give another. Default: no bound; 10 with a dead-letter topic and no backOffMaxRetries. Counts live in memory.",
-    ).number().compare(Compare::Ours)
-.example("10"),
+    )
+    .number()
+    .compare(Compare::Ours)
+    .example("10"),
     honoured(
         "deadLetterMinAge",
         None,
@@ -39,8 +42,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How long after its first failure a record may become a dead letter (0s to 24h), so that a restart of the app makes none. Default: 2m; 0 with consumeRetryEnabled false.",
-    ).millis().compare(Compare::Ours)
-.example("2m"),
+    )
+    .millis()
+    .compare(Compare::Ours)
+    .example("2m"),
     honoured(
         "deadLetterCreate",
         Some("false"),
@@ -49,7 +54,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "true: a dead-letter topic that does not exist is created at subscribe, with the source's partitions and replication and 14 days of retention. By default that is a warning with the command that creates it.",
-    ).flag().compare(Compare::Ours),
+    )
+    .flag()
+    .compare(Compare::Ours),
     honoured(
         "deadLetterHeaders",
         Some("kip-1191"),
@@ -62,7 +69,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "spring: dead letters carry Spring's kafka_dlt-* headers too, which many Kafka UIs read.",
-    ).words(&["kip-1191", "spring"]).compare(Compare::Ours),
+    )
+    .words(&["kip-1191", "spring"]).compare(Compare::Ours),
     honoured(
         "breakerSequences",
         Some("20"),
@@ -71,7 +79,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How many distinct keys (partitions, for records without one) must have been answered for within breakerWindow before the app as a whole can count as failing (2 to 1,000). A few bad records on a quiet topic never do.",
-    ).number().compare(Compare::Ours),
+    )
+    .number()
+    .compare(Compare::Ours),
     honoured(
         "breakerFailurePercent",
         Some("80"),
@@ -80,7 +90,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How many of a hundred of those must have failed (1 to 100). Then the topic gets one record at a time, over different keys, none becomes a dead letter, and three successes in a row end that. Applies to topics with a dead-letter topic.",
-    ).number().compare(Compare::Ours),
+    )
+    .number()
+    .compare(Compare::Ours),
     honoured(
         "breakerWindow",
         Some("60s"),
@@ -89,7 +101,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How far back failures are counted (1s to 24h).",
-    ).millis().compare(Compare::Ours),
+    )
+    .millis()
+    .compare(Compare::Ours),
     honoured(
         "breakerProbeInterval",
         Some("5s"),
@@ -99,5 +113,7 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How long after a failed attempt a failing app gets the next record (10ms to 24h).",
-    ).millis().compare(Compare::Ours),
+    )
+    .millis()
+    .compare(Compare::Ours),
 ];

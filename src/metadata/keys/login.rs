@@ -22,8 +22,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How to log in. Required, as in the built-in component. none: no login and no TLS; certificate: TLS with caCert, no login; mtls: clientCert and clientKey; password: saslUsername and saslPassword; oidc: a token, by oidcClientSecret; oidc_private_key_jwt: a token, by oidcClientAssertionKey; awsiam: a token, by AWS keys.",
-    ).required().words(&["none", "certificate", "mtls", "password", "oidc", "oidc_private_key_jwt", "awsiam"])
-.example("none"),
+    )
+    .required().words(&["none", "certificate", "mtls", "password", "oidc", "oidc_private_key_jwt", "awsiam"])
+    .example("none"),
     access(
         "authRequired",
         None,
@@ -32,8 +33,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Deprecated, and only read without authType: false is none; true is password if there is a saslPassword, else mtls.",
-    ).flag()
-.example("false"),
+    )
+    .flag()
+    .example("false"),
     access(
         "saslMechanism",
         Some("PLAINTEXT"),
@@ -47,8 +49,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How the password is proven: PLAINTEXT (SASL's PLAIN), SHA-256 or SHA-512 (SCRAM). The built-in takes any other word for PLAINTEXT.",
-    ).words(&["PLAINTEXT", "SHA-256", "SHA-512"])
-.compare(Compare::Differs("an unknown word is an error; the built-in takes it for PLAINTEXT, and SHA-512 in another case too"))
+    )
+    .words(&["PLAINTEXT", "SHA-256", "SHA-512"])
+    .compare(Compare::Differs("an unknown word is an error; the built-in takes it for PLAINTEXT, and SHA-512 in another case too"))
     .only_for(PASSWORD),
     secret!(
         "saslUsername",
@@ -56,35 +59,35 @@ pub(super) const KEYS: &[Key] = &[
         PASSWORD,
         "The user. Required with authType password."
     )
-.example("orders"),
+    .example("orders"),
     secret!(
         "saslPassword",
         password,
         PASSWORD,
         "The user's password. Required with authType password."
     )
-.example("…"),
+    .example("…"),
     text!(
         "oidcTokenEndpoint",
         endpoint,
         OIDC,
         "The identity provider's token endpoint, a URL. Required with authType oidc and oidc_private_key_jwt."
     )
-.example("https://id.example.com/v1/token"),
+    .example("https://id.example.com/v1/token"),
     text!(
         "oidcClientID",
         client_id,
         OIDC,
         "The OAuth client. Required with authType oidc and oidc_private_key_jwt."
     )
-.example("orders"),
+    .example("orders"),
     secret!(
         "oidcClientSecret",
         client_secret,
         SECRET,
         "The OAuth client's secret. Required with authType oidc."
     )
-.example("…"),
+    .example("…"),
     access(
         "oidcScopes",
         Some("openid"),
@@ -107,41 +110,46 @@ pub(super) const KEYS: &[Key] = &[
         },
         "SASL extensions that brokers get with the token: a JSON object of texts, such as {\"logicalCluster\":\"lkc-1\"}.",
     )
-.example("{\"logicalCluster\":\"lkc-1\"}")
+    .example("{\"logicalCluster\":\"lkc-1\"}")
     .only_for(OIDC),
     text!(
         "oidcClientAssertionCert",
         assertion_certificate,
         ASSERTION,
         "The certificate whose key signs the client's assertion, as PEM. Required with authType oidc_private_key_jwt."
-    ).since("1.18")
-.example("-----BEGIN CERTIFICATE-----"),
+    )
+    .since("1.18")
+    .example("-----BEGIN CERTIFICATE-----"),
     secret!(
         "oidcClientAssertionKey",
         assertion_key,
         ASSERTION,
         "The RSA key that signs the client's assertion, as PEM. Required with authType oidc_private_key_jwt."
-    ).since("1.18")
-.example("-----BEGIN PRIVATE KEY-----"),
+    )
+    .since("1.18")
+    .example("-----BEGIN PRIVATE KEY-----"),
     text!(
         "oidcKid",
         kid,
         ASSERTION,
         "The key's id in the assertion's header (`kid`)."
-    ).since("1.18")
-.example("key-1"),
+    )
+    .since("1.18")
+    .example("key-1"),
     text!(
         "oidcAudience",
         audience,
         ASSERTION,
         "Whom the assertion and the token are for; by default the assertion is for the token endpoint."
-    ).since("1.18")
-.example("https://id.example.com/realms/local"),
+    )
+    .since("1.18")
+    .example("https://id.example.com/realms/local"),
     text!(
         "oidcResource",
         resource,
         ASSERTION,
         "The resource that the token is asked for."
-    ).since("1.18")
-.example("api://kafka"),
+    )
+    .since("1.18")
+    .example("api://kafka"),
 ];

@@ -20,8 +20,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The largest record that Publish sends, in bytes (1,000 to 1,000,000,000), with key and headers. The default is what the built-in's code uses, 1 MiB; brokers allow as much unless told otherwise.",
-    ).bytes()
-.compare(Compare::Differs("1 to 999 are an error")),
+    )
+    .bytes()
+    .compare(Compare::Differs("1 to 999 are an error")),
     honoured(
         "compression",
         Some("none"),
@@ -37,7 +38,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "none, gzip, snappy, lz4 or zstd.",
-    ).words(&["none", "gzip", "snappy", "lz4", "zstd"]),
+    )
+    .words(&["none", "gzip", "snappy", "lz4", "zstd"]),
     honoured(
         "publishTimeout",
         Some("15s"),
@@ -47,8 +49,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How long Publish may take until the broker's acknowledgement (100ms to 5m). The default outlasts a leader election and ends before most callers give up.",
-    ).duration().compare(Compare::Ours)
-.unset("Publish fails after 15s without an acknowledgement"),
+    )
+    .duration()
+    .compare(Compare::Ours)
+    .unset("Publish fails after 15s without an acknowledgement"),
     honoured(
         "idempotence",
         Some("true"),
@@ -57,8 +61,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "true: the client's own retries make no duplicates and keep the order. It needs IdempotentWrite on the cluster where ACLs are enforced (Kafka before 3.0; from then on Write on any topic). false: one request at a time keeps the order; a retry may duplicate.",
-    ).flag().compare(Compare::Ours)
-.unset("the producer is idempotent: its retries make no duplicates; on Kafka before 3.0 with ACLs it needs IdempotentWrite"),
+    )
+    .flag()
+    .compare(Compare::Ours)
+    .unset("the producer is idempotent: its retries make no duplicates; on Kafka before 3.0 with ACLs it needs IdempotentWrite"),
     honoured(
         "producerRequiredAcks",
         Some("all"),
@@ -71,8 +77,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Whose acknowledgement Publish waits for. all: all in-sync replicas'. local: only the partition leader's; what it acknowledged is lost if it fails before others have it, a dead letter too, and idempotence is off.",
-    ).words(&["all", "local"]).since("1.18")
-.compare(Compare::Differs("none is refused: Publish would answer OK for what no broker took")),
+    )
+    .words(&["all", "local"]).since("1.18")
+    .compare(Compare::Differs("none is refused: Publish would answer OK for what no broker took")),
     honoured(
         "producerRetryMax",
         None,
@@ -83,8 +90,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How often the client tries a batch again that failed (0 to 2,147,483,647; 0 needs idempotence false). Default: as often as publishTimeout allows, where the built-in gives up after 5 times, half a second: a leader election takes longer.",
-    ).number().since("1.18")
-.compare(Compare::Wider("0 needs idempotence false, and an idempotent retry makes no duplicate"))
-.unset("a publish is tried until publishTimeout, not 5 times in half a second")
-.example("5"),
+    )
+    .number()
+    .since("1.18")
+    .compare(Compare::Wider("0 needs idempotence false, and an idempotent retry makes no duplicate"))
+    .unset("a publish is tried until publishTimeout, not 5 times in half a second")
+    .example("5"),
 ];

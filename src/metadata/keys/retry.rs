@@ -20,8 +20,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "false: a record gets one attempt, and is then a dead letter; without a dead-letter topic it is tried at the longest wait, since the built-in component would lose it.",
-    ).flag()
-.compare(Compare::Wider("with false a refused record becomes a dead letter or is tried on; the built-in loses it")),
+    )
+    .flag()
+    .compare(Compare::Wider("with false a refused record becomes a dead letter or is tried on; the built-in loses it")),
     honoured(
         "consumeRetryInterval",
         None,
@@ -30,9 +31,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The wait between attempts if no backOff key is given; a number alone is in milliseconds. In the built-in component it paces re-joining the group only. Default: 5s between attempts.",
-    ).millis()
-.compare(Compare::Differs("it is the wait between attempts; in the built-in it only paces re-joining the group"))
-.example("200ms"),
+    )
+    .millis()
+    .compare(Compare::Differs("it is the wait between attempts; in the built-in it only paces re-joining the group"))
+    .example("200ms"),
     honoured(
         "backOffPolicy",
         None,
@@ -45,8 +47,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "constant or exponential. Default: constant.",
-    ).words(&["constant", "exponential"])
-.example("exponential"),
+    )
+    .words(&["constant", "exponential"])
+    .example("exponential"),
     honoured(
         "backOffDuration",
         None,
@@ -55,8 +58,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The wait of the constant policy. Default: 5s.",
-    ).millis()
-.example("5s"),
+    )
+    .millis()
+    .example("5s"),
     honoured(
         "backOffInitialInterval",
         None,
@@ -65,8 +69,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The first wait of the exponential policy. Default: 500ms.",
-    ).millis()
-.example("500ms"),
+    )
+    .millis()
+    .example("500ms"),
     honoured(
         "backOffMaxInterval",
         None,
@@ -75,8 +80,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The longest wait of the exponential policy. Default: 60s.",
-    ).millis()
-.example("60s"),
+    )
+    .millis()
+    .example("60s"),
     honoured(
         "backOffMultiplier",
         None,
@@ -85,8 +91,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "What each wait of the exponential policy is multiplied with, 1 to 100. Default: 1.5.",
-    ).number()
-.example("1.5"),
+    )
+    .number()
+    .example("1.5"),
     honoured(
         "backOffRandomizationFactor",
         None,
@@ -95,8 +102,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "By what part of itself a wait of the exponential policy varies, 0 to 1. Default: 0.5.",
-    ).number()
-.example("0.5"),
+    )
+    .number()
+    .example("0.5"),
     honoured(
         "backOffMaxElapsedTime",
         None,
@@ -106,9 +114,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "After so long the exponential policy gives a record up: it is a dead letter, or is tried at the longest wait. 0 never does. Default: 15m.",
-    ).millis()
-.compare(Compare::Wider("a record that is given up becomes a dead letter or is tried on; the built-in loses it"))
-.example("15m"),
+    )
+    .millis()
+    .compare(Compare::Wider("a record that is given up becomes a dead letter or is tried on; the built-in loses it"))
+    .example("15m"),
     honoured(
         "backOffMaxRetries",
         None,
@@ -122,7 +131,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Attempts after the first, 0 to 2,147,483,646; a negative number is no bound. Default: -1. Counts live in memory: a restart, or another member that takes the partition, begins again.",
-    ).number()
-.compare(Compare::Wider("a record that is given up becomes a dead letter or is tried on; the built-in loses it"))
-.example("10"),
+    )
+    .number()
+    .compare(Compare::Wider("a record that is given up becomes a dead letter or is tried on; the built-in loses it"))
+    .example("10"),
 ];

@@ -8,7 +8,7 @@ pub(super) const KEYS: &[Key] = &[
         Support::Daprd,
         "The topics that may be used at all. daprd wants lanes (`topic#1`) listed too.",
     )
-.example("orders,payments"),
+    .example("orders,payments"),
     honoured(
         "protectedTopics",
         None,
@@ -18,13 +18,13 @@ pub(super) const KEYS: &[Key] = &[
         },
         "Topics that need a scope. A lane of one (`topic#1`) is refused unless it is listed here too: daprd knows it by its own name.",
     )
-.example("payments"),
+    .example("payments"),
     plain(
         "publishingScopes",
         Support::Daprd,
         "Which app may publish to which topic.",
     )
-.example("app1=orders;app2=payments"),
+    .example("app1=orders;app2=payments"),
     honoured(
         "subscriptionScopes",
         None,
@@ -36,7 +36,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         "Which app may subscribe to which topic. A lane of a topic that is named here is refused unless it is named too.",
     )
-.example("app1=orders;app2=payments"),
+    .example("app1=orders;app2=payments"),
 ];
 
 fn names(text: &str) -> Vec<String> {

@@ -22,7 +22,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         "The consumer group. Wins over consumerID.",
     )
-.example("orders"),
+    .example("orders"),
     honoured(
         "consumerID",
         None,
@@ -34,7 +34,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         "The consumer group if consumerGroup is not given. daprd sets it to the app id.",
     )
-.example("orders"),
+    .example("orders"),
     honoured(
         "initialOffset",
         Some("newest"),
@@ -47,9 +47,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "newest or oldest: where a group starts in a partition that it never committed for. A topic that appears while the group is subscribed is always read from its first record.",
-    ).words(&["newest", "oldest"])
-.compare(Compare::Wider("a topic that appears while the group is subscribed is read from its first record"))
-.unset("a topic that appears while the group is subscribed is read from its first record"),
+    )
+    .words(&["newest", "oldest"])
+    .compare(Compare::Wider("a topic that appears while the group is subscribed is read from its first record"))
+    .unset("a topic that appears while the group is subscribed is read from its first record"),
     honoured(
         "isolationLevel",
         Some("read_committed"),
@@ -65,7 +66,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .words(&["read_committed", "read_uncommitted"])
     .compare(Compare::Ours)
-    .unset("records of aborted transactions are not delivered; isolationLevel read_uncommitted is what the built-in does"),
+    .unset("what an aborted transaction wrote is never delivered; the built-in delivers it (isolationLevel read_uncommitted)"),
     honoured(
         "ordering",
         Some("key"),
@@ -82,7 +83,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .words(&["key", "partition", "none"])
     .compare(Compare::Ours)
-    .unset("as pubsub.rdkafka, records of one partition with different keys are handled at the same time; as pubsub.kafka the order is the built-in's"),
+    .unset("as pubsub.rdkafka records of one partition with different keys are handled at the same time (ordering key); as pubsub.kafka one at a time, as in the built-in (ordering partition)"),
     honoured(
         "maxInFlight",
         Some("1024"),
@@ -91,7 +92,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Records that are read and not finished, over all partitions, each of which has an equal share (1 to 100,000). At the bound reading pauses. Records that wait behind a refused one of their key do not count. The default keeps dozens of apps busy and is little to deliver again.",
-    ).number().compare(Compare::Ours),
+    )
+    .number()
+    .compare(Compare::Ours),
     honoured(
         "maxInFlightBytes",
         Some("67108864"),
@@ -100,7 +103,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "The same in bytes (1 MiB to 4 GiB). The default, 64 MiB, fits a small sidecar's memory limit.",
-    ).bytes().compare(Compare::Ours),
+    )
+    .bytes()
+    .compare(Compare::Ours),
     honoured(
         "maxUncommitted",
         Some("10000"),
@@ -109,7 +114,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "Records of one partition that are read and above what the broker has confirmed as committed (1 to 1,000,000): the most that a crash delivers again, but for 64 that may be under way. At the bound the partition pauses and the log names the record that holds it.",
-    ).number().compare(Compare::Ours),
+    )
+    .number()
+    .compare(Compare::Ours),
     honoured(
         "sessionTimeout",
         Some("10s"),
@@ -119,7 +126,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How long the group's coordinator hears nothing of a member before others get its partitions (10ms to 1h). Brokers have bounds of their own, 6s to 30m unless told otherwise.",
-    ).seconds(),
+    )
+    .seconds(),
     honoured(
         "heartbeatInterval",
         Some("3s"),
@@ -129,7 +137,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How often a member tells that it is alive, and learns of a rebalance (1ms to 1h). It must be less than sessionTimeout; a third of it is usual.",
-    ).seconds(),
+    )
+    .seconds(),
     honoured(
         "consumerGroupRebalanceStrategy",
         Some("range"),
@@ -145,8 +154,9 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "range or roundrobin: how the group shares partitions out. Both are offered, the given one first, so that a member of the built-in component with either may be in the group. The built-in takes an unknown word for range.",
-    ).words(&["range", "roundrobin"])
-.compare(Compare::Differs("both are offered to the group, the given one first; sticky is refused, since it has no peer in librdkafka; an unknown word is an error, not range")),
+    )
+    .words(&["range", "roundrobin"])
+    .compare(Compare::Differs("both are offered to the group, the given one first; sticky is refused, since it has no peer in librdkafka; an unknown word is an error, not range")),
     honoured(
         "consumerFetchMin",
         Some("1"),
@@ -155,7 +165,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "For how many bytes a broker waits, half a second at most, before it answers a fetch (1 to 100,000,000).",
-    ).bytes(),
+    )
+    .bytes(),
     honoured(
         "consumerFetchDefault",
         Some("1048576"),
@@ -164,10 +175,12 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How many bytes of a partition one fetch asks for (1 to 1,000,000,000). A larger record is fetched all the same.",
-    ).bytes(),
+    )
+    .bytes(),
     inert(
         "channelBufferSize",
         "The built-in's queue between its parts, in records. maxInFlight and maxInFlightBytes bound what is read ahead here.",
-    ).number()
-.example("256"),
+    )
+    .number()
+    .example("256"),
 ];

@@ -24,7 +24,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         "Who signs the brokers' certificates, as PEM; several certificates may follow one another. Without it the system's certificate authorities decide. Required with authType certificate.",
     )
-.example("-----BEGIN CERTIFICATE-----")
+    .example("-----BEGIN CERTIFICATE-----")
     .only_for(WITH_TLS),
     access(
         "clientCert",
@@ -35,7 +35,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         "The client's certificate as PEM, with intermediate ones behind it. Required with authType mtls.",
     )
-.example("-----BEGIN CERTIFICATE-----")
+    .example("-----BEGIN CERTIFICATE-----")
     .only_for(&[AuthType::Mtls]),
     access(
         "clientKey",
@@ -46,7 +46,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         "The client certificate's private key, as PEM. Required with authType mtls.",
     )
-.example("-----BEGIN PRIVATE KEY-----")
+    .example("-----BEGIN PRIVATE KEY-----")
     .only_for(&[AuthType::Mtls])
     .hidden(),
     access(
@@ -57,7 +57,8 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "true: no TLS, whatever the authType. What is sent can then be read on the way, a password of saslMechanism PLAINTEXT too. With authType none TLS is off anyway.",
-    ).flag()
+    )
+    .flag()
     .only_for(WITH_TLS),
     access(
         "skipVerify",
@@ -67,6 +68,7 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "true: any certificate of a broker, or of the token endpoint, will do. For tests only: whoever stands between may then read and change everything.",
-    ).flag()
+    )
+    .flag()
     .only_for(WITH_TLS),
 ];

@@ -2,25 +2,25 @@
 
 use std::collections::HashMap;
 
-use harness::Authority;
+use redact::Secret;
 
 use super::*;
-use crate::metadata::{keys::Kind, security::AuthType};
+use crate::metadata::{
+    keys::Kind,
+    security::{AuthType, ClientCertificate, Proof},
+};
 
 const PLANTED: &str = "hunter2";
 
-/// What looks like PEM, with the secret in it.
+/// PEM with the secret in it, as every key takes it that wants PEM.
 fn pem(kind: &str) -> String {
     format!("-----BEGIN {kind}-----\n{PLANTED}\n-----END {kind}-----\n")
 }
 
 /// Every secret key, with a value that holds the secret, and keys that nobody knows.
 fn planted(auth_type: &str) -> HashMap<String, String> {
-    let app = Authority::new("test").and_then(|authority| authority.client("app"));
-    let app = app.expect("certificates are made");
-    // What stands before PEM is no part of it.
-    let private = format!("{PLANTED}\n{}", app.key);
-    let both = format!("{}{private}", app.certificate);
+    let private = pem("PRIVATE KEY");
+    let both = pem("CERTIFICATE") + &private;
     let mut properties = HashMap::from([
         ("brokers".to_owned(), "a:9092".to_owned()),
         ("authType".to_owned(), auth_type.to_owned()),
@@ -55,18 +55,39 @@ fn nothing_in(what: &str, text: &str) {
 fn what_is_resolved_shows_no_secret() {
     for (auth_type, _) in AuthType::WORDS {
         let properties = planted(auth_type);
-        let resolved = match resolve(&properties) {
-            Ok(resolved) => resolved,
-            // It needs a certificate authority.
-            Err(problems) if auth_type == "certificate" => {
+        let expected = ["certificate", "mtls", "oidc_private_key_jwt"];
+        match resolve(&properties) {
+            Ok(resolved) => {
+                nothing_in("a note", &resolved.notes.join("\n"));
+                nothing_in("Debug", &format!("{resolved:?} {resolved:#?}"));
+            }
+            // What was planted is no real certificate.
+            Err(problems) if expected.contains(&auth_type) => {
                 nothing_in("a problem", &format!("{problems} {problems:?}"));
-                continue;
             }
             Err(problems) => panic!("{auth_type}: {problems}"),
-        };
-        nothing_in("a note", &resolved.notes.join("\n"));
-        nothing_in("Debug", &format!("{resolved:?} {resolved:#?}"));
+        }
     }
+}
+
+/// What only real certificates get as far as.
+#[test]
+fn certificates_and_assertions_show_no_secret() {
+    let key = || Secret::new(pem("PRIVATE KEY"));
+    let certificate = pem("CERTIFICATE") + &pem("PRIVATE KEY");
+    let proof = Proof::PrivateKeyJwt {
+        certificate: certificate.clone(),
+        key: key(),
+        kid: None,
+        audience: None,
+        resource: None,
+    };
+    nothing_in("Proof", &format!("{proof:?} {proof:#?}"));
+    let client = ClientCertificate {
+        certificate,
+        key: key(),
+    };
+    nothing_in("ClientCertificate", &format!("{client:?} {client:#?}"));
 }
 
 #[test]

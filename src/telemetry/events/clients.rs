@@ -1,11 +1,11 @@
 //! What is worth telling about clients of the brokers.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc, time::Duration};
 
 use metrics::counter;
-use tracing::error;
+use tracing::{error, info, warn};
 
-use super::super::metrics as names;
+use super::{super::metrics as names, FAILED, OK};
 
 /// A client was broken for good, or hung, and was made anew.
 #[derive(Debug)]
@@ -32,4 +32,52 @@ impl MadeAnew<'_> {
             "the {} was made anew: {}", self.client, self.reason
         );
     }
+}
+
+/// A token for the login was fetched.
+#[derive(Debug)]
+pub struct TokenRenewed<'a, F> {
+    /// The component instance.
+    pub instance: &'a Arc<str>,
+    /// Who gave it.
+    pub from: &'a F,
+    /// How long brokers take it.
+    pub lives: Duration,
+}
+
+impl<F: fmt::Display> TokenRenewed<'_, F> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        token(self.instance, OK);
+        info!(
+            instance = %self.instance,
+            "a token from {} for {} s", self.from, self.lives.as_secs()
+        );
+    }
+}
+
+/// No token for the login could be fetched.
+#[derive(Debug)]
+pub struct TokenFailed<'a> {
+    /// The component instance.
+    pub instance: &'a Arc<str>,
+    /// Who was asked, what came back, and the remedy.
+    pub reason: &'a str,
+    /// When it is tried again.
+    pub again: Duration,
+}
+
+impl TokenFailed<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        token(self.instance, FAILED);
+        warn!(
+            instance = %self.instance,
+            "login: {}; trying again in {:?}", self.reason, self.again
+        );
+    }
+}
+
+fn token(component: &Arc<str>, result: &'static str) {
+    counter!(names::TOKENS, "component" => component.clone(), "result" => result).increment(1);
 }

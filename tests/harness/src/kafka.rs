@@ -10,6 +10,8 @@ use crate::{Process, Result, STARTUP, free_port, root};
 pub struct Kafka {
     process: Option<Process>,
     folder: TempDir,
+    /// Options for its JVM.
+    jvm: String,
     /// Where it listens, `host:port`.
     pub address: String,
 }
@@ -61,6 +63,7 @@ impl Kafka {
         let mut kafka = Self {
             process: None,
             folder,
+            jvm: allowed_urls(more),
             address: format!("127.0.0.1:{port}"),
         };
         kafka.up().await?;
@@ -71,6 +74,7 @@ impl Kafka {
     pub async fn up(&mut self) -> Result<()> {
         let mut command = java("kafka.Kafka")?;
         command.arg(self.folder.path().join("server.properties"));
+        command.env("JDK_JAVA_OPTIONS", &self.jvm);
         let mut process = Process::start("Kafka", command)?;
         let started = "Kafka Server started";
         process
@@ -160,6 +164,16 @@ fn configuration(folder: &Path, port: u16, controller: u16, more: &[Listener]) -
          {properties}",
         data = data.display()
     )
+}
+
+/// Brokers ask only those URLs for keys that their JVM was told of.
+fn allowed_urls(properties: &[(&str, &str)]) -> String {
+    let url = properties
+        .iter()
+        .find(|(key, _)| key.ends_with("jwks.endpoint.url"));
+    url.map_or_else(String::new, |(_, url)| {
+        format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}")
+    })
 }
 
 /// A class of the broker that `make` fetches from Maven.

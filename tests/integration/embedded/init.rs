@@ -36,7 +36,7 @@ pub async fn bad_metadata_is_reported_at_once(_: Arc<Fixture>) -> Result<()> {
         "brokers: \"no-port\"",
         "authType: \"kerberos\"",
         "maxInFlight: \"many\"",
-        "sessionTimeout",
+        "sessionTimeout: \"soon\"",
     ] {
         ensure!(
             status.message().contains(part),

@@ -1,5 +1,6 @@
 //! The component on the embedded broker, with a client that plays daprd.
 
+mod config;
 mod delivery;
 mod endpoints;
 mod headers;
@@ -28,6 +29,9 @@ use crate::{
 };
 
 tests!("embedded":
+    config::librdkafka_takes_the_keys_at_their_bounds,
+    config::the_samples_are_right,
+    config::what_is_wrong_is_told_to_scripts_by_the_exit_code,
     delivery::every_commit_reaches_the_broker,
     delivery::a_refused_record_comes_again_and_the_others_of_its_key_wait,
     delivery::keys_run_concurrently_and_equal_keys_in_order,

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod app;
 pub mod endpoints;
+pub mod idp;
 pub mod letters;
 pub mod members;
 pub mod notebook;
@@ -62,6 +63,7 @@ macro_rules! tests {
 pub struct Fixture {
     kafka: OnceCell<Kafka>,
     secure_kafka: OnceCell<SecureKafka>,
+    token_kafka: OnceCell<idp::TokenKafka>,
     runtime: Runtime,
     names: AtomicU32,
 }
@@ -72,6 +74,7 @@ impl Fixture {
             runtime: Runtime::new()?,
             kafka: OnceCell::new(),
             secure_kafka: OnceCell::new(),
+            token_kafka: OnceCell::new(),
             names: AtomicU32::new(0),
         })
     }
@@ -95,6 +98,13 @@ impl Fixture {
     /// The shared Kafka with a listener for each way to connect, started likewise.
     pub async fn secure_kafka(&self) -> Result<&SecureKafka> {
         self.secure_kafka.get_or_try_init(SecureKafka::start).await
+    }
+
+    /// The Kafka that takes tokens only, started for the first test that asks.
+    pub async fn token_kafka(&self) -> Result<&idp::TokenKafka> {
+        self.token_kafka
+            .get_or_try_init(idp::TokenKafka::start)
+            .await
     }
 
     /// A name that no other test has.

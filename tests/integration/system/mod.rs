@@ -24,6 +24,7 @@ mod retention;
 mod rollout;
 mod security;
 mod todo;
+mod tokens;
 
 use crate::tests;
 
@@ -90,4 +91,11 @@ tests!("system":
     security::each_way_that_is_wrong_is_told_with_its_remedy,
     security::names_with_a_trailing_dot_are_verified_without_it,
     todo::all_six_topics_go_around,
+    tokens::a_client_secret_logs_in_with_scopes_and_extensions,
+    tokens::a_login_outlives_its_tokens_and_their_provider,
+    tokens::a_signed_assertion_logs_in,
+    tokens::aws_keys_sign_a_token_that_reaches_the_broker,
+    tokens::dead_letters_are_read_with_a_token,
+    tokens::what_is_wrong_with_a_token_is_inits_error,
+    tokens::without_a_provider_it_starts_if_told_to,
 );

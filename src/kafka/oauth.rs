@@ -1,0 +1,299 @@
+//! Tokens for the clients that log in with one (SASL's OAUTHBEARER).
+//!
+//! A [`Session`] has one task that fetches the token and renews it, and gives it to
+//! every client of that login. It sets tokens by librdkafka's own function: rdkafka's
+//! callback (0.39) knows no SASL extensions, and gives no token until someone polls.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    Cause, Kind,
+    logged_in::{Native, Seat},
+};
+use crate::{
+    metadata::{Settings, security::Login},
+    telemetry::events::{TokenFailed, TokenRenewed},
+    token::{self, Failed, Source, Token},
+};
+
+/// The part of its life after which a token is renewed: librdkafka's own measure.
+const RENEW_AFTER: f64 = 0.8;
+
+/// The least time between two fetches.
+const PACE: Duration = Duration::from_secs(1);
+
+/// The most time until a failed fetch is tried again.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The logins that tokens are kept for in this process. Component instances that log in
+/// alike share one, as do the clients that are made for a moment.
+static SESSIONS: Mutex<Vec<Weak<Tokens>>> = Mutex::new(Vec::new());
+
+/// Keeps a login's token fresh, as long as this lives or a client that logs in by it.
+/// Cheap to clone; of no effect for logins without tokens.
+#[derive(Clone)]
+pub struct Session(Option<Arc<Tokens>>);
+
+/// One login's token and who uses it.
+pub(super) struct Tokens {
+    login: Login,
+    /// Who is asked, for messages.
+    from: String,
+    shared: Arc<Shared>,
+    /// Ends the task.
+    _task: DropGuard,
+}
+
+/// What the task and the clients share.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    /// How often something came of a fetch.
+    fetched: watch::Sender<u64>,
+    /// Someone wants a token now.
+    wanted: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<Token>,
+    /// Why the last fetch failed, if it did.
+    failed: Option<Failed>,
+    clients: Vec<(u64, Native)>,
+}
+
+impl State {
+    /// The token, if brokers still take it.
+    fn valid(&self) -> Option<&Token> {
+        let token = self.token.as_ref();
+        token.filter(|token| token.expires > SystemTime::now())
+    }
+}
+
+impl Session {
+    /// Begins to fetch tokens for these settings' login, if it needs any; `instance` is
+    /// named in the log. Must be called on the runtime.
+    ///
+    /// # Errors
+    /// When a certificate, a key or a URL of the metadata can't be read.
+    pub fn open(settings: &Settings, instance: &Arc<str>) -> Result<Self, Cause> {
+        let login = &settings.security.login;
+        if let Some(tokens) = find(login) {
+            return Ok(Self(Some(tokens)));
+        }
+        let Some(source) = Source::new(login)? else {
+            return Ok(Self(None));
+        };
+        if let Some(note) = source.note() {
+            tracing::warn!(%instance, "login: {note}");
+        }
+        let from = source.to_string();
+        let (shared, ended) = (Arc::<Shared>::default(), CancellationToken::new());
+        let task = keep(shared.clone(), source, instance.clone());
+        tokio::spawn(ended.clone().run_until_cancelled_owned(task));
+        let tokens = Arc::new(Tokens {
+            login: login.clone(),
+            from,
+            shared,
+            _task: ended.drop_guard(),
+        });
+        let mut sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|known| known.strong_count() > 0);
+        sessions.push(Arc::downgrade(&tokens));
+        Ok(Self(Some(tokens)))
+    }
+
+    /// Waits until there is a token, or why there is none.
+    ///
+    /// # Errors
+    /// When fetching one failed, or took longer than this.
+    pub async fn ready(&self, within: Duration) -> Result<(), Cause> {
+        let Some(tokens) = &self.0 else {
+            return Ok(());
+        };
+        let shared = &tokens.shared;
+        let mut fetched = shared.fetched.subscribe();
+        if shared.lock().valid().is_some() {
+            return Ok(());
+        }
+        if shared.lock().failed.is_some() {
+            // What failed a while ago may go well now.
+            shared.wanted.notify_one();
+        }
+        let heard = tokio::time::timeout(within, fetched.changed()).await;
+        let state = shared.lock();
+        match (state.valid(), &state.failed, heard) {
+            (Some(_), ..) => Ok(()),
+            (None, Some(failed), Ok(_)) => Err(failed.clone().into()),
+            (None, _, _) => Err(Cause {
+                kind: Kind::Unreachable,
+                text: format!(
+                    "no token from {} within {within:?}; check that it can be reached from here",
+                    tokens.from
+                ),
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session")
+    }
+}
+
+impl From<Failed> for Cause {
+    fn from(failed: Failed) -> Self {
+        let kind = match failed.kind {
+            token::Kind::Setting => Kind::Invalid,
+            token::Kind::Unreachable => Kind::Unreachable,
+            token::Kind::Refused => Kind::Forbidden,
+        };
+        Self {
+            kind,
+            text: failed.text,
+        }
+    }
+}
+
+/// A seat for a client of this login, with the token that there is; `None` if the login
+/// needs none.
+///
+/// # Errors
+/// When the login needs tokens and nobody opened a [`Session`] for it.
+pub(super) fn seat(login: &Login, client: Native) -> Result<Option<Seat>, Cause> {
+    if matches!(login, Login::None | Login::Password(_)) {
+        return Ok(None);
+    }
+    let tokens = find(login).ok_or_else(|| Cause::other("nobody fetches tokens for this login"))?;
+    Ok(Some(Seat::new(tokens, client)))
+}
+
+/// Why clients of this login can't log in at the moment: there is no token that brokers
+/// would take.
+pub(super) fn hindrance(login: &Login) -> Option<String> {
+    let tokens = find(login)?;
+    let state = tokens.shared.lock();
+    let failed = state.failed.as_ref().filter(|_| state.valid().is_none())?;
+    Some(failed.text.clone())
+}
+
+/// The session of a login, if there is one.
+fn find(login: &Login) -> Option<Arc<Tokens>> {
+    let sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut living = sessions.iter().filter_map(Weak::upgrade);
+    living.find(|tokens| tokens.login == *login)
+}
+
+/// The numbers of seats.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
+impl Tokens {
+    /// Gives a client the token that there is, and every later one, until it leaves by
+    /// the number that this returns.
+    pub(super) fn join(&self, client: Native) -> u64 {
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.shared.lock();
+        match (state.valid(), &state.failed) {
+            (Some(token), _) => client.give(token),
+            (None, Some(failed)) => client.refuse(&failed.text),
+            (None, None) => {}
+        }
+        state.clients.push((number, client));
+        number
+    }
+
+    /// Nothing is given to this client any more, once this returns.
+    pub(super) fn leave(&self, number: u64) {
+        self.shared
+            .lock()
+            .clients
+            .retain(|(other, _)| *other != number);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives all clients a new token.
+    fn renew(&self, token: Token) {
+        let mut state = self.lock();
+        for (_, client) in &state.clients {
+            client.give(&token);
+        }
+        state.token = Some(token);
+        state.failed = None;
+        drop(state);
+        self.fetched.send_modify(|count| *count += 1);
+    }
+
+    /// Tells clients that wait for a token why there is none.
+    fn fail(&self, failed: Failed) {
+        let mut state = self.lock();
+        if state.valid().is_none() {
+            for (_, client) in &state.clients {
+                client.refuse(&failed.text);
+            }
+        }
+        state.failed = Some(failed);
+        drop(state);
+        self.fetched.send_modify(|count| *count += 1);
+    }
+}
+
+/// Fetches a token, and a new one before it ends, for ever.
+async fn keep(shared: Arc<Shared>, source: Source, instance: Arc<str>) {
+    let mut failures = 0;
+    loop {
+        let begun = Instant::now();
+        let wait = match source.fetch().await {
+            Ok(token) => {
+                failures = 0;
+                let lives = token.expires.duration_since(SystemTime::now());
+                let lives = lives.unwrap_or_default();
+                shared.renew(token);
+                TokenRenewed {
+                    instance: &instance,
+                    from: &source,
+                    lives,
+                }
+                .emit();
+                lives.mul_f64(RENEW_AFTER).max(PACE)
+            }
+            Err(failed) => {
+                let again = PACE.saturating_mul(1 << failures.min(8)).min(LONGEST);
+                failures += 1;
+                TokenFailed {
+                    instance: &instance,
+                    reason: &failed.text,
+                    again,
+                }
+                .emit();
+                shared.fail(failed);
+                again
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = shared.wanted.notified() => {
+                // Whoever wants one may ask often.
+                tokio::time::sleep(PACE.saturating_sub(begun.elapsed())).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
