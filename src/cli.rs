@@ -2,6 +2,7 @@
 
 mod config;
 mod dlq;
+mod masked;
 
 use std::path::PathBuf;
 
@@ -105,6 +106,7 @@ pub struct RunArgs {
     #[arg(
         long,
         value_name = "URL",
+        value_parser = masked::Masked(|text| text.parse::<DaprdUrl>()),
         help = "Ask the daprd with this HTTP API (http://HOST:PORT or unix:///path/to/socket; \
                 $DAPR_API_TOKEN is sent if set) to shut down once it is proven that it will not \
                 initialise this process, because it is older. Whoever supervises daprd must start \
@@ -236,6 +238,50 @@ mod tests {
                 error.contains("127.0.0.1:9405") && error.contains(wrong),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_refused_value_that_may_hold_a_password_is_not_shown() {
+        for line in [
+            &["run", "--heal-daprd", "http://:s3cr3t@localhost:1"][..],
+            &[
+                "dlq",
+                "list",
+                "--brokers",
+                "a:1",
+                "--set",
+                "saslPassword:s3cr3t",
+            ],
+        ] {
+            let line = ["dapr-rdkafka"].iter().chain(line);
+            let error = Cli::try_parse_from(line).expect_err("it is wrong");
+            assert_eq!(error.exit_code(), 2);
+            let text = error.to_string();
+            assert!(
+                text.contains(": expected ") && text.contains("--"),
+                "{text}"
+            );
+            assert!(!format!("{text}{error:?}").contains("s3cr3t"), "{error:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_socket_of_any_name_that_is_taken_stays_in_its_folder(name in ".{0,40}") {
+            if let Ok(name) = socket_name(&name) {
+                let path = std::path::Path::new("/sockets").join(format!("{name}.sock"));
+                let within = path.strip_prefix("/sockets").expect("in the folder");
+                proptest::prop_assert_eq!(within.components().count(), 1);
+            }
+        }
+
+        #[test]
+        fn a_mode_that_is_taken_has_nothing_but_permissions(text in ".{0,8}", bits in 0..0o2000_u32) {
+            if let Ok(mode) = mode(&text) {
+                proptest::prop_assert!(mode <= 0o777);
+            }
+            proptest::prop_assert_eq!(mode(&format!("{bits:o}")).ok(), (bits <= 0o777).then_some(bits));
         }
     }
 

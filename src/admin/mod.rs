@@ -60,3 +60,23 @@ impl fmt::Display for Listen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_shown_as_it_was_given(text in ".{0,30}", address in any::<SocketAddr>()) {
+            if let Ok(listen) = text.parse::<Listen>() {
+                prop_assert_eq!(listen.to_string().parse(), Ok(listen));
+            }
+            // An IPv6 address has a flow label, which its text does not show.
+            let address = SocketAddr::new(address.ip(), address.port());
+            let listen = Listen::At(address);
+            prop_assert_eq!(listen.to_string().parse(), Ok(listen));
+        }
+    }
+}

@@ -77,6 +77,8 @@ struct Reason {
 
 async fn ready(State(told): State<Told>) -> (StatusCode, Json<Diagnosis>) {
     let instances = told.instances.health().await;
+    // Before the reasons: what is over is none any more.
+    let uninitialised = told.instances.uninitialised();
     let reasons = told.readiness.reasons().into_iter().map(|reason| Reason {
         text: reason.text,
         since: self::told(reason.since),
@@ -87,7 +89,7 @@ async fn ready(State(told): State<Told>) -> (StatusCode, Json<Diagnosis>) {
         ready: told.readiness.has_started() && reasons.is_empty() && reachable,
         reasons,
         instances,
-        uninitialised: told.instances.uninitialised(),
+        uninitialised,
         heal_daprd: told.healing.map(|healing| healing.status()),
     };
     let status = if diagnosis.ready {
@@ -177,6 +179,8 @@ fn choose<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use axum::{body::Body, extract::Request};
     use tower::Service as _;
 
@@ -185,6 +189,18 @@ mod tests {
         dapr::{Component, Instances},
         telemetry::{metrics::Metrics, readiness::Readiness},
     };
+
+    fn told() -> Told {
+        static METRICS: LazyLock<Metrics> =
+            LazyLock::new(|| Metrics::install().expect("no other test installs them"));
+        let readiness = Readiness::default();
+        Told {
+            metrics: METRICS.clone(),
+            readiness: readiness.clone(),
+            instances: Instances::new(readiness),
+            healing: None,
+        }
+    }
 
     fn instance(kind: &str, process: i32, runs: bool) -> InstanceInfo {
         InstanceInfo {
@@ -203,13 +219,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_has_started_when_the_sockets_are_bound() {
-        let readiness = Readiness::default();
-        let told = Told {
-            metrics: Metrics::install().expect("no other test installs them"),
-            readiness: readiness.clone(),
-            instances: Instances::new(readiness.clone()),
-            healing: None,
-        };
+        let told = told();
+        let readiness = told.readiness.clone();
         let mut router = public(told);
         assert_eq!(status(&mut router, "/livez").await, StatusCode::OK);
         for path in ["/startupz", "/readyz"] {
@@ -220,6 +231,37 @@ mod tests {
         for path in ["/startupz", "/readyz"] {
             assert_eq!(status(&mut router, path).await, StatusCode::OK, "{path}");
         }
+    }
+
+    /// Of whatever is asked nothing comes but an answer.
+    #[test]
+    fn any_question_is_answered() {
+        use proptest::{strategy::Strategy as _, test_runner::TestRunner};
+
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let told = told();
+        let text = || {
+            ".{0,12}".prop_map(|text: String| {
+                text.bytes()
+                    .fold(String::new(), |text, byte| format!("{text}%{byte:02x}"))
+            })
+        };
+        let process = "-?[0-9]{0,12}".prop_map(|text: String| text);
+        let asked =
+            TestRunner::default().run(&(text(), text(), process), |(name, kind, process)| {
+                let path = format!("/v1/instances/{name}/properties?type={kind}&process={process}");
+                let status = runtime.block_on(status(&mut private(told.clone()), &path));
+                let right = process.parse::<i32>().is_ok();
+                let wanted = if right {
+                    StatusCode::NOT_FOUND
+                } else {
+                    StatusCode::BAD_REQUEST
+                };
+                // A name that is empty, or no UTF-8, is none of a route's.
+                proptest::prop_assert!(status == wanted || name.is_empty(), "{}: {}", path, status);
+                Ok(())
+            });
+        asked.expect("each is answered");
     }
 
     fn chosen(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 
-use super::{LogArgs, sockets};
+use super::{LogArgs, masked::Masked, sockets};
 use crate::dlq::{Connect, Key, Offsets, Output, Purge, Redrive, Rules, Selection, Source, time};
 
 /// `dapr-rdkafka dlq`.
@@ -75,7 +75,7 @@ pub struct ConnectArgs {
     pub brokers: Option<String>,
     /// Any other metadata key of a component. It wins over what the file or the running
     /// component says. Repeatable.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long, value_name = "KEY=VALUE", value_parser = Masked(pair))]
     pub set: Vec<(String, String)>,
     /// How results are written.
     #[arg(long, value_enum, default_value_t)]
@@ -275,7 +275,6 @@ impl PurgeArgs {
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        // The text is not repeated by us: it may be a secret.
         _ => Err("expected KEY=VALUE".into()),
     }
 }
@@ -283,6 +282,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
+    use proptest::prelude::any;
 
     use super::*;
     use crate::cli::{Cli, Command};
@@ -320,6 +320,19 @@ mod tests {
             ),
         ] {
             assert_eq!(dlq(line).is_ok(), right, "{line:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_value_is_all_behind_the_first_sign(key in "[^=]{1,20}", value in any::<String>()) {
+            proptest::prop_assert_eq!(pair(&format!("{key}={value}")), Ok((key, value)));
+        }
+
+        #[test]
+        fn what_is_no_pair_is_refused_and_not_repeated(text in "[^=]{12,40}") {
+            let error = pair(&text).unwrap_err();
+            proptest::prop_assert!(!error.contains(&text));
         }
     }
 

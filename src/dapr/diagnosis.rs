@@ -8,6 +8,7 @@ use super::{
     instances::{Identity, is_running},
     uninitialised::Component,
 };
+use crate::model::time::rfc3339_seconds;
 
 /// A component instance, without its secrets.
 #[derive(Clone, Debug, Serialize)]
@@ -58,5 +59,5 @@ pub struct InstanceHealth {
 
 /// A time as RFC 3339, in seconds.
 pub fn told(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
+    rfc3339_seconds(time)
 }

@@ -200,7 +200,8 @@ impl Instances {
             .map(|entry| entry.value().clone())
             .collect();
         if candidates.len() != 1 {
-            self.ledger.called(identity.component(), &self.readiness);
+            self.ledger
+                .called(identity.component(), identity.process, &self.readiness);
         }
         match &candidates[..] {
             [instance] => Ok(instance.clone()),
@@ -260,6 +261,7 @@ impl Instances {
 
     /// Sets the gauges that are only worth knowing when someone looks.
     pub fn observe(&self) {
+        self.ledger.forget_the_ended();
         for entry in self.map.iter() {
             entry.value().observe();
         }

@@ -111,6 +111,23 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_name_of_a_lane_opens_a_protected_topic(
+            topic in "[a-z.]{1,8}",
+            lane in ".{0,12}",
+            other in "[a-z#.]{1,8}",
+        ) {
+            let protected = format!("{topic},{topic}#listed");
+            let scopes = [("protectedTopics", &*protected)];
+            let wanted = format!("{topic}#{lane}");
+            proptest::prop_assert_eq!(refused(&scopes, &wanted).is_none(), lane == "listed");
+            // daprd itself decides on what is no lane.
+            let other = other.replace('#', "");
+            proptest::prop_assert_eq!(refused(&scopes, &other), None);
+        }
+    }
+
     #[test]
     fn a_namespace_before_the_name_changes_nothing() {
         let protected = [("protectedTopics", "secret")];

@@ -10,12 +10,16 @@ use std::{
 
 use serde::Serialize;
 
-use super::diagnosis::told;
+use super::{diagnosis::told, instances::is_running};
 use crate::telemetry::readiness::{Hold, Readiness};
 
 /// Components that are kept in mind of those that were only called: callers make
 /// up the names.
 const KEPT: usize = 64;
+
+/// Components that are kept in mind of those that were initialised: whoever calls Init
+/// makes up the name, whatever comes of it.
+const KNOWN: usize = 4096;
 
 /// A component as daprd names it, whoever's it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -68,6 +72,8 @@ struct State {
 
 struct Called {
     calls: u64,
+    /// The processes that called; `None` are those that the kernel does not tell.
+    processes: BTreeSet<Option<i32>>,
     since: SystemTime,
     _hold: Hold,
 }
@@ -77,14 +83,18 @@ impl Ledger {
     pub(super) fn initialised(&self, component: Component) {
         let mut state = self.lock();
         state.called.remove(&component);
-        state.initialised.insert(component);
+        if state.initialised.len() < KNOWN {
+            state.initialised.insert(component);
+        }
     }
 
-    /// It was called, and has no instance.
-    pub(super) fn called(&self, component: Component, readiness: &Readiness) {
+    /// A process called it, and it has no instance.
+    pub(super) fn called(&self, component: Component, process: Option<i32>, readiness: &Readiness) {
         let mut state = self.lock();
+        state.forget_the_ended();
         if let Some(called) = state.called.get_mut(&component) {
             called.calls += 1;
+            called.processes.insert(process);
         } else if state.called.len() < KEPT {
             let text = format!(
                 "component {component} is called and was never initialised in this process, which \
@@ -92,6 +102,7 @@ impl Ledger {
             );
             let called = Called {
                 calls: 1,
+                processes: BTreeSet::from([process]),
                 since: SystemTime::now(),
                 _hold: readiness.hold(text),
             };
@@ -99,14 +110,23 @@ impl Ledger {
         }
     }
 
-    /// Whether daprd called Init for it since this process started.
+    /// Whether daprd called Init for it since this process started. Of more components
+    /// than can be kept in mind each counts as one: nobody is to be healed by mistake.
     pub(super) fn was_initialised(&self, component: &Component) -> bool {
-        self.lock().initialised.contains(component)
+        let state = self.lock();
+        state.initialised.len() >= KNOWN || state.initialised.contains(component)
+    }
+
+    /// Lets go of components that only processes have called which have ended: whoever
+    /// starts them again will initialise them.
+    pub(super) fn forget_the_ended(&self) {
+        self.lock().forget_the_ended();
     }
 
     /// Those that were only called.
     pub(super) fn uninitialised(&self) -> Vec<Uninitialised> {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.forget_the_ended();
         let called = state.called.iter();
         let told = called.map(|(component, called)| Uninitialised {
             component: component.clone(),
@@ -121,9 +141,63 @@ impl Ledger {
     }
 }
 
+impl State {
+    fn forget_the_ended(&mut self) {
+        self.called.retain(|_, called| {
+            called
+                .processes
+                .retain(|process| process.is_none_or(is_running));
+            !called.processes.is_empty()
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A process that runs, and one that has ended.
+    fn processes() -> (i32, i32) {
+        let mut child = std::process::Command::new("true").spawn().expect("a child");
+        child.wait().expect("it ended");
+        let number = |id: u32| i32::try_from(id).expect("a process id");
+        (number(std::process::id()), number(child.id()))
+    }
+
+    #[test]
+    fn a_component_whose_callers_have_ended_holds_nothing() {
+        let (ledger, readiness) = (Ledger::default(), Readiness::default());
+        let (runs, ended) = processes();
+        for (name, caller) in [
+            ("a", Some(ended)),
+            ("b", Some(ended)),
+            ("b", Some(runs)),
+            ("c", None),
+        ] {
+            ledger.called(named(name), caller, &readiness);
+        }
+        ledger.forget_the_ended();
+        let held: Vec<_> = readiness
+            .reasons()
+            .into_iter()
+            .map(|reason| reason.text)
+            .collect();
+        assert_eq!(held.len(), 2, "{held:?}");
+        assert!(!held.iter().any(|text| text.contains("\"a\"")), "{held:?}");
+        let left = ledger.uninitialised();
+        let left: Vec<_> = left.iter().map(|left| &*left.component.name).collect();
+        assert_eq!(left, ["b", "c"]);
+    }
+
+    #[test]
+    fn of_too_many_components_none_counts_as_unknown() {
+        let ledger = Ledger::default();
+        for number in 0..KNOWN {
+            assert!(!ledger.was_initialised(&named("other")));
+            ledger.initialised(named(&number.to_string()));
+        }
+        assert!(ledger.was_initialised(&named("other")));
+    }
 
     fn named(name: &str) -> Component {
         Component::new(name, "pubsub.rdkafka")
@@ -133,7 +207,7 @@ mod tests {
     fn a_called_component_holds_readiness_until_its_init() {
         let (ledger, readiness) = (Ledger::default(), Readiness::default());
         for _ in 0..2 {
-            ledger.called(named("todo"), &readiness);
+            ledger.called(named("todo"), None, &readiness);
         }
         let reasons = readiness.reasons();
         assert_eq!(reasons.len(), 1, "one hold for two calls: {reasons:?}");
@@ -151,7 +225,7 @@ mod tests {
     fn made_up_names_are_bounded() {
         let (ledger, readiness) = (Ledger::default(), Readiness::default());
         for number in 0..2 * KEPT {
-            ledger.called(named(&number.to_string()), &readiness);
+            ledger.called(named(&number.to_string()), None, &readiness);
         }
         assert_eq!(ledger.uninitialised().len(), KEPT);
     }

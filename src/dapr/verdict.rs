@@ -158,6 +158,34 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_answer_is_one_and_only_its_beginning_is_kept(
+            id in proptest::prelude::any::<u64>(),
+            text in ".{0,20}(stream closed|: EOF|returned from app|)(x|é){0,1200}",
+        ) {
+            let request = PullMessagesRequest {
+                ack_message_id: id.to_string(),
+                ack_error: Some(AckMessageError { message: text.clone() }),
+                ..Default::default()
+            };
+            let (delivery, outcome) = read(request).expect("it names a message");
+            proptest::prop_assert_eq!(delivery, DeliveryId(id));
+            let (Outcome::Nack(kept) | Outcome::Unknown(kept) | Outcome::Unreachable(kept)) = outcome else {
+                panic!("an error is no ack, and no record is too large by what was said: {outcome:?}");
+            };
+            proptest::prop_assert!(text.starts_with(&kept) && kept.len() <= 1024);
+        }
+
+        #[test]
+        fn an_id_of_another_is_named_with_its_beginning_only(id in "[^0-9]{1,3000}") {
+            let request = PullMessagesRequest { ack_message_id: id, ..Default::default() };
+            let error = read(request).expect_err("no message's id");
+            proptest::prop_assert!(error.starts_with("the answer names no message"));
+            proptest::prop_assert!(error.chars().count() < 12 * 1024, "{} characters", error.len());
+        }
+    }
+
     #[test]
     fn an_answer_to_nothing_says_so() {
         let error = read(PullMessagesRequest::default()).expect_err("no id");

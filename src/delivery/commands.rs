@@ -21,11 +21,15 @@ impl Owner {
             Command::Subscribe { subscriber, reply } => self.open_lane(subscriber, reply),
             Command::CloseLane(lane) => self.close_lane(lane),
             Command::Answer { delivery, outcome } => {
-                if let Outcome::Unknown(reason) = &outcome {
-                    let instance = &self.instance;
-                    events::Returned { instance, reason }.emit();
-                }
                 if let Some(delivered) = self.delivered.remove(&delivery) {
+                    if let Outcome::Unknown(reason) = &outcome {
+                        events::Returned {
+                            instance: &self.instance,
+                            topic: &delivered.topic,
+                            reason,
+                        }
+                        .emit();
+                    }
                     events::Answered {
                         instance: &self.instance,
                         topic: &delivered.topic,

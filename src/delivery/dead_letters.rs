@@ -14,6 +14,7 @@ use crate::{
     model::{
         Header,
         dead_letter::{Facts, text},
+        time,
     },
     telemetry::{Member, events},
 };
@@ -62,8 +63,8 @@ impl DeadLetters {
             component: &self.instance.component,
             failure: letter.failure,
             timestamp: record.timestamp,
-            first_failure: Some(rfc3339(letter.first_failure)),
-            last_failure: rfc3339(letter.last_failure),
+            first_failure: Some(told(letter.first_failure)),
+            last_failure: told(letter.last_failure),
         };
         let mut headers = facts.headers(record.headers.clone());
         if self.settings.dead_letter.headers == DeadLetterHeaders::Spring {
@@ -223,9 +224,8 @@ fn explain(error: &SendError, create: bool) -> String {
 }
 
 /// The wall clock's time of a moment that the engine knows.
-fn rfc3339(moment: Instant) -> String {
-    let time = SystemTime::now() - moment.elapsed();
-    humantime::format_rfc3339_millis(time).to_string()
+fn told(moment: Instant) -> String {
+    time::rfc3339(SystemTime::now() - moment.elapsed())
 }
 
 /// Spring Kafka's names and encodings (`KafkaHeaders`, `DeadLetterPublishingRecoverer`):

@@ -124,6 +124,26 @@ mod tests {
         assert_eq!(value(Some(b"\x00\x00\x00\x05")), ("hex", "00000005".into()));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_can_be_shown_and_steer_nothing(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..60), text in "[\\x00-\u{a0}]{0,30}|.{0,30}") {
+            for bytes in [bytes.as_slice(), text.as_bytes()] {
+                let steers = |text: &str| text.chars().any(|c| c.is_control() && !"\n\t".contains(c));
+                proptest::prop_assert!(!steers(&value(Some(bytes)).1));
+                let line = line(Some(bytes));
+                proptest::prop_assert!(!steers(&line) && !line.contains('\n'), "{:?}", line);
+            }
+        }
+
+        #[test]
+        fn json_set_out_in_lines_is_the_same_json(keys in proptest::collection::vec(("[a-z\"\\\\{}, ]{0,6}", proptest::prelude::any::<i64>()), 0..6)) {
+            let wanted = json!([keys, { "a": keys }, {}, []]);
+            let (kind, shown) = value(Some(wanted.to_string().as_bytes()));
+            proptest::prop_assert_eq!(kind, "JSON");
+            proptest::prop_assert_eq!(serde_json::from_str::<Value>(&shown).expect("JSON"), wanted);
+        }
+    }
+
     #[test]
     fn nothing_steers_the_terminal() {
         let text = "a\u{1b}[31m\tb\nc\u{9b}\u{202e}";

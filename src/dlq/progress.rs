@@ -125,6 +125,28 @@ pub async fn read(
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        /// A group's metadata is text that anyone with the right to commit may write.
+        #[test]
+        fn whatever_was_committed_is_within_the_partition(
+            note in "(left )?-?([0-9]{0,3}|[0-9]{0,20})( -?[0-9]{0,20})?.{0,2}",
+            (low, length, next) in (0..1_000_i64, 0..1_000_i64, 0..3_000_i64),
+        ) {
+            let (low, high) = (Offset(low), Offset(low + length));
+            let mark = Mark { offset: Offset(next), note };
+            let Some(read) = Progress::from_mark(&mark, low, high) else {
+                proptest::prop_assert!(mark.offset > high);
+                return Ok(());
+            };
+            proptest::prop_assert!(low <= read.next && read.next <= high);
+            if let Some(left) = read.left {
+                proptest::prop_assert!(low <= left.first && left.first < read.next);
+                proptest::prop_assert!(left.count <= read.next.0.abs_diff(left.first.0));
+            }
+            proptest::prop_assert_eq!(Progress::from_mark(&read.mark(), low, high), Some(read));
+        }
+    }
+
     #[test]
     fn what_is_committed_is_read_again() {
         let mut progress = Progress::at(Offset(3));

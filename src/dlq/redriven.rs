@@ -204,6 +204,32 @@ mod tests {
         assert_eq!(redriven(&named, &topic).expect("it can").topic, "named");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_its_headers_only_the_apps_go_along(
+            values in proptest::collection::vec((0..30_usize, proptest::collection::vec(proptest::prelude::any::<u8>(), 0..6)), 0..30),
+            to_all in proptest::prelude::any::<bool>(),
+        ) {
+            let ours = [dead_letter::REDRIVES, dead_letter::REDRIVE_GROUP, PARTITION_NUMBER, "__x", "kafka_dlt-x", "mine", "_mine"];
+            let names: Vec<_> = dead_letter::WRITTEN.iter().chain(&ours).collect();
+            let mut record = letter(&[]);
+            record.headers = values.into_iter().map(|(name, value)| Header {
+                name: names[name % names.len()].to_string(),
+                value: Some(value.into()),
+            }).collect();
+            let rules = Rules { to_all, topic: Some("orders".into()), max_redrives: u32::MAX };
+            let Ok(sent) = redriven(&record, &rules) else { return Ok(()) };
+            let is_mine = |header: &&Header| header.name.ends_with("mine");
+            let mine: Vec<_> = record.headers.iter().filter(is_mine).collect();
+            let (kept, added) = sent.headers.split_at(mine.len());
+            proptest::prop_assert_eq!(kept.iter().collect::<Vec<_>>(), mine);
+            proptest::prop_assert_eq!(added.len(), if to_all { 1 } else { 2 });
+            let count = dead_letter::text(added, dead_letter::REDRIVES).map(str::to_owned);
+            proptest::prop_assert_eq!(count, Some((letter::redrives(&record) + 1).to_string()));
+            proptest::prop_assert!(sent.topic != *record.at.topic);
+        }
+    }
+
     #[test]
     fn it_never_goes_around_in_circles() {
         let headers: [(&str, &'static [u8]); 3] = [

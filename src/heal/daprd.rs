@@ -201,6 +201,23 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_url_that_is_taken_is_a_place_and_shown_as_it_was_given(
+            text in "(http|unix|https)?(:|:/|://|:///)?([a-z0-9.@:/?#\\[\\]%]{0,24}|.{0,24})",
+        ) {
+            match text.parse::<DaprdUrl>() {
+                Ok(url) => {
+                    proptest::prop_assert_eq!(url.to_string().parse::<DaprdUrl>(), Ok(url.clone()));
+                    if let DaprdUrl::Http(shown) = url {
+                        proptest::prop_assert!(!shown.contains(['@', '?', '#']), "{}", shown);
+                    }
+                }
+                Err(error) => proptest::prop_assert!(error.starts_with("expected http://HOST:PORT"), "{}", error),
+            }
+        }
+    }
+
     /// A daprd that wants a token, on a Unix socket.
     #[tokio::test]
     async fn its_token_is_sent_and_a_wrong_one_named() {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::decide::HOUR;
+use crate::model::time;
 
 /// The file. It stands in the admin folder beside the sockets: whoever shares the
 /// sockets with daprd over restarts keeps it too, and daprd does not look there.
@@ -26,8 +27,8 @@ impl Times {
             read => read?,
         };
         let time = |line: &str| {
-            let seconds = line.parse().ok()?;
-            UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+            let seconds = line.parse().ok().filter(|seconds| *seconds <= time::LAST)?;
+            Some(UNIX_EPOCH + Duration::from_secs(seconds))
         };
         let times: Option<_> = text.lines().map(time).collect();
         times.ok_or_else(|| {
@@ -89,6 +90,23 @@ mod tests {
         );
         again.take_back().expect("written");
         assert_eq!(times.read().expect("kept"), [begun + HOUR / 2]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_stands_there_is_times_or_damaged(text in "([0-9]{1,20}\n|.{0,9}\n?){0,4}") {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("rdkafka.heals");
+            std::fs::write(&path, &text).expect("written");
+            if let Ok(times) = Times::new(&path).read() {
+                proptest::prop_assert_eq!(times.len(), text.lines().count());
+                // They are told and counted with.
+                for at in times {
+                    let until = time::parse(&time::rfc3339(at + HOUR));
+                    proptest::prop_assert!(until.is_some());
+                }
+            }
+        }
     }
 
     #[test]

@@ -47,12 +47,19 @@ impl Cause {
 
 impl From<KafkaError> for Cause {
     fn from(error: KafkaError) -> Self {
-        match error.rdkafka_error_code() {
-            Some(code) => Self {
+        match (error.rdkafka_error_code(), error) {
+            // Without the value, which may be a password.
+            (_, KafkaError::ClientConfig(_, reason, name, _)) => {
+                Self::other(format!("librdkafka refuses {name}: {reason}"))
+            }
+            (_, KafkaError::Nul(_)) => Self::other(
+                "a key's value has a zero byte in it, which librdkafka can't take; remove it",
+            ),
+            (Some(code), _) => Self {
                 kind: kind(code),
                 text: code.to_string(),
             },
-            None => Self::other(error),
+            (None, error) => Self::other(error),
         }
     }
 }
@@ -121,6 +128,23 @@ mod tests {
         }
         let other = fatal(Code::OutOfOrderSequenceNumber, "gap").text;
         assert!(!other.contains("idempotence"), "{other}");
+    }
+
+    #[test]
+    fn a_refused_setting_is_named_without_its_value() {
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("acks", "s3cr3t");
+        let refused = config.create::<rdkafka::producer::BaseProducer>();
+        let cause = Cause::from(refused.err().expect("it is no number"));
+        assert!(cause.text.contains("refuses acks"), "{cause}");
+        config.set("acks", "all").set("sasl.password", "s3cr3t\0");
+        let refused = config.create::<rdkafka::producer::BaseProducer>();
+        let zero = Cause::from(refused.err().expect("it has a zero byte"));
+        assert!(zero.text.contains("zero byte"), "{zero}");
+        assert!(
+            !format!("{cause:?}{zero:?}").contains("s3cr3t"),
+            "{cause} {zero}"
+        );
     }
 
     #[test]

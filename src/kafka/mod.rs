@@ -50,6 +50,17 @@ use crate::metadata::{
 };
 use logged_in::{HasNative, LoggedIn};
 
+/// librdkafka's own bound of `message.max.bytes`.
+const LARGEST: usize = 1_000_000_000;
+
+/// The same settings without a bound on a record's size but librdkafka's.
+fn of_any_size(settings: &Settings) -> Settings {
+    Settings {
+        max_message_bytes: LARGEST,
+        ..settings.clone()
+    }
+}
+
 /// Makes a client of any type, which logs in as the settings say.
 fn create<T, C>(settings: &Settings, pairs: Pairs, context: C) -> Result<LoggedIn<T>, Cause>
 where

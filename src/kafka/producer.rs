@@ -58,9 +58,6 @@ impl From<Cause> for SendError {
 /// all the time.
 const TELL: Duration = Duration::from_millis(100);
 
-/// librdkafka's own bound of `message.max.bytes`.
-const LARGEST: usize = 1_000_000_000;
-
 /// librdkafka reconnects and sends again within this.
 const RECOVERY: Duration = Duration::from_secs(5);
 
@@ -91,11 +88,7 @@ impl Producer {
     /// another producer may write larger records than `maxMessageBytes`, and the
     /// added headers make each larger than its source.
     pub fn for_dead_letters(settings: &Settings, instance: Arc<str>) -> Result<Self, Cause> {
-        let settings = Settings {
-            max_message_bytes: LARGEST,
-            ..settings.clone()
-        };
-        Self::new(&settings, instance)
+        Self::new(&super::of_any_size(settings), instance)
     }
 
     /// A producer for these settings. It connects in the background.

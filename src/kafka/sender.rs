@@ -11,10 +11,6 @@ use super::{
 };
 use crate::metadata::{Settings, librdkafka};
 
-/// The largest record that is tried, in bytes: the broker's limit counts for a record
-/// that stands on it already, not the component's for Publish.
-const LARGEST: usize = 1_000_000_000;
-
 /// An idempotent producer for many records in a row: each is confirmed, and those of
 /// one partition keep their order, without waiting for each.
 pub struct Sender {
@@ -33,10 +29,9 @@ impl Sender {
             signals: None,
             closing: AtomicBool::new(false),
         };
-        let settings = Settings {
-            max_message_bytes: LARGEST,
-            ..settings.clone()
-        };
+        // The broker's limit counts for a record that stands on it already, not the
+        // component's for Publish.
+        let settings = super::of_any_size(settings);
         let inner = super::create(&settings, librdkafka::producer(&settings), context)?;
         Ok(Self { inner })
     }

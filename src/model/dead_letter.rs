@@ -233,6 +233,45 @@ mod tests {
         assert_eq!(text(&headers, FAILURE), Some("rejected"));
     }
 
+    proptest::proptest! {
+        /// Whoever wrote the headers that are there.
+        #[test]
+        fn facts_written_twice_are_written_once(
+            own in proptest::collection::vec((0..20_usize, proptest::collection::vec(proptest::prelude::any::<u8>(), 0..9)), 0..30),
+            message in ".{0,1200}",
+        ) {
+            let names = WRITTEN.iter().chain(&[REDRIVE_GROUP, REDRIVES, "mine", ""]);
+            let names: Vec<_> = names.collect();
+            let own = own.into_iter().map(|(name, value)| Header {
+                name: names[name % names.len()].to_string(),
+                value: Some(value.into()),
+            });
+            let own: Vec<_> = own.collect();
+            let facts = || Facts {
+                topic: "orders".into(),
+                partition: "3".into(),
+                offset: "7".into(),
+                group: None,
+                deliveries: None,
+                message: &message,
+                component: "todo-pubsub",
+                failure: Failure::Rejected,
+                timestamp: None,
+                first_failure: None,
+                last_failure: "2026-01-01T00:00:00Z".into(),
+            };
+            let once = facts().headers(own.clone());
+            proptest::prop_assert_eq!(facts().headers(once.clone()), once.clone());
+            let kept = |headers: &[Header]| -> Vec<_> {
+                let kept = headers.iter().filter(|header| ["mine", "", REDRIVES].contains(&&*header.name));
+                kept.cloned().collect()
+            };
+            proptest::prop_assert_eq!(kept(&once), kept(&own));
+            proptest::prop_assert_eq!(text(&once, OFFSET), Some("7"));
+            proptest::prop_assert_eq!(text(&once, GROUP), None, "another failure's group stayed");
+        }
+    }
+
     #[test]
     fn a_long_message_is_cut_at_a_character() {
         let long = "é".repeat(LONGEST_MESSAGE);

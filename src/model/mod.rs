@@ -8,6 +8,7 @@ mod policy;
 mod position;
 mod record;
 pub mod text;
+pub mod time;
 pub mod topic;
 
 pub use policy::{Backoff, Policy};

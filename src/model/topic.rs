@@ -47,6 +47,24 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_topics_name_is_no_lanes(name in "[a-zA-Z0-9._#é -]{0,260}") {
+            let (topic, is_lane) = subscribed(&name);
+            proptest::prop_assert!(name.starts_with(topic));
+            proptest::prop_assert_eq!(is_lane, topic.len() < name.len());
+            if check_topic(&name).is_ok() {
+                proptest::prop_assert!(!is_lane && name.len() <= LONGEST_TOPIC);
+            }
+        }
+
+        #[test]
+        fn a_refusal_is_no_longer_than_a_line(name in "é{0,2000}") {
+            let error = check_topic(&name).expect_err("not a topic's name");
+            proptest::prop_assert!(error.len() < 1024, "{}", error.len());
+        }
+    }
+
     #[test]
     fn a_lane_is_of_the_topic_before_its_sign() {
         assert_eq!(subscribed("orders"), ("orders", false));

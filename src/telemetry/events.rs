@@ -223,6 +223,8 @@ impl Refused<'_> {
 pub struct Returned<'a> {
     /// The component instance.
     pub instance: &'a Member,
+    /// The topic.
+    pub topic: &'a Arc<str>,
     /// Why there is none.
     pub reason: &'a str,
 }
@@ -231,9 +233,10 @@ impl Returned<'_> {
     /// Logs and counts it.
     pub fn emit(self) {
         let Member { component, group } = self.instance.clone();
-        counter!(names::REDELIVERIES, "component" => component, "group" => group).increment(1);
+        counter!(names::REDELIVERIES, "component" => component, "topic" => self.topic.clone(), "group" => group)
+            .increment(1);
         debug!(
-            instance = %self.instance,
+            instance = %self.instance, topic = %self.topic,
             "a record came back without a verdict and is delivered again: {}", self.reason
         );
     }

@@ -61,7 +61,7 @@ metrics! {
     COMMITS: Counter("commits_total", Count, ["component", "group", "result"], "Commit requests, each for one or more partitions.");
     OUT_OF_RANGE: Counter("out_of_range_total", Count, ["component", "topic", "group"], "Times that a partition's position was gone from the broker, and reading went on at the earliest offset left.");
     RETRIES: Counter("retries_total", Count, ["component", "topic", "group"], "Messages that the app refused and that are tried again.");
-    REDELIVERIES: Counter("redeliveries_total", Count, ["component", "group"], "Messages that came back without the app's verdict and are delivered again.");
+    REDELIVERIES: Counter("redeliveries_total", Count, ["component", "topic", "group"], "Messages that came back without the app's verdict and are delivered again.");
     PASSED_OVER: Counter("passed_over_total", Count, ["component", "topic", "group"], "Messages that were sent back from a dead-letter topic for another group, and count as processed here.");
     HEADERS_LEFT_OUT: Counter("headers_left_out_total", Count, ["component", "topic", "group"], "Headers that the app did not get, because no HTTP header can carry them or because there were too many; counted at each delivery.");
     PROCESS_DURATION: Histogram("process_duration_seconds", Seconds, ["component", "topic", "group", "outcome"], "From handing a message to daprd to its answer: ack, nack, unreachable (the app could not be reached), unknown (no verdict), too-large (for daprd).");
@@ -191,6 +191,23 @@ pub(super) mod tests {
             "dapr_rdkafka_publish_duration_seconds_bucket{result=\"ok\",le=\"0.005\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Topics and components are named by others.
+        #[test]
+        fn any_label_stays_within_its_quotes(value in proptest::prelude::any::<String>()) {
+            let text = rendered(|| {
+                metrics::counter!(PUBLISHED, "topic" => value.clone()).increment(1);
+            });
+            let (begin, end) = (format!("\n{PUBLISHED}{{topic=\""), "\"} 1\n");
+            let label = text.split_once(&begin).and_then(|(_, rest)| rest.trim_end().strip_suffix(end.trim_end()));
+            let mut label = label.expect("the last line of the text").chars();
+            while let Some(c) = label.next() {
+                let escaped = c == '\\' && matches!(label.next(), Some('\\' | '"' | 'n'));
+                proptest::prop_assert!(escaped || !matches!(c, '\\' | '"' | '\n'), "{}", text);
+            }
         }
     }
 

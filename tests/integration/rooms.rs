@@ -46,7 +46,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
             "telemetry",
         ],
     ),
-    ("heal", &["dapr", "telemetry"]),
+    ("heal", &["dapr", "model", "telemetry"]),
     ("admin", &["dapr", "heal", "telemetry"]),
     ("config", &["metadata"]),
     ("dlq", &["kafka", "metadata", "model", "telemetry"]),

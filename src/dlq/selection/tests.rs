@@ -107,3 +107,37 @@ fn each_selection_has_its_own_progress() {
     assert_eq!(one, reasons(&["B", "a", "a"]).progress_group("orders.dlq"));
     assert_ne!(one, reasons(&["a"]).progress_group("orders.dlq"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_key_can_be_written_in_hex_and_text_is_itself(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..20),
+        text in ".{0,20}",
+    ) {
+        let hex = bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        proptest::prop_assert_eq!(format!("hex:{hex}").parse(), Ok(Key(bytes)));
+        match text.parse::<Key>() {
+            Ok(key) if !text.starts_with("hex:") => proptest::prop_assert_eq!(key.0, text.into_bytes()),
+            Ok(_) => {}
+            Err(error) => proptest::prop_assert!(text.starts_with("hex:"), "{}", error),
+        }
+    }
+
+    #[test]
+    fn a_range_that_is_taken_has_a_first_and_a_last(text in "-?[0-9]{0,20}(\\.\\.)?-?[0-9]{0,20}.{0,2}") {
+        if let Ok(offsets) = text.parse::<Offsets>() {
+            proptest::prop_assert!(0 <= offsets.first && offsets.first <= offsets.last);
+            let whole = Selection { offsets: Some(offsets), ..Selection::default() };
+            if let Some((first, end)) = whole.range(0, Offset(0), Offset(100)) {
+                proptest::prop_assert!(first < end && end <= Offset(100));
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_taken_is_after_1970(text in "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,12}Z|.{0,30}") {
+        if let Ok(at) = time(&text) {
+            proptest::prop_assert!(at >= 0);
+        }
+    }
+}

@@ -46,12 +46,13 @@ fn what_happens_in_a_group_is_counted_for_it() {
         unanswered: 0,
     };
     moves(|| revoked.emit(), "rebalances_total", &of("revoked"));
-    moves(
-        || Returned { instance, reason }.emit(),
-        "redeliveries_total",
-        "group=\"todo\"",
-    );
     let of_topic = "topic=\"orders\",group=\"todo\"";
+    let returned = Returned {
+        instance,
+        topic: &at.topic,
+        reason,
+    };
+    moves(|| returned.emit(), "redeliveries_total", of_topic);
     moves(
         || OutOfRange { instance, at }.emit(),
         "out_of_range_total",

@@ -42,7 +42,7 @@ const MOVED: [(&str, &str, f64); 5] = [
         r#"topic="orders",result="ok""#,
         2.0,
     ),
-    ("redeliveries_total", r#"group="group""#, 1.0),
+    ("redeliveries_total", r#"topic="orders",group="group""#, 1.0),
 ];
 
 pub async fn metrics_move_with_what_happens(_: Arc<Fixture>) -> Result<()> {

@@ -10,6 +10,7 @@ mod instances;
 mod limits;
 mod publish;
 mod renewal;
+mod secrets;
 mod shutdown;
 mod sockets;
 mod topics;
@@ -73,9 +74,12 @@ tests!("embedded":
     publish::without_a_broker_publish_ends_in_time_and_says_what_is_known,
     renewal::a_consumer_that_is_broken_for_good_is_made_anew_behind_its_streams,
     renewal::a_producer_that_is_refused_idempotent_writes_says_so_and_is_made_anew,
+    secrets::no_secret_is_shown_in_json,
+    secrets::no_secret_is_shown_in_text,
     shutdown::publish_is_served_until_daprd_has_gone,
     shutdown::what_is_not_answered_in_time_is_told_by_the_exit_code,
     sockets::daprd_can_discover_the_service,
+    sockets::others_may_not_write_whatever_the_umask,
     sockets::the_embedded_broker_prints_its_address_first,
     sockets::the_sockets_go_with_the_process_and_live_ones_are_refused,
     topics::topics_that_come_together_join_once,

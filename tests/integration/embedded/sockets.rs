@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use harness::{EmbeddedBroker, Process, Result};
 use tokio::process::Command;
@@ -70,6 +70,40 @@ pub async fn the_sockets_go_with_the_process_and_live_ones_are_refused(
         stopped.output
     );
     ensure!(!place.socket("rdkafka").exists(), "the socket is left over");
+    Ok(())
+}
+
+/// The umask of the process may be anything.
+pub async fn others_may_not_write_whatever_the_umask(_: Arc<Fixture>) -> Result<()> {
+    let place = Place::new()?;
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "umask 0 && exec \"$0\" \"$@\""])
+        .arg(program())
+        .args(["run", "--admin-listen", "off", "--socket-folder"])
+        .arg(place.sockets());
+    let mut process = Process::start("dapr-rdkafka", command)?;
+    let bound = "listens on";
+    process
+        .line(bound, SOON, |line| line.contains(bound))
+        .await?;
+    for (path, wanted) in [
+        (place.sockets(), 0o755),
+        (place.socket("rdkafka"), 0o660),
+        (place.sockets().join("admin"), 0o700),
+        (place.sockets().join("admin/rdkafka.sock"), 0o600),
+    ] {
+        let mode = std::fs::metadata(&path)?.permissions().mode() & 0o7777;
+        ensure!(mode == wanted, "{} has mode {mode:o}", path.display());
+    }
+    let output = process.stop(SOON).await?.output;
+    ensure!(!output.contains("every user"), "{output}");
+
+    let open = ["--socket-mode", "666"];
+    let mut warned = place.component_with(&["rdkafka"], &open).await?;
+    let told = "is open to every user";
+    let process = &mut warned.process;
+    process.line(told, SOON, |line| line.contains(told)).await?;
     Ok(())
 }
 
