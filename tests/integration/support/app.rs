@@ -42,6 +42,9 @@ pub struct App {
     state: Arc<Shared>,
     /// Its own, so that it ends with all its connections, as a process does.
     runtime: Option<Runtime>,
+    /// Bound to the port and never listening: while the app is down, nobody else may
+    /// get its port, and answer its daprd in its place.
+    _port: TcpSocket,
 }
 
 struct Shared {
@@ -83,10 +86,12 @@ impl App {
             answer: Box::new(answer),
             seen: Mutex::default(),
         });
+        let socket = bind(0)?;
         let mut app = Self {
-            port: 0,
+            port: socket.local_addr()?.port(),
             state,
             runtime: None,
+            _port: socket,
         };
         app.up().await?;
         Ok(app)
@@ -101,14 +106,10 @@ impl App {
             .with_state(self.state.clone());
         // What listened before may take a moment to be gone.
         let port = self.port;
-        let bound = eventually(
-            "the app's port is free",
-            SOON,
-            || async move { bind(port).ok() },
-        );
-        let listener = bound.await?;
-        self.port = listener.local_addr()?.port();
-        let listener = listener.into_std()?;
+        let bound = eventually("the app's port is free", SOON, || async move {
+            bind(port).and_then(|socket| socket.listen(128)).ok()
+        });
+        let listener = bound.await?.into_std()?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -153,11 +154,11 @@ impl App {
     }
 }
 
-fn bind(port: u16) -> std::io::Result<TcpListener> {
+fn bind(port: u16) -> std::io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(([127, 0, 0, 1], port).into())?;
-    socket.listen(128)
+    Ok(socket)
 }
 
 impl Drop for App {
