@@ -14,6 +14,10 @@ pub enum Format {
     Json,
 }
 
+/// At trace the AWS signer logs what it signs with: the access key, and the session's
+/// token.
+const AWS_SIGNER: &str = "aws_sigv4=warn";
+
 /// Starts logging to standard error.
 ///
 /// `level` is a level (`error`, `warn`, `info`, `debug`, `trace`) or a filter in
@@ -22,7 +26,9 @@ pub enum Format {
 /// # Errors
 /// When `level` is neither.
 pub fn start(format: Format, level: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::builder().parse(level)?;
+    let filter = EnvFilter::builder()
+        .parse(level)?
+        .add_directive(AWS_SIGNER.parse()?);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
