@@ -27,11 +27,13 @@ fn said(output: &Output) -> String {
 
 pub async fn the_samples_are_right(_: Arc<Fixture>) -> Result<()> {
     let mut arguments = vec!["check".to_owned()];
-    for entry in fs::read_dir(root().join("components"))? {
-        let path = entry?.path();
-        // What is made for Dapr's own tools is no Component.
-        if !path.ends_with("metadata.yaml") {
-            arguments.push(path.display().to_string());
+    for folder in ["components", "components/connect"] {
+        for entry in fs::read_dir(root().join(folder))? {
+            let path = entry?.path();
+            // What is made for Dapr's own tools is no Component.
+            if path.is_file() && !path.ends_with("metadata.yaml") {
+                arguments.push(path.display().to_string());
+            }
         }
     }
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
