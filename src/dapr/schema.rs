@@ -8,10 +8,12 @@ use tonic::Status;
 const KEY: &str = "valueSchemaType";
 
 /// The schema type that is asked for. The key is matched without regard to case,
-/// as in the built-in component.
+/// as in the built-in component; of several spellings the first in order counts.
 pub(super) fn named(metadata: &HashMap<String, String>) -> Option<&str> {
-    let mut pairs = metadata.iter();
-    let (_, schema) = pairs.find(|(key, _)| key.eq_ignore_ascii_case(KEY))?;
+    let spelled = metadata.iter();
+    let (_, schema) = spelled
+        .filter(|(key, _)| key.eq_ignore_ascii_case(KEY))
+        .min()?;
     Some(schema)
 }
 

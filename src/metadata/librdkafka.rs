@@ -175,6 +175,9 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
     // each: the engine's window is what bounds the whole.
     let queue_kbytes = (settings.max_in_flight_bytes / 1024 / 16).max(1024);
     let member = &settings.group;
+    // librdkafka derives it from the queue's bound, and would cap
+    // consumerFetchDefault with it.
+    let fetch_max = (queue_kbytes * 1024).max(member.fetch_default);
     let strategies = match member.rebalance {
         // The built-in joins with one: with both, a group can hold both components.
         Rebalance::Range => "range,roundrobin",
@@ -202,6 +205,7 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
             "max.partition.fetch.bytes",
             member.fetch_default.to_string(),
         ),
+        ("fetch.max.bytes", fetch_max.to_string()),
         (
             "topic.metadata.refresh.interval.ms",
             millis(settings.network.metadata_refresh.min(CONSUMER_REFRESH)),
@@ -260,7 +264,7 @@ mod tests {
             ("sessionTimeout", "10m"),
             ("heartbeatInterval", "1500ms"),
             ("consumerFetchMin", "4"),
-            ("consumerFetchDefault", "2097152"),
+            ("consumerFetchDefault", "16777216"),
             ("consumerGroupRebalanceStrategy", "RoundRobin"),
             ("clientConnectionTopicMetadataRefreshInterval", "4"),
             ("dialTimeout", "2s"),
@@ -273,7 +277,8 @@ mod tests {
             ("max.poll.interval.ms", "600000"),
             ("heartbeat.interval.ms", "1500"),
             ("fetch.min.bytes", "4"),
-            ("max.partition.fetch.bytes", "2097152"),
+            ("max.partition.fetch.bytes", "16777216"),
+            ("fetch.max.bytes", "16777216"),
             ("partition.assignment.strategy", "roundrobin,range"),
             ("topic.metadata.refresh.interval.ms", "4000"),
             ("socket.connection.setup.timeout.ms", "2000"),
