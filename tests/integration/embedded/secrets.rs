@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use axum::{Router, http::StatusCode};
+use axum::{Json, Router, http::StatusCode, routing::get as answer};
 use dapr_rdkafka::metadata::keys::{self, Key, Support};
 use futures_util::future::join_all;
 use harness::{Component, Process, Result, free_port};
@@ -81,15 +81,30 @@ fn metadata(brokers: &str, more: &[(&str, &str)]) -> HashMap<String, String> {
     all
 }
 
+/// Keys as a container's credential service answers them.
+fn container_keys() -> serde_json::Value {
+    serde_json::json!({
+        "AccessKeyId": format!("{MARK}id"),
+        "SecretAccessKey": format!("{MARK}key"),
+        "Token": format!("{MARK}session"),
+        "Expiration": "2999-01-01T00:00:00Z",
+    })
+}
+
 /// The component, logging everything, with a daprd that refuses the planted token.
 async fn start(place: &Place, format: &str) -> Result<Component> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let daprd = format!("http://{}", listener.local_addr()?);
-    let routes = Router::new().fallback(|| async { StatusCode::UNAUTHORIZED });
+    let routes = Router::new()
+        .route("/ecs", answer(|| async { Json(container_keys()) }))
+        .fallback(|| async { StatusCode::UNAUTHORIZED });
     tokio::spawn(async move { axum::serve(listener, routes).await });
     let mut command = Command::new(program());
     command
         .env("DAPR_API_TOKEN", format!("{MARK}token"))
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{daprd}/ecs"))
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", format!("{MARK}ecs"))
+        .env("AWS_EC2_METADATA_DISABLED", "true")
         .args(["run", "--log-level", "trace", "--log-format", format])
         .args(["--heal-daprd", &daprd, "--admin-listen", "127.0.0.1:0"])
         .arg("--socket-folder")
@@ -111,7 +126,16 @@ async fn failing(place: &Place, brokers: &str) -> Result<Vec<String>> {
     // Nothing is as it should be, and keys that are refused hold secrets too.
     let mut wrong = metadata(brokers, &[("authType", "mtls"), ("maxInFlight", "many")]);
     wrong.extend(secrets().map(|key| (key.name.to_owned(), format!("{MARK}{}", key.name))));
-    let both = [("cut", cut), ("wrong", wrong)];
+    // Without keys the container's are asked for.
+    let mut container = metadata(brokers, &[("authType", "awsiam")]);
+    container.retain(|key, _| {
+        !["awsAccessKey", "awsSecretKey", "awsSessionToken"].contains(&key.as_str())
+    });
+    let both = [
+        ("cut", cut),
+        ("wrong", wrong),
+        ("with-container", container),
+    ];
     let all = logins
         .into_iter()
         .chain(both)
@@ -160,6 +184,10 @@ async fn shown_with(format: &str) -> Result<()> {
     let admin = component.admin().await?;
     let brokers = format!("127.0.0.1:{}", free_port()?);
     let mut shown = failing(&place, &brokers).await?;
+    // So the container's keys did arrive.
+    let told = "a token from the environment's AWS credentials";
+    let process = &mut component.process;
+    process.line(told, SOON, |line| line.contains(told)).await?;
 
     let anyway = [("authType", "password"), ("startWithoutBrokers", "true")];
     let given = metadata(&brokers, &anyway);
