@@ -9,7 +9,7 @@ use redact::Secret;
 use reqwest::{Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Map, Value};
 
-use super::{Failed, Kind, http};
+use super::{Failed, Kind, hidden::Hidden, http};
 
 /// How much of an answer is read, in bytes: as x/oauth2 does.
 const LARGEST: usize = 1 << 20;
@@ -32,8 +32,13 @@ pub(super) struct Granted {
 /// The members of an answer.
 type Members = Map<String, Value>;
 
-/// Reads an answer to the end.
-pub(super) async fn read(endpoint: &str, mut response: Response) -> Result<Granted, Failed> {
+/// Reads an answer to the end. Its errors don't show what is hidden, which an endpoint
+/// may well repeat.
+pub(super) async fn read(
+    endpoint: &str,
+    hidden: &Hidden,
+    mut response: Response,
+) -> Result<Granted, Failed> {
     let status = response.status();
     let kind = response.headers().get(CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -57,10 +62,16 @@ pub(super) async fn read(endpoint: &str, mut response: Response) -> Result<Grant
             }
         }
     }
-    judge(endpoint, status, &kind, &body)
+    judge(endpoint, hidden, status, &kind, &body)
 }
 
-fn judge(endpoint: &str, status: StatusCode, kind: &str, body: &[u8]) -> Result<Granted, Failed> {
+fn judge(
+    endpoint: &str,
+    hidden: &Hidden,
+    status: StatusCode,
+    kind: &str,
+    body: &[u8],
+) -> Result<Granted, Failed> {
     let members = match kind {
         "application/x-www-form-urlencoded" | "text/plain" => Some(pairs(body)),
         _ => serde_json::from_slice::<Members>(body).ok(),
@@ -74,16 +85,22 @@ fn judge(endpoint: &str, status: StatusCode, kind: &str, body: &[u8]) -> Result<
             "{endpoint} answered {status} with what is no token ({}, {} bytes); check that \
              oidcTokenEndpoint is the token endpoint itself (the provider's \
              .well-known/openid-configuration names it as token_endpoint)",
-            told(what),
+            told(&hidden.mask(what)),
             body.len()
         );
         return Err(Failed::new(Kind::Unreachable, text));
     };
-    let error = text_of(&members, "error");
+    let masked = |name| text_of(&members, name).map(|text| hidden.mask(text));
+    let error = masked("error");
     // Some servers answer 200 with an error.
     if !status.is_success() || error.is_some() {
-        let description = text_of(&members, "error_description");
-        return Err(refused(endpoint, status, error, description));
+        let description = masked("error_description");
+        return Err(refused(
+            endpoint,
+            status,
+            error.as_deref(),
+            description.as_deref(),
+        ));
     }
     let Some(value) = text_of(&members, "access_token") else {
         let text = format!(
@@ -187,7 +204,13 @@ mod tests {
 
     fn ask(status: u16, kind: &str, body: &str) -> Result<Granted, Failed> {
         let status = StatusCode::from_u16(status).expect("a status");
-        judge("https://idp.test/token", status, kind, body.as_bytes())
+        judge(
+            "https://idp.test/token",
+            &Hidden::default(),
+            status,
+            kind,
+            body.as_bytes(),
+        )
     }
 
     #[test]

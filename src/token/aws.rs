@@ -90,6 +90,9 @@ impl Signer {
         };
         let credentials = looked.map_err(|error| self.failed(&error))?;
         let now = SystemTime::now();
+        if let Some(end) = credentials.expiry().filter(|end| *end <= now) {
+            return Err(self.ended(end));
+        }
         let value = signed(&credentials, &self.login.region, now).map_err(|error| {
             Failed::setting(format!(
                 "no token by {}: signing failed: {error}",
@@ -141,17 +144,26 @@ impl Signer {
         SharedCredentialsProvider::new(role)
     }
 
-    fn failed(&self, error: &CredentialsError) -> Failed {
-        let mut why = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            let told = error.to_string();
-            if !why.contains(&told) {
-                why = format!("{why}: {told}");
-            }
-            cause = error.source();
+    /// The keys that were found are over.
+    fn ended(&self, end: SystemTime) -> Failed {
+        let end = humantime::format_rfc3339_seconds(end);
+        let text = format!(
+            "no token by {}: these AWS credentials expired at {end}; renew them where they come from",
+            self.keys()
+        );
+        Failed::new(Kind::Refused, text)
+    }
+
+    /// What to look at when no token comes, and why is not known.
+    pub(super) fn check(&self) -> &'static str {
+        if self.login.keys.is_some() {
+            return "keys of the metadata ask nobody, so this machine has no time to sign with them";
         }
-        let remedy = match self.login.role {
+        self.remedy()
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self.login.role {
             Some(_) => {
                 "check awsIamRoleArn, its trust policy, and the AWS credentials of this process's \
                  environment"
@@ -160,15 +172,37 @@ impl Signer {
                 "set awsAccessKey and awsSecretKey, or give this process AWS credentials: \
                  AWS_ACCESS_KEY_ID, a profile, or a role of its machine or pod"
             }
-        };
+        }
+    }
+
+    fn failed(&self, error: &CredentialsError) -> Failed {
+        let mut why = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            let told = told(error);
+            if !why.contains(&told) {
+                why = format!("{why}: {told}");
+            }
+            cause = error.source();
+        }
         let kind = match error {
             CredentialsError::ProviderTimedOut(_) => Kind::Unreachable,
             _ => Kind::Refused,
         };
         Failed::new(
             kind,
-            format!("no token by {}: {why} ({remedy})", self.keys()),
+            format!("no token by {}: {why} ({})", self.keys(), self.remedy()),
         )
+    }
+}
+
+/// What the SDK says of an error, without the token for a container's credentials: it
+/// quotes one that can't be sent, such as a file's with the end of a line in it.
+fn told(error: &dyn std::error::Error) -> String {
+    let told = error.to_string();
+    match told.split_once("` could not be used as a header value") {
+        Some((_, rest)) => format!("a value that is not shown can't be a header's{rest}"),
+        None => told,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use reqwest::{Certificate, ClientBuilder, tls::Version};
+use reqwest::{Certificate, ClientBuilder, redirect::Policy, tls::Version};
 
 use super::Failed;
 
@@ -13,10 +13,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that trusts the system's certificate authorities, and `ca` (PEM) too.
 ///
 /// Its TLS is OpenSSL, as librdkafka's: one TLS in the process, which takes the same
-/// certificates everywhere.
+/// certificates everywhere. It follows no redirect: a request's body is a secret, which
+/// goes where the metadata says and nowhere else.
 pub(super) fn client(ca: Option<&str>, skip_verify: bool) -> Result<ClientBuilder, Failed> {
     let mut builder = reqwest::Client::builder()
         .timeout(TIMEOUT)
+        .redirect(Policy::none())
         .tls_version_min(Version::TLS_1_2)
         .tls_danger_accept_invalid_certs(skip_verify)
         .tls_danger_accept_invalid_hostnames(skip_verify);

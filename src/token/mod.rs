@@ -7,6 +7,7 @@
 mod answer;
 mod assertion;
 mod aws;
+mod hidden;
 mod http;
 mod oidc;
 
@@ -91,6 +92,14 @@ impl Source {
         match self {
             Self::Oidc(client) => client.fetch().await,
             Self::Aws(signer) => signer.fetch().await,
+        }
+    }
+
+    /// What to look at when no token comes in time, and why is not known.
+    pub fn check(&self) -> &'static str {
+        match self {
+            Self::Oidc(_) => "check that it can be reached from here",
+            Self::Aws(signer) => signer.check(),
         }
     }
 

@@ -13,6 +13,7 @@ use super::{
     Failed, Kind, Token,
     answer::{self, Granted},
     assertion::Key,
+    hidden::{Hidden, form_encoded},
     http,
 };
 use crate::metadata::security::{Oidc, Proof};
@@ -145,11 +146,7 @@ impl Client {
         if granted.is_ok() {
             *self.style.lock().unwrap_or_else(PoisonError::into_inner) = Some(style);
         }
-        // An endpoint may well repeat what it was sent.
-        granted.map_err(|failed| Failed {
-            text: failed.text.replace(secret.expose_secret().as_str(), "…"),
-            ..failed
-        })
+        granted
     }
 
     async fn ask<'a>(
@@ -165,14 +162,12 @@ impl Client {
         let mut basic = None;
         match style {
             Style::Header => {
-                // Encoded as RFC 6749, section 2.3.1, wants it.
-                let [id, secret] = [id, secret]
-                    .map(|text| url::form_urlencoded::byte_serialize(text.as_bytes()).collect());
-                basic = Some::<[String; 2]>([id, secret]);
+                basic = Some([id, secret].map(form_encoded));
             }
             Style::Body => form.extend([("client_id", id), ("client_secret", secret)]),
         }
-        self.post(&form, basic).await
+        let hidden = Hidden::client(id, secret);
+        self.post(&form, basic, &hidden).await
     }
 
     async fn by_assertion<'a>(
@@ -191,20 +186,23 @@ impl Client {
             ("client_assertion_type", ASSERTION_TYPE),
             ("client_assertion", assertion.expose_secret()),
         ]);
-        self.post(&form, None).await.map_err(|failed| Failed {
-            text: failed.text.replace(assertion.expose_secret().as_str(), "…"),
-            ..failed
-        })
+        let hidden = Hidden::new(assertion.expose_secret());
+        self.post(&form, None, &hidden).await
     }
 
-    async fn post(&self, form: &Form<'_>, basic: Option<[String; 2]>) -> Result<Granted, Failed> {
+    async fn post(
+        &self,
+        form: &Form<'_>,
+        basic: Option<[String; 2]>,
+        hidden: &Hidden,
+    ) -> Result<Granted, Failed> {
         let mut request = self.http.post(self.url.clone()).form(form);
         request = request.header(header::ACCEPT, "application/json");
         if let Some([id, secret]) = basic {
             request = request.basic_auth(id, Some(secret));
         }
         match request.send().await {
-            Ok(response) => answer::read(&self.endpoint, response).await,
+            Ok(response) => answer::read(&self.endpoint, hidden, response).await,
             Err(error) => Err(Failed::new(
                 Kind::Unreachable,
                 format!(

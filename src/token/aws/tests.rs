@@ -120,6 +120,28 @@ async fn keys_count_alone_and_that_is_told() {
     assert!(!pairs.contains_key("X-Amz-Security-Token"));
 }
 
+#[tokio::test]
+async fn keys_that_are_over_are_refused_with_the_time() {
+    let signer = Signer::new(&login(None)).expect("a signer");
+    let end = UNIX_EPOCH + Duration::from_secs(1_750_000_000);
+    let keys = Credentials::new("AKIDEXAMPLE", "hunter2", None, Some(end), "test");
+    let provider = SharedCredentialsProvider::new(keys);
+    assert!(signer.provider.set(provider).is_ok(), "before it is asked");
+    let failed = signer.fetch().await.expect_err("no token");
+    assert_eq!(failed.kind, Kind::Refused);
+    let told = "these AWS credentials expired at 2025-06-15T15:06:40Z";
+    assert!(failed.text.contains(told), "{failed}");
+}
+
+#[test]
+fn a_token_that_cant_be_sent_is_not_shown() {
+    let signer = Signer::new(&login(None)).expect("a signer");
+    let quoted = "`hunter2\n` could not be used as a header value for the auth token. bad";
+    let failed = signer.failed(&CredentialsError::invalid_configuration(quoted));
+    assert!(!failed.text.contains("hunter2"), "{failed}");
+    assert!(failed.text.contains("for the auth token. bad"), "{failed}");
+}
+
 /// STS's answer to `AssumeRole`.
 const ASSUMED: &str = r#"<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AssumeRoleResult><AssumedRoleUser><AssumedRoleId>A:todo</AssumedRoleId>

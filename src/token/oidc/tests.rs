@@ -170,6 +170,45 @@ async fn a_refusal_names_the_endpoint_and_never_the_secret() {
     assert!(!failed.text.contains("hunter2"), "{failed}");
 }
 
+/// A part of a secret would not be known as one.
+#[tokio::test]
+async fn a_secret_that_a_long_answer_repeats_is_masked_before_it_is_cut() {
+    let endpoint = Endpoint::new(|asked| {
+        let basic = asked.authorization.clone().unwrap_or_default();
+        let sent = basic.trim_start_matches("Basic ").to_owned();
+        let sent = asked.form.get("client_secret").cloned().unwrap_or(sent);
+        let error = "e".repeat(296) + &sent;
+        (StatusCode::BAD_REQUEST, Json(json!({ "error": error }))).into_response()
+    });
+    let client = Client::new(&by_secret(endpoint.serve().await)).expect("a client");
+    let failed = client.fetch().await.expect_err("no token");
+    // The beginnings of the secret and of its Basic form.
+    for part in ["ehunt", "ebWUr"] {
+        assert!(!failed.text.contains(part), "{part} is in: {failed}");
+    }
+    assert!(failed.text.contains("eee…"), "{failed}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_with_the_secret() {
+    let elsewhere = Endpoint::new(granted);
+    let target = elsewhere.serve().await;
+    let (listener, address) = listener().await;
+    let router = Router::new().route(
+        "/token",
+        post(move || async move { axum::response::Redirect::temporary(&target) }),
+    );
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let login = by_secret(format!("http://{address}/token"));
+    let client = Client::new(&login).expect("a client");
+    let failed = client.fetch().await.expect_err("no token");
+    for part in ["307", "oidcTokenEndpoint is the token endpoint itself"] {
+        assert!(failed.text.contains(part), "{part} is not in: {failed}");
+    }
+    let asked = elsewhere.asked();
+    assert!(asked.is_empty(), "{asked:?}");
+}
+
 #[tokio::test]
 async fn nobody_there_is_told_with_the_cause() {
     let (listener, address) = listener().await;
