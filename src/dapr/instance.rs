@@ -96,6 +96,7 @@ impl Instance {
                 tokio::spawn(background.clone().run_until_cancelled_owned(waiting));
             }
             Err(unreachable) => {
+                session.linger();
                 // It waits for its threads, and daprd does not wait for that.
                 tokio::task::spawn_blocking(move || drop(producer));
                 return Err(Status::unavailable(unreachable.to_string()));
@@ -288,7 +289,10 @@ async fn log_in(settings: &Settings, name: &Arc<str>) -> Result<Session, Status>
         Err(cause) if settings.start_without_brokers => {
             tracing::warn!(instance = %name, "started without a token for the login: {cause}");
         }
-        Err(cause) => return Err(failed(cause)),
+        Err(cause) => {
+            session.linger();
+            return Err(failed(cause));
+        }
     }
     Ok(session)
 }

@@ -35,6 +35,14 @@ const PACE: Duration = Duration::from_secs(1);
 /// The most time until a failed fetch is tried again.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// How long the task may sleep without a look at the wall clock: a machine that was
+/// suspended finds its tokens over.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// How long a session outlives an Init that failed. daprd tries Init again, which finds
+/// then what took too long for the first.
+const LINGERS: Duration = Duration::from_secs(60);
+
 /// The logins that tokens are kept for in this process. Component instances that log in
 /// alike share one, as do the clients that are made for a moment.
 static SESSIONS: Mutex<Vec<Weak<Tokens>>> = Mutex::new(Vec::new());
@@ -49,6 +57,8 @@ pub(super) struct Tokens {
     login: Login,
     /// Who is asked, for messages.
     from: String,
+    /// What to look at when nothing comes of it.
+    check: &'static str,
     shared: Arc<Shared>,
     /// Ends the task.
     _task: DropGuard,
@@ -88,7 +98,9 @@ impl Session {
     /// When a certificate, a key or a URL of the metadata can't be read.
     pub fn open(settings: &Settings, instance: &Arc<str>) -> Result<Self, Cause> {
         let login = &settings.security.login;
-        if let Some(tokens) = find(login) {
+        // Locked to the end: of two that open at once, one finds the other's.
+        let mut sessions = sessions();
+        if let Some(tokens) = find(&sessions, login) {
             return Ok(Self(Some(tokens)));
         }
         let Some(source) = Source::new(login)? else {
@@ -97,17 +109,17 @@ impl Session {
         if let Some(note) = source.note() {
             tracing::warn!(%instance, "login: {note}");
         }
-        let from = source.to_string();
+        let (from, check) = (source.to_string(), source.check());
         let (shared, ended) = (Arc::<Shared>::default(), CancellationToken::new());
-        let task = keep(shared.clone(), source, instance.clone());
+        let task = keep(shared.clone(), source);
         tokio::spawn(ended.clone().run_until_cancelled_owned(task));
         let tokens = Arc::new(Tokens {
             login: login.clone(),
             from,
+            check,
             shared,
             _task: ended.drop_guard(),
         });
-        let mut sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.retain(|known| known.strong_count() > 0);
         sessions.push(Arc::downgrade(&tokens));
         Ok(Self(Some(tokens)))
@@ -126,23 +138,41 @@ impl Session {
         if shared.lock().valid().is_some() {
             return Ok(());
         }
-        if shared.lock().failed.is_some() {
-            // What failed a while ago may go well now.
-            shared.wanted.notify_one();
-        }
+        // What failed a while ago may go well now.
+        shared.wanted.notify_one();
         let heard = tokio::time::timeout(within, fetched.changed()).await;
         let state = shared.lock();
-        match (state.valid(), &state.failed, heard) {
-            (Some(_), ..) => Ok(()),
-            (None, Some(failed), Ok(_)) => Err(failed.clone().into()),
-            (None, _, _) => Err(Cause {
+        match (state.valid(), &state.failed) {
+            (Some(_), _) => Ok(()),
+            // Perhaps what failed before: it is the best that is known.
+            (None, Some(failed)) => Err(failed.clone().into()),
+            (None, None) => Err(Cause {
                 kind: Kind::Unreachable,
                 text: format!(
-                    "no token from {} within {within:?}; check that it can be reached from here",
-                    tokens.from
+                    "no token from {} within {within:?}; {}",
+                    tokens.from, tokens.check
                 ),
             }),
         }
+    }
+
+    /// Keeps the token, or the fetching of it, for 60 s more: for the next Init after one
+    /// that failed. Not if there is no token because it was refused: asking on and on with
+    /// a wrong secret may lock the client out.
+    pub fn linger(&self) {
+        let Some(tokens) = self.0.clone() else {
+            return;
+        };
+        let state = tokens.shared.lock();
+        let failed = state.failed.as_ref().filter(|_| state.valid().is_none());
+        if failed.is_some_and(|failed| failed.kind == token::Kind::Refused) {
+            return;
+        }
+        drop(state);
+        tokio::spawn(async move {
+            tokio::time::sleep(LINGERS).await;
+            drop(tokens);
+        });
     }
 }
 
@@ -175,22 +205,26 @@ pub(super) fn seat(login: &Login, client: Native) -> Result<Option<Seat>, Cause>
     if matches!(login, Login::None | Login::Password(_)) {
         return Ok(None);
     }
-    let tokens = find(login).ok_or_else(|| Cause::other("nobody fetches tokens for this login"))?;
+    let tokens = find(&sessions(), login);
+    let tokens = tokens.ok_or_else(|| Cause::other("nobody fetches tokens for this login"))?;
     Ok(Some(Seat::new(tokens, client)))
 }
 
 /// Why clients of this login can't log in at the moment: there is no token that brokers
 /// would take.
 pub(super) fn hindrance(login: &Login) -> Option<String> {
-    let tokens = find(login)?;
+    let tokens = find(&sessions(), login)?;
     let state = tokens.shared.lock();
     let failed = state.failed.as_ref().filter(|_| state.valid().is_none())?;
     Some(failed.text.clone())
 }
 
+fn sessions() -> MutexGuard<'static, Vec<Weak<Tokens>>> {
+    SESSIONS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The session of a login, if there is one.
-fn find(login: &Login) -> Option<Arc<Tokens>> {
-    let sessions = SESSIONS.lock().unwrap_or_else(PoisonError::into_inner);
+fn find(sessions: &[Weak<Tokens>], login: &Login) -> Option<Arc<Tokens>> {
     let mut living = sessions.iter().filter_map(Weak::upgrade);
     living.find(|tokens| tokens.login == *login)
 }
@@ -207,7 +241,8 @@ impl Tokens {
         match (state.valid(), &state.failed) {
             (Some(token), _) => client.give(token),
             (None, Some(failed)) => client.refuse(&failed.text),
-            (None, None) => {}
+            // There is none yet, or it ended while nobody looked.
+            (None, None) => self.shared.wanted.notify_one(),
         }
         state.clients.push((number, client));
         number
@@ -254,7 +289,8 @@ impl Shared {
 }
 
 /// Fetches a token, and a new one before it ends, for ever.
-async fn keep(shared: Arc<Shared>, source: Source, instance: Arc<str>) {
+async fn keep(shared: Arc<Shared>, source: Source) {
+    let from = &source.to_string();
     let mut failures = 0;
     loop {
         let begun = Instant::now();
@@ -264,19 +300,14 @@ async fn keep(shared: Arc<Shared>, source: Source, instance: Arc<str>) {
                 let lives = token.expires.duration_since(SystemTime::now());
                 let lives = lives.unwrap_or_default();
                 shared.renew(token);
-                TokenRenewed {
-                    instance: &instance,
-                    from: &source,
-                    lives,
-                }
-                .emit();
+                TokenRenewed { from, lives }.emit();
                 lives.mul_f64(RENEW_AFTER).max(PACE)
             }
             Err(failed) => {
                 let again = PACE.saturating_mul(1 << failures.min(8)).min(LONGEST);
                 failures += 1;
                 TokenFailed {
-                    instance: &instance,
+                    from,
                     reason: &failed.text,
                     again,
                 }
@@ -285,14 +316,34 @@ async fn keep(shared: Arc<Shared>, source: Source, instance: Arc<str>) {
                 again
             }
         };
+        rest(&shared, begun, wait).await;
+    }
+}
+
+/// Waits for that long, by either clock, or until someone wants a token and there is none.
+async fn rest(shared: &Shared, begun: Instant, wait: Duration) {
+    let (slept, due) = (Instant::now(), SystemTime::now() + wait);
+    loop {
+        let left = left(wait.saturating_sub(slept.elapsed()), due, SystemTime::now());
+        if left.is_zero() {
+            return;
+        }
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = shared.wanted.notified() => {
-                // Whoever wants one may ask often.
-                tokio::time::sleep(PACE.saturating_sub(begun.elapsed())).await;
-            }
+            () = tokio::time::sleep(left) => {}
+            // Whoever wanted one may have got it meanwhile.
+            () = shared.wanted.notified() => if shared.lock().valid().is_none() {
+                // And may ask often.
+                return tokio::time::sleep(PACE.saturating_sub(begun.elapsed())).await;
+            },
         }
     }
+}
+
+/// How long to sleep before the next look, if so much is left and it is due then. A
+/// suspended machine stands still by the one clock, and the other may be set.
+fn left(left: Duration, due: SystemTime, now: SystemTime) -> Duration {
+    let until = due.duration_since(now).unwrap_or_default();
+    left.min(until).min(LOOK)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ metrics! {
     DLQ_PUBLISHED: Counter("dlq_published_total", Count, ["component", "topic", "group", "reason"], "Messages that became dead letters, by why.");
     DLQ_PUBLISH_FAILURES: Counter("dlq_publish_failures_total", Count, ["component", "topic", "group"], "Dead letters that could not be written; each is tried again, and its source stays uncommitted.");
     CLIENTS_MADE_ANEW: Counter("clients_made_anew_total", Count, ["component", "client"], "Producers and consumers that were broken for good or hung, and were replaced.");
-    TOKENS: Counter("tokens_total", Count, ["component", "result"], "Tokens for the login that were fetched (result ok) or could not be (failed; it is tried again). Instances that log in alike share them, under the name of the first.");
+    TOKENS: Counter("tokens_total", Count, ["source", "result"], "Tokens for the login that were fetched (result ok) or could not be (failed; it is tried again), by who is asked: a token endpoint, or the AWS credentials with their region. Instances that log in alike share them.");
     IN_FLIGHT: Gauge("in_flight", Count, ["component", "topic", "group"], "Messages that were received and are not finished.");
     IN_FLIGHT_LIMIT: Gauge("in_flight_limit", Count, ["component", "topic", "group"], "How many messages may be unfinished before reading pauses.");
     LANES: Gauge("lanes", Count, ["component", "topic", "group"], "Streams to daprd.");

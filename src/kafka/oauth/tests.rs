@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Endpoint {
     asked: Arc<AtomicUsize>,
     refuses: Arc<AtomicUsize>,
+    /// It answers nothing while this is held.
+    held: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Endpoint {
@@ -58,6 +60,7 @@ impl Endpoint {
 
 async fn answer(State(endpoint): State<Endpoint>) -> (StatusCode, Json<Value>) {
     endpoint.asked.fetch_add(1, Ordering::Relaxed);
+    drop(endpoint.held.lock().await);
     let less = |left: usize| left.checked_sub(1);
     let refuses = &endpoint.refuses;
     if refuses
@@ -142,6 +145,67 @@ async fn what_failed_is_tried_again_and_its_cause_told() {
     let _client = client(&settings).expect("a client");
     session.ready(PATIENCE).await.expect("a token");
     assert!(endpoint.asked() > 1);
+}
+
+fn is_known(settings: &Settings) -> bool {
+    find(&sessions(), &settings.security.login).is_some()
+}
+
+#[tokio::test]
+async fn a_source_that_is_slow_is_waited_for_by_the_next_session() {
+    let endpoint = Endpoint::default();
+    let held = endpoint.held.lock().await;
+    let settings = endpoint.serve("five").await;
+    let name = Arc::from("todo");
+    let session = Session::open(&settings, &name).expect("a session");
+    let failed = session.ready(Duration::ZERO).await.expect_err("too early");
+    assert!(failed.text.contains("can be reached"), "{failed}");
+    session.linger();
+    drop(session);
+    assert!(is_known(&settings), "it fetches on");
+    drop(held);
+    let session = Session::open(&settings, &name).expect("a session");
+    session.ready(PATIENCE).await.expect("a token");
+    assert_eq!(endpoint.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_ended_unnoticed_is_fetched_anew_when_it_is_wanted() {
+    let endpoint = Endpoint::default();
+    let settings = endpoint.serve("six").await;
+    let session = Session::open(&settings, &Arc::from("todo")).expect("a session");
+    session.ready(PATIENCE).await.expect("a token");
+    let tokens = session.0.as_ref().expect("a login with tokens");
+    let mut state = tokens.shared.lock();
+    state.token.as_mut().expect("a token").expires = SystemTime::UNIX_EPOCH;
+    drop(state);
+    session.ready(PATIENCE).await.expect("another token");
+    assert_eq!(endpoint.asked(), 2);
+}
+
+#[tokio::test]
+async fn what_failed_before_is_told_while_the_next_try_lasts() {
+    let endpoint = Endpoint::default();
+    endpoint.refuses.store(1000, Ordering::Relaxed);
+    let settings = endpoint.serve("seven").await;
+    let session = Session::open(&settings, &Arc::from("todo")).expect("a session");
+    session.ready(PATIENCE).await.expect_err("no token");
+    let _held = endpoint.held.lock().await;
+    let failed = session.ready(Duration::ZERO).await.expect_err("no token");
+    assert!(failed.text.contains("503"), "{failed}");
+}
+
+#[test]
+fn a_renewal_is_due_by_either_clock() {
+    let (begun, minute) = (SystemTime::now(), Duration::from_secs(60));
+    let (second, due) = (Duration::from_secs(1), begun + 10 * minute);
+    assert_eq!(left(10 * minute, due, begun), LOOK);
+    assert_eq!(left(second, due, begun), second);
+    assert_eq!(left(10 * minute, due, due - second), second);
+    // It was suspended meanwhile.
+    assert_eq!(left(9 * minute, due, due + minute), Duration::ZERO);
+    // The clock was set back.
+    assert_eq!(left(Duration::ZERO, due, begun), Duration::ZERO);
 }
 
 #[tokio::test]

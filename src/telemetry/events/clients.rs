@@ -1,6 +1,6 @@
 //! What is worth telling about clients of the brokers.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use metrics::counter;
 use tracing::{error, info, warn};
@@ -36,31 +36,26 @@ impl MadeAnew<'_> {
 
 /// A token for the login was fetched.
 #[derive(Debug)]
-pub struct TokenRenewed<'a, F> {
-    /// The component instance.
-    pub instance: &'a Arc<str>,
-    /// Who gave it.
-    pub from: &'a F,
+pub struct TokenRenewed<'a> {
+    /// Who gave it. No instance: those that log in alike share it.
+    pub from: &'a str,
     /// How long brokers take it.
     pub lives: Duration,
 }
 
-impl<F: fmt::Display> TokenRenewed<'_, F> {
+impl TokenRenewed<'_> {
     /// Logs and counts it.
     pub fn emit(self) {
-        token(self.instance, OK);
-        info!(
-            instance = %self.instance,
-            "a token from {} for {} s", self.from, self.lives.as_secs()
-        );
+        token(self.from, OK);
+        info!("a token from {} for {} s", self.from, self.lives.as_secs());
     }
 }
 
 /// No token for the login could be fetched.
 #[derive(Debug)]
 pub struct TokenFailed<'a> {
-    /// The component instance.
-    pub instance: &'a Arc<str>,
+    /// Who was asked.
+    pub from: &'a str,
     /// Who was asked, what came back, and the remedy.
     pub reason: &'a str,
     /// When it is tried again.
@@ -70,14 +65,11 @@ pub struct TokenFailed<'a> {
 impl TokenFailed<'_> {
     /// Logs and counts it.
     pub fn emit(self) {
-        token(self.instance, FAILED);
-        warn!(
-            instance = %self.instance,
-            "login: {}; trying again in {:?}", self.reason, self.again
-        );
+        token(self.from, FAILED);
+        warn!("login: {}; trying again in {:?}", self.reason, self.again);
     }
 }
 
-fn token(component: &Arc<str>, result: &'static str) {
-    counter!(names::TOKENS, "component" => component.clone(), "result" => result).increment(1);
+fn token(from: &str, result: &'static str) {
+    counter!(names::TOKENS, "source" => from.to_owned(), "result" => result).increment(1);
 }
