@@ -140,7 +140,8 @@ impl Session {
         }
         // What failed a while ago may go well now.
         shared.wanted.notify_one();
-        let heard = tokio::time::timeout(within, fetched.changed()).await;
+        // What the state is then counts, whether or not something came of it in time.
+        let _ = tokio::time::timeout(within, fetched.changed()).await;
         let state = shared.lock();
         match (state.valid(), &state.failed) {
             (Some(_), _) => Ok(()),

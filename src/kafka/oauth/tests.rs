@@ -147,6 +147,12 @@ async fn what_failed_is_tried_again_and_its_cause_told() {
     assert!(endpoint.asked() > 1);
 }
 
+fn end_token(session: &Session) {
+    let tokens = session.0.as_ref().expect("a login with tokens");
+    let mut state = tokens.shared.lock();
+    state.token.as_mut().expect("a token").expires = SystemTime::UNIX_EPOCH;
+}
+
 fn is_known(settings: &Settings) -> bool {
     find(&sessions(), &settings.security.login).is_some()
 }
@@ -175,10 +181,7 @@ async fn a_token_that_ended_unnoticed_is_fetched_anew_when_it_is_wanted() {
     let settings = endpoint.serve("six").await;
     let session = Session::open(&settings, &Arc::from("todo")).expect("a session");
     session.ready(PATIENCE).await.expect("a token");
-    let tokens = session.0.as_ref().expect("a login with tokens");
-    let mut state = tokens.shared.lock();
-    state.token.as_mut().expect("a token").expires = SystemTime::UNIX_EPOCH;
-    drop(state);
+    end_token(&session);
     session.ready(PATIENCE).await.expect("another token");
     assert_eq!(endpoint.asked(), 2);
 }
