@@ -15,17 +15,6 @@ pub const TESTS: &[Test] = &[Test {
     run: |_| Box::pin(ready(each_way_to_connect_has_a_sample_that_resolves())),
 }];
 
-/// What must not stand in a Component itself.
-const SECRETS: [&str; 7] = [
-    "clientKey",
-    "saslUsername",
-    "saslPassword",
-    "oidcClientSecret",
-    "oidcClientAssertionKey",
-    "awsAccessKey",
-    "awsSecretKey",
-];
-
 fn each_way_to_connect_has_a_sample_that_resolves() -> Result<()> {
     let authority = Authority::new("A sample's authority")?;
     let client = authority.client("todo")?;
@@ -77,7 +66,8 @@ fn properties(
             },
             _ => return Err(format!("{name} has no value").into()),
         };
-        let open = SECRETS.contains(&name) && item["value"].as_str().is_some();
+        let known = metadata::keys::find(name).ok_or(name)?;
+        let open = known.0.secret && item["value"].as_str().is_some();
         ensure!(!open, "{name} must be a secretKeyRef");
         properties.insert(name.to_owned(), value.to_owned());
     }
