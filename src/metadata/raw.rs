@@ -10,7 +10,7 @@ use super::{
     keys::{self, Key, Support},
     security::Access,
 };
-use crate::model::Ordering;
+use crate::model::{Ordering, text::on_one_line};
 
 /// How alike (0 to 1) an unknown key must be to a known one to be taken for its
 /// misspelling; below this, suggestions mislead more than they help.
@@ -36,13 +36,15 @@ pub struct Problem {
     pub message: String,
 }
 
+/// On one line, and without what could steer a terminal.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, message, .. } = self;
-        match &self.value {
-            Some(value) => write!(f, "{key}: \"{value}\": {message}"),
-            None => write!(f, "{key}: {message}"),
-        }
+        let text = match &self.value {
+            Some(value) => format!("{key}: \"{value}\": {message}"),
+            None => format!("{key}: {message}"),
+        };
+        f.write_str(&on_one_line(&text))
     }
 }
 
