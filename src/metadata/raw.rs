@@ -248,6 +248,15 @@ impl<'a> Reading<'a> {
 
     /// What the keys mean together.
     fn end(mut self) -> (Settings, Findings) {
+        if let Some(auth_type) = self.given.get("authType") {
+            // It is not known, and what stood for it before there was one is no help.
+            if self.access.auth_type.is_none() {
+                self.access.auth_required = None;
+            }
+            if auth_type.elsewhere {
+                self.of_login.clear();
+            }
+        }
         let given = |name: &str| self.given.get(name).map(|given| given.written);
         self.notes.extend(self.access.notes(given));
         let unused = |key: &Key| self.access.unused(key).is_some();

@@ -298,3 +298,56 @@ fn headers_are_escaped_and_excluded_as_told() {
     let default = settings(&[]).headers;
     assert!(!default.escape && !default.excludes("x-trace"));
 }
+
+#[test]
+fn what_a_login_by_token_needs_is_checked_with_all_the_rest() {
+    let wrong = [
+        ("authType", "oidc_private_key_jwt"),
+        ("compression", "brotli"),
+        ("deadLetterTopic", "bad topic!"),
+        ("oidcTokenEndpoint", "idp.example/hunter2"),
+        (
+            "oidcExtensions",
+            "{\"a_b\":\"hunter2\",\"auth\":\"hunter2\"}",
+        ),
+        ("oidcClientAssertionCert", "-----BEGIN CERTIFICATE-----"),
+        ("oidcClientAssertionKey", "hunter2"),
+    ];
+    let refused = message(&wrong);
+    for part in [
+        "compression: \"brotli\"",
+        "deadLetterTopic: \"bad topic!\": \"bad topic!\" can't be a Kafka topic",
+        "oidcClientID: required",
+        "oidcTokenEndpoint: it is no URL",
+        "oidcExtensions: the name \"a_b\" is not allowed",
+        "oidcExtensions: the name \"auth\" is not allowed",
+        "oidcClientAssertionKey: it can't be read",
+    ] {
+        assert!(refused.contains(part), "{part:?} is not in {refused}");
+    }
+    assert!(!refused.contains("hunter2"), "{refused}");
+    let template = settings(&[("deadLetterTopic", "{topic}.dlq")]).dead_letter;
+    assert_eq!(template.topic.as_deref(), Some("{topic}.dlq"));
+    let unused = [
+        ("oidcTokenEndpoint", "no URL"),
+        ("oidcExtensions", "{\"auth\":\"a\"}"),
+    ];
+    assert!(resolve_with(&unused).is_ok(), "authType none reads neither");
+}
+
+#[test]
+fn a_login_that_is_not_known_is_not_judged() {
+    let given = [
+        ("brokers", "a:9092"),
+        ("authRequired", "true"),
+        ("clientKey", "no PEM"),
+        ("trustAnchorArn", "arn"),
+    ];
+    let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let found = check("rdkafka", &given.into(), &["authType".to_owned()]);
+    assert_eq!(found.problems, []);
+    let note = "authRequired has no effect: authType is given";
+    assert_eq!(found.notes, [note]);
+    let unreadable = message(&[("authType", "kerberos"), ("authRequired", "true")]);
+    assert!(!unreadable.contains("required with"), "{unreadable}");
+}
