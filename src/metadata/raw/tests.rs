@@ -140,7 +140,13 @@ fn the_protocol_version_is_accepted_and_explained() {
 
 #[test]
 fn flags_take_daprs_words_and_nothing_else() {
-    for (word, value) in [("true", true), ("ON", true), ("0", false), ("no", false)] {
+    for (word, value) in [
+        ("true", true),
+        ("ON", true),
+        (" on ", true),
+        ("0", false),
+        ("no", false),
+    ] {
         let settings = settings(&[("startWithoutBrokers", word)]);
         assert_eq!(settings.start_without_brokers, value, "{word}");
     }
@@ -174,6 +180,49 @@ fn numbers_and_durations_are_read_as_the_built_in_reads_them() {
     }
     let endless = settings(&[("backOffMaxRetries", "-5")]).retry.back_off;
     assert_eq!(endless.max_retries, Some(-1));
+}
+
+#[test]
+fn bounds_are_named_as_they_may_be_written() {
+    for (key, value, part) in [
+        (
+            "readTimeout",
+            "9m",
+            "or a number of seconds (500ms, 15s, 1m30s) from 1s to 2m30s",
+        ),
+        (
+            "backOffDuration",
+            "25h",
+            "or a number of milliseconds (500ms, 15s, 1m30s) from 0s to 24h",
+        ),
+        (
+            "publishTimeout",
+            "1ms",
+            "with its unit (500ms, 15s, 1m30s) from 100ms to 5m",
+        ),
+    ] {
+        let message = message(&[(key, value)]);
+        let part = format!("{key}: \"{value}\": expected a duration {part}");
+        assert!(message.contains(&part), "{part:?} is not in {message}");
+    }
+}
+
+#[test]
+fn no_wait_is_a_short_one() {
+    for zero in ["0", "0s"] {
+        let retry = settings(&[("backOffDuration", zero), ("consumeRetryInterval", zero)]).retry;
+        let short = Some(Duration::from_millis(1));
+        assert_eq!((retry.back_off.duration, retry.interval), (short, short));
+    }
+}
+
+#[test]
+fn a_comma_too_many_leaves_no_broker() {
+    assert_eq!(
+        settings(&[("brokers", "a:1,, b:2,")]).brokers,
+        ["a:1", "b:2"]
+    );
+    assert!(message(&[("brokers", " , ")]).contains("has no port"));
 }
 
 #[test]
