@@ -134,6 +134,7 @@ mod tests {
             "  version: no effect: The built-in's protocol version",
             "  zzz: no known key, in neither component\n",
             "What is not given, and differs:\n\n  dialTimeout: a connection may take 3s",
+            "  escapeHeaders: a header that no HTTP header can carry is left out",
             "  ordering: as pubsub.rdkafka records of one partition",
         ] {
             assert!(said.contains(part), "{part:?} is not in:\n{said}");
