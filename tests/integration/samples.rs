@@ -5,6 +5,7 @@ use std::{collections::HashMap, fs, future::ready, path::Path};
 
 use dapr_rdkafka::metadata;
 use harness::{Authority, Identity, Result, root};
+use openssl::rsa::Rsa;
 use serde_norway::Value;
 
 use crate::{ensure, support::Test};
@@ -18,10 +19,12 @@ pub const TESTS: &[Test] = &[Test {
 fn each_way_to_connect_has_a_sample_that_resolves() -> Result<()> {
     let authority = Authority::new("A sample's authority")?;
     let client = authority.client("todo")?;
+    let assertion = Rsa::generate(2048)?.private_key_to_pem()?;
+    let assertion = String::from_utf8(assertion)?;
     let mut seen = Vec::new();
     for entry in fs::read_dir(root().join("components/connect"))? {
         let path = entry?.path();
-        let properties = properties(&path, &authority, &client)
+        let properties = properties(&path, &authority, &client, &assertion)
             .map_err(|error| format!("{}: {error}", path.display()))?;
         let resolved = metadata::resolve(&properties)
             .map_err(|problems| format!("{}: {problems}", path.display()))?;
@@ -48,6 +51,7 @@ fn properties(
     path: &Path,
     authority: &Authority,
     client: &Identity,
+    assertion: &str,
 ) -> Result<HashMap<String, String>> {
     let yaml: Value = serde_norway::from_str(&fs::read_to_string(path)?)?;
     let items = yaml["spec"]["metadata"]
@@ -61,7 +65,8 @@ fn properties(
             (None, Some(_)) => match name {
                 "caCert" => &authority.pem,
                 "clientCert" | "oidcClientAssertionCert" => &client.certificate,
-                "clientKey" | "oidcClientAssertionKey" => &client.key,
+                "clientKey" => &client.key,
+                "oidcClientAssertionKey" => assertion,
                 _ => "a secret",
             },
             _ => return Err(format!("{name} has no value").into()),
