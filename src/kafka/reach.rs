@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::pending,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,12 @@ use rdkafka::{
 };
 use tokio::task::JoinSet;
 
-use super::{connection, handshake, logged_in::LoggedIn, oauth};
+use super::{
+    connection::{self, Weight},
+    handshake,
+    logged_in::LoggedIn,
+    oauth,
+};
 use crate::metadata::{Settings, librdkafka};
 
 /// How long the producer may look for a broker alone. librdkafka tries bootstrap
@@ -169,8 +174,8 @@ fn probe(alone: &Settings, end: Instant) -> Result<usize, String> {
     // ends. If there is no thread to be had, it waits here.
     let ending = std::thread::Builder::new().name("probe's end".into());
     drop(ending.spawn(move || drop(client)));
-    answer.ok_or_else(|| match said.first() {
-        Some(first) => verdict(alone, &first, end),
+    answer.ok_or_else(|| match said.failure() {
+        Some(failure) => verdict(alone, &failure, end),
         None => oauth::hindrance(&alone.security.login).unwrap_or_else(|| NO_ANSWER.into()),
     })
 }
@@ -184,21 +189,21 @@ fn ask(client: &BaseProducer<Said>, said: &Said, end: Instant) -> Option<usize> 
         if let Ok(metadata) = client.client().fetch_metadata(None, left) {
             return Some(metadata.brokers().len());
         }
-        if listen(client, said).is_some_and(|first| connection::is_lasting(&first)) {
+        if listen(client, said) {
             break;
         }
     }
     None
 }
 
-/// What a client said first of its connection. That waits in a queue, behind its
-/// log, until it is polled for.
-fn listen(client: &BaseProducer<Said>, said: &Said) -> Option<String> {
+/// Hears what a client says of its connection: whether that lasts. It waits in a
+/// queue, behind its log, until it is polled for.
+fn listen(client: &BaseProducer<Said>, said: &Said) -> bool {
     let end = Instant::now() + LISTEN;
-    while Instant::now() < end && said.first().is_none() {
+    while Instant::now() < end && !said.is_lasting() {
         client.poll(Duration::from_millis(1));
     }
-    said.first()
+    said.is_lasting()
 }
 
 /// What happened, and what to change.
@@ -214,26 +219,38 @@ fn verdict(alone: &Settings, reason: &str, end: Instant) -> String {
     }
 }
 
-/// Keeps the first failure of the one broker's connection. librdkafka logs every
-/// one, but makes an error event of few.
+/// Keeps the failure of the one broker's connection that says most, and of equal ones
+/// the last: a name can have several addresses, and each fails in its own way.
+/// librdkafka logs every failure, but makes an error event of few.
 #[derive(Clone, Default)]
 struct Said(Arc<Mutex<Option<String>>>);
 
 impl Said {
-    fn first(&self) -> Option<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    fn failure(&self) -> Option<String> {
+        self.kept().clone()
+    }
+
+    fn is_lasting(&self) -> bool {
+        let kept = self.kept();
+        let weight = kept.as_deref().map(connection::weight);
+        weight == Some(Weight::Lasting)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ClientContext for Said {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
         tracing::debug!(target: "librdkafka", "probe: {facility} {line}");
-        if let Some(failure) = connection::failure(facility, line) {
-            let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert_with(|| failure.to_owned());
+        let Some(failure) = connection::failure(facility, line) else {
+            return;
+        };
+        let mut kept = self.kept();
+        let weight = kept.as_deref().map(connection::weight);
+        if Some(connection::weight(failure)) >= weight {
+            *kept = Some(failure.to_owned());
         }
     }
 

@@ -46,3 +46,25 @@ fn the_main_clients_answer_counts_also_when_it_comes_late() {
     runtime.shutdown_background();
     assert_eq!(reached, Ok(3));
 }
+
+/// Of a name with two addresses, one dead.
+#[test]
+fn what_says_most_is_the_verdict_whichever_address_comes_first() {
+    let dead = "Connect to ipv6#[::1]:1 failed: Connection refused (after 0ms in state CONNECT)";
+    let closed = "Disconnected: connection closed by peer (after 1ms in state UP)";
+    let timeout = "Connection setup timed out in state AUTH_REQ (after 1ms in state AUTH_REQ)";
+    let refused = "SASL authentication error: no (after 3ms in state AUTH_REQ)";
+    for (lines, expected) in [
+        (&[dead, closed, dead][..], closed),
+        (&[closed, timeout], timeout),
+        (&[dead, refused, closed], refused),
+        (&[dead], dead),
+    ] {
+        let said = Said::default();
+        for line in lines {
+            said.log(RDKafkaLogLevel::Error, "FAIL", &format!("[thrd:a]: {line}"));
+        }
+        assert_eq!(said.failure().as_deref(), Some(expected));
+        assert_eq!(said.is_lasting(), expected == refused);
+    }
+}
