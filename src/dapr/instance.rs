@@ -41,6 +41,10 @@ const REACH_TIMEOUT: Duration = Duration::from_millis(3500);
 /// The part of that which fetching a token for the login may take.
 const LOGIN_TIMEOUT: Duration = Duration::from_millis(2500);
 
+/// What reaching a broker has in any case, also if the token took long: with that
+/// it is still below daprd's 5 s.
+const REACH_LEAST: Duration = Duration::from_secs(2);
+
 /// How long to wait between attempts while no broker answers.
 const REACH_AGAIN: Duration = Duration::from_secs(1);
 
@@ -88,10 +92,8 @@ impl Instance {
         let producer = Producer::new(&settings, name.clone())
             .map_err(|cause| status::cause("creating the producer", &cause))?;
         let background = CancellationToken::new();
-        match producer
-            .reach(REACH_TIMEOUT.saturating_sub(begun.elapsed()))
-            .await
-        {
+        let left = REACH_TIMEOUT.saturating_sub(begun.elapsed());
+        match producer.reach(left.max(REACH_LEAST)).await {
             Ok(brokers) => {
                 tracing::info!(instance = %name, brokers, "connected to {}", settings.brokers.join(","));
             }

@@ -138,7 +138,12 @@ impl Access {
             problems.extend(self.of_oidc(auth_type));
         }
         if complete && let Some(tls) = &tls {
-            problems.extend(tls.ca.as_deref().and_then(certificates::authorities));
+            let wrong = if tls.skip_verify {
+                certificates::unreadable
+            } else {
+                certificates::authorities
+            };
+            problems.extend(tls.ca.as_deref().and_then(wrong));
             problems.extend(tls.client.iter().flat_map(certificates::client));
         }
         if problems.is_empty() {
@@ -163,6 +168,15 @@ impl Access {
                 }
                 _ => format!("{written} has no effect: authType is given"),
             });
+        }
+        let unverified = self.skip_verify && !self.disable_tls;
+        if let (true, Some(written), Some(ca)) = (unverified, given("caCert"), &self.ca)
+            && self.auth_type() != Some(AuthType::None)
+            && let Some(Problem { message, .. }) = certificates::authorities(ca)
+        {
+            notes.push(format!(
+                "{written}: {message}, unless skipVerify stays true"
+            ));
         }
         for key in keys::all() {
             if let (Some(written), Some(reason)) = (given(key.name), self.unused(key)) {
@@ -346,3 +360,6 @@ impl AuthType {
         found.map_or("", |(name, _)| name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,11 @@ pub(super) fn authorities(pem: &str) -> Option<Problem> {
     }
 }
 
+/// What is wrong with a `caCert` that nothing is verified against.
+pub(super) fn unreadable(pem: &str) -> Option<Problem> {
+    read("caCert", pem).err()
+}
+
 /// What is wrong with `clientCert` and `clientKey`.
 pub(super) fn client(client: &ClientCertificate) -> Vec<Problem> {
     let certificate = read("clientCert", &client.certificate);
