@@ -1,6 +1,6 @@
 //! Compiles the vendored Dapr protos with protox, so that no `protoc` has to be
-//! on the machine, and puts `src/kafka/trailing_dot.rs` between librdkafka and
-//! OpenSSL.
+//! on the machine, and puts `src/kafka/trailing_dot.rs` before two functions
+//! of OpenSSL.
 
 use std::{env, fs, path::PathBuf};
 
@@ -20,10 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Has the linker send librdkafka's calls of these functions to ours, which are
-/// called `__wrap_…`; the real ones are then called `__real_…`. The linkers of
-/// Linux can do that (GNU ld, gold, lld, mold). Elsewhere the module is left out,
-/// and librdkafka compares names as brokers advertise them.
+/// Has the linker send every call of these functions in the program, librdkafka's
+/// among them, to ours, which are called `__wrap_…`; the real ones are then called
+/// `__real_…`. The linkers of Linux can do that (GNU ld, gold, lld, mold). Elsewhere
+/// the module is left out, and librdkafka compares names as brokers advertise them.
 fn wrap_openssl() {
     println!("cargo:rustc-check-cfg=cfg(openssl_wrapped)");
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {

@@ -6,9 +6,6 @@
 
 mod session;
 
-// build.rs has the linker send OpenSSL's calls to functions of the library, and reqwest
-// brings OpenSSL.
-use dapr_rdkafka as _;
 use std::{
     io::IsTerminal as _,
     path::{Path, PathBuf},

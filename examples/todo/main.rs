@@ -9,9 +9,6 @@ mod events;
 mod tasks;
 mod timer;
 
-// build.rs has the linker send OpenSSL's calls to functions of the library, and reqwest
-// brings OpenSSL.
-use dapr_rdkafka as _;
 use std::{net::Ipv4Addr, sync::Arc};
 
 use axum::{

@@ -25,7 +25,8 @@ pub enum ConfigCommand {
     ///
     /// Documents that are no Component of type pubsub.kafka or pubsub.rdkafka are skipped.
     /// Values that only daprd can look up (secretKeyRef, envRef) count as given and right.
-    /// No secret is shown.
+    /// No secret is shown. Exit code 1 says that something is wrong, or that there was no
+    /// such Component.
     Check {
         /// Files with YAML, each of one or more documents; - is the standard input.
         #[arg(required = true, value_name = "FILE")]
@@ -33,7 +34,9 @@ pub enum ConfigCommand {
     },
     /// Tell what changes when a Component moves from Dapr's built-in pubsub.kafka to this.
     ///
-    /// Exit code 1 says that a key is refused, so that it can't move as it is.
+    /// Exit code 1 says that it can't move as it is: a key or a value is refused, or the
+    /// file can't be read or holds no such Component. Values that only daprd can look up
+    /// count as right.
     Diff {
         /// The file with the Component; - is the standard input.
         #[arg(value_name = "FILE")]

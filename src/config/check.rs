@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Held, held};
+use super::{Held, findings, held, line};
 use crate::metadata::{
-    self, Findings, Problem,
+    Findings,
     component::{Component, Elsewhere},
 };
 
@@ -20,60 +20,51 @@ pub fn check(files: &[PathBuf], out: &mut impl Write) -> io::Result<bool> {
     let (mut components, mut problems) = (0, 0);
     for file in files {
         let name = file.display();
-        match held(file) {
-            Ok(held) if held.is_empty() => writeln!(out, "{name}: skipped: nothing in it")?,
-            Ok(held) => {
-                for held in held {
-                    match held {
-                        Held::Skipped(what) => writeln!(out, "{name}: skipped: {what}")?,
-                        Held::Component(component) => {
-                            components += 1;
-                            problems += tell(file, component, out)?;
-                        }
-                    }
+        let held = held(file).unwrap_or_else(|problem| vec![Held::Broken(problem)]);
+        if held.is_empty() {
+            line(out, &format!("{name}: skipped: nothing in it"))?;
+        }
+        for held in held {
+            match held {
+                Held::Skipped(what) => line(out, &format!("{name}: skipped: {what}"))?,
+                Held::Broken(problem) => {
+                    problems += 1;
+                    line(out, &format!("{name}: problem: {problem}"))?;
                 }
-            }
-            Err(problem) => {
-                problems += 1;
-                writeln!(out, "{name}: problem: {problem}")?;
+                Held::Component(component) => {
+                    components += 1;
+                    problems += tell(file, &component, out)?;
+                }
             }
         }
     }
-    if components == 0 {
-        writeln!(
+    // What has a problem may be one.
+    if components == 0 && problems == 0 {
+        line(
             out,
-            "no Component of type pubsub.kafka or pubsub.rdkafka was found"
+            "no Component of type pubsub.kafka or pubsub.rdkafka was found",
         )?;
     }
     Ok(components > 0 && problems == 0)
 }
 
 /// Tells about one Component, and how many problems it has.
-fn tell(file: &Path, component: Component, out: &mut impl Write) -> io::Result<usize> {
+fn tell(file: &Path, component: &Component, out: &mut impl Write) -> io::Result<usize> {
+    let Findings { problems, notes } = findings(component);
     let Component {
         name,
         of,
-        properties,
         elsewhere,
-        twice,
+        ..
     } = component;
-    let keys: Vec<_> = elsewhere.iter().map(|(key, _)| key.clone()).collect();
-    let Findings {
-        mut problems,
-        notes,
-    } = metadata::check(&properties, &keys);
-    problems.extend(twice.into_iter().map(|key| Problem {
-        key,
-        value: None,
-        message: "given twice; daprd takes the last, keep one".into(),
-    }));
     let verdict = if problems.is_empty() { ": right" } else { "" };
-    writeln!(out, "{}: Component {name} ({of}){verdict}", file.display())?;
+    let file = file.display();
+    line(out, &format!("{file}: Component {name} ({of}){verdict}"))?;
     for problem in &problems {
-        writeln!(out, "  problem: {problem}")?;
+        line(out, &format!("  problem: {problem}"))?;
     }
     for note in notes {
-        writeln!(out, "  note: {note}")?;
+        line(out, &format!("  note: {note}"))?;
     }
     for (from, words) in [
         (Elsewhere::Secret, "from a secret"),
@@ -83,7 +74,10 @@ fn tell(file: &Path, component: Component, out: &mut impl Write) -> io::Result<u
         let keys: Vec<_> = keys.map(|(key, _)| key.as_str()).collect();
         if !keys.is_empty() {
             let keys = keys.join(", ");
-            writeln!(out, "  {words}, so its value is not checked: {keys}")?;
+            line(
+                out,
+                &format!("  {words}, so its value is not checked: {keys}"),
+            )?;
         }
     }
     Ok(problems.len())
@@ -116,6 +110,8 @@ mod tests {
         text
     }
 
+    const NONE: [(&str, &str); 2] = [("brokers", "value: 'a:1'"), ("authType", "value: none")];
+
     #[test]
     fn a_right_component_is_right_and_others_are_skipped() {
         let right = [
@@ -132,6 +128,7 @@ mod tests {
         assert!(right, "{said}");
         let expected = "\
 c.yaml: Component c (pubsub.kafka): right
+  note: ordering is \"partition\", as pubsub.kafka has it: one record of a partition at a time. Set ordering to \"key\" for those of different keys at once
   from a secret, so its value is not checked: saslPassword, sessionTimeout
   from the environment, so its value is not checked: saslUsername
 c.yaml: skipped: Component c (pubsub.redis)
@@ -163,6 +160,7 @@ c.yaml: Component c (pubsub.rdkafka)
   from a secret, so its value is not checked: saslPassword
 c.yaml: Component c (pubsub.kafka)
   problem: authType: required, but missing or empty; for example \"none\"
+  note: ordering is \"partition\", as pubsub.kafka has it: one record of a partition at a time. Set ordering to \"key\" for those of different keys at once
   from a secret, so its value is not checked: brokers
 ";
         assert_eq!(said, expected);
@@ -192,6 +190,41 @@ c.yaml: Component c (pubsub.kafka)
             "{}",
             refused.0
         );
+    }
+
+    #[test]
+    fn one_bad_document_hides_no_other_and_foreign_ones_are_not_judged() {
+        let map = [("brokers", "value: 'a:1'"), ("x", "value: {a: b}")];
+        let foreign = component("pubsub.redis", &map)
+            + "---\nkind: Component\nspec: {type: pubsub.nats, metadata: 1}\n---\nkind: List\n";
+        let (said, right) = checked(&(foreign.clone() + &component("pubsub.rdkafka", &NONE)));
+        assert!(right, "{said}");
+        assert!(said.contains("skipped: List: its items were not"), "{said}");
+        let wrong = [&NONE[..], &[("saslPassword", "value: [a]")]].concat();
+        let text = foreign + &component("pubsub.rdkafka", &wrong) + "---\nkind: [";
+        let (said, right) = checked(&text);
+        assert!(!right, "{said}");
+        for part in [
+            "(pubsub.rdkafka)\n  problem: saslPassword: its value is a list or a map",
+            "c.yaml: problem: no YAML: line",
+        ] {
+            assert!(said.contains(part), "{part:?} is not in:\n{said}");
+        }
+        assert!(!said.contains("was found"), "{said}");
+        let (said, _) = checked("kind: Component\nspec: {type: pubsub.kafka}\n");
+        assert!(said.contains("problem: no Component of Dapr"), "{said}");
+        assert!(!said.contains("was found"), "{said}");
+    }
+
+    #[test]
+    fn nothing_in_a_file_steers_the_terminal() {
+        let text = component("pubsub.rdkafka", &NONE).replace("{name: c}", r#"{name: "c\e[1m"}"#)
+            + "  - {name: \"a\\nb\", value: x}\n  - {name: compression, value: \"\\e\\nx\"}\n\
+               ---\nkind: \"\\e[2J\"\n";
+        let (said, _) = checked(&text);
+        assert_eq!(said.lines().count(), 4, "{said}");
+        assert!(!said.contains('\u{1b}'), "{said}");
+        assert!(said.contains("a\\nb is no known key"), "{said}");
     }
 
     #[test]

@@ -5,39 +5,40 @@ use std::{
     path::Path,
 };
 
-use super::{Held, held};
+use super::{Held, findings, held, line};
 use crate::metadata::{
     component::Component,
     keys::{self, Key, Support},
 };
 
-/// Writes what each given key means here, and what differs without being given; and says
-/// whether the Component may move as it is: no key is refused.
+/// Writes what each given key means here, what differs without being given, and what
+/// Init would refuse; and says whether the Component may move as it is: the file can be
+/// read and holds one, and nothing in it is refused.
 ///
 /// # Errors
-/// When the file can't be read, or holds no such Component, as text; or when the result
-/// can't be written.
+/// When the result can't be written.
 pub fn diff(file: &Path, out: &mut impl Write) -> io::Result<bool> {
     let name = file.display();
-    let held = match held(file) {
-        Ok(held) => held,
-        Err(problem) => {
-            writeln!(out, "{name}: problem: {problem}")?;
-            return Ok(false);
-        }
-    };
+    let held = held(file).unwrap_or_else(|problem| vec![Held::Broken(problem)]);
     let (mut components, mut moves) = (0, true);
     for held in held {
         match held {
-            Held::Skipped(what) => writeln!(out, "{name}: skipped: {what}")?,
+            Held::Skipped(what) => line(out, &format!("{name}: skipped: {what}"))?,
+            Held::Broken(problem) => {
+                moves = false;
+                line(out, &format!("{name}: problem: {problem}"))?;
+            }
             Held::Component(component) => {
                 components += 1;
                 moves &= tell(&component, out)?;
             }
         }
     }
-    if components == 0 {
-        writeln!(out, "{name}: no Component of type pubsub.kafka is in it")?;
+    if components == 0 && moves {
+        line(
+            out,
+            &format!("{name}: no Component of type pubsub.kafka is in it"),
+        )?;
     }
     Ok(components > 0 && moves)
 }
@@ -48,24 +49,26 @@ fn tell(component: &Component, out: &mut impl Write) -> io::Result<bool> {
         of,
         properties,
         elsewhere,
+        shapes,
         ..
     } = component;
-    writeln!(out, "Component {name} ({of})\n\nWhat is given:\n")?;
-    let given = properties.keys();
-    let mut given: Vec<&str> = given
+    line(out, &format!("Component {name} ({of})"))?;
+    // An empty value is the default.
+    let values = properties.iter().filter(|(_, value)| !value.is_empty());
+    let mut given: Vec<&str> = values
+        .map(|(key, _)| key)
         .chain(elsewhere.iter().map(|(key, _)| key))
+        .chain(shapes)
         .map(String::as_str)
         .collect();
     given.sort_unstable();
-    let mut moves = true;
+    writeln!(out, "\nWhat is given:\n")?;
     for written in &given {
-        match keys::find(written) {
-            Some((key, _)) => {
-                moves &= !matches!(key.support, Support::Refused(_));
-                writeln!(out, "  {written}: {}", meaning(key))?;
-            }
-            None => writeln!(out, "  {written}: no known key, in neither component")?,
-        }
+        let meaning = match keys::find(written) {
+            Some((key, _)) => meaning(key),
+            None => "no known key, in neither component".to_owned(),
+        };
+        line(out, &format!("  {written}: {meaning}"))?;
     }
     writeln!(out, "\nWhat is not given, and differs:\n")?;
     let is_given = |key: &Key| {
@@ -74,14 +77,18 @@ fn tell(component: &Component, out: &mut impl Write) -> io::Result<bool> {
     };
     for key in keys::all().filter(|key| !is_given(key)) {
         if let Some(difference) = key.unset {
-            writeln!(out, "  {}: {difference}", key.name)?;
+            line(out, &format!("  {}: {difference}", key.name))?;
         }
     }
-    writeln!(
-        out,
-        "\n`dapr-rdkafka config check` says whether the values are right.\n"
-    )?;
-    Ok(moves)
+    let problems = findings(component).problems;
+    if !problems.is_empty() {
+        writeln!(out, "\nWhat is refused, so that it can't move as it is:\n")?;
+    }
+    for problem in &problems {
+        line(out, &format!("  {problem}"))?;
+    }
+    writeln!(out)?;
+    Ok(problems.is_empty())
 }
 
 /// What a key that is given means here, beside the built-in component.
@@ -110,6 +117,9 @@ mod tests {
     fn each_given_key_and_each_other_default_is_told() {
         let (said, moves) = told(
             "  - {name: brokers, value: 'a:1'}
+  - {name: authType, value: password}
+  - {name: saslUsername, value: u}
+  - {name: schemaRegistryURL, value: ''}
   - {name: InitialOffset, value: oldest}
   - {name: version, value: 2.0.0}
   - {name: saslPassword, secretKeyRef: {name: k, key: p}}
@@ -124,6 +134,7 @@ mod tests {
             "  version: no effect: The built-in's protocol version",
             "  zzz: no known key, in neither component\n",
             "What is not given, and differs:\n\n  dialTimeout: a connection may take 3s",
+            "  escapeHeaders: a header that no HTTP header can carry is left out",
             "  ordering: as pubsub.rdkafka records of one partition",
         ] {
             assert!(said.contains(part), "{part:?} is not in:\n{said}");
@@ -133,10 +144,33 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_key_keeps_it_from_moving() {
-        let (said, moves) = told("  - {name: schemaRegistryURL, value: 'http://r'}\n");
-        assert!(!moves);
-        let part = "  schemaRegistryURL: refused because Avro";
-        assert!(said.contains(part), "{said}");
+    fn what_is_refused_keeps_it_from_moving() {
+        let right = "  - {name: brokers, value: 'a:1'}\n  - {name: authType, value: none}\n";
+        assert!(told(right).1);
+        for (key, value, part) in [
+            ("schemaRegistryURL", "'http://r'", "known from pubsub.kafka"),
+            (
+                "consumerGroupRebalanceStrategy",
+                "sticky",
+                "\"sticky\": Sar",
+            ),
+            ("producerRequiredAcks", "none", "\"none\": with none"),
+            ("caCert", "{a: b}", "its value is a list or a map"),
+        ] {
+            let (said, moves) = told(&format!("{right}  - {{name: {key}, value: {value}}}\n"));
+            assert!(!moves, "{said}");
+            let refused = said.split_once("can't move as it is:\n");
+            let (given, refused) = refused.unwrap_or_else(|| panic!("{said}"));
+            assert!(given.contains(&format!("  {key}: ")), "{said}");
+            assert!(refused.contains(&format!("  {key}: {part}")), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_is_the_default() {
+        let empty = "  - {name: schemaRegistryURL, value: ''}\n  - {name: ordering, value: ''}\n";
+        let (said, _) = told(empty);
+        assert!(!said.contains("schemaRegistryURL"), "{said}");
+        assert!(said.contains("  ordering: as pubsub.rdkafka"), "{said}");
     }
 }

@@ -16,7 +16,13 @@ pub use diff::diff;
 pub use reference::reference;
 pub use schema::schema;
 
-use crate::metadata::component::{Component, Document, documents};
+use crate::{
+    metadata::{
+        self, Findings, Problem,
+        component::{Component, Document, documents},
+    },
+    model::text::on_one_line,
+};
 
 /// The types whose metadata this is about.
 const TYPES: [&str; 2] = ["pubsub.kafka", "pubsub.rdkafka"];
@@ -25,6 +31,8 @@ const TYPES: [&str; 2] = ["pubsub.kafka", "pubsub.rdkafka"];
 enum Held {
     /// A Component of one of the types.
     Component(Component),
+    /// What is wrong with what may be one.
+    Broken(String),
     /// Anything else, in words.
     Skipped(String),
 }
@@ -38,18 +46,47 @@ fn held(file: &Path) -> Result<Vec<Held>, String> {
         fs::read_to_string(file)
     };
     let text = text.map_err(|error| format!("it can't be read: {error}"))?;
-    let held = documents(&text)?
-        .into_iter()
-        .map(|document| match document {
-            Document::PubSub(component) if TYPES.contains(&component.of.as_str()) => {
-                Held::Component(component)
-            }
-            Document::PubSub(Component { name, of, .. }) => {
-                Held::Skipped(format!("Component {name} ({of})"))
-            }
-            Document::Other(what) => Held::Skipped(what),
-        });
+    let of_ours = |of: &str| TYPES.contains(&of);
+    let held = documents(&text).into_iter().map(|document| match document {
+        Document::PubSub(component) if of_ours(&component.of) => Held::Component(component),
+        Document::Broken {
+            of: Some(of),
+            problem,
+        } if !of_ours(&of) => Held::Skipped(format!("Component ({of}): {problem}")),
+        Document::Broken { problem, .. } => Held::Broken(problem),
+        Document::PubSub(Component { name, of, .. }) => {
+            Held::Skipped(format!("Component {name} ({of})"))
+        }
+        Document::Other(what) => Held::Skipped(what),
+    });
     Ok(held.collect())
+}
+
+/// What Init would say of a Component, and what its YAML says wrongly.
+fn findings(component: &Component) -> Findings {
+    let of = component.of.strip_prefix("pubsub.").unwrap_or_default();
+    let shapes = component.shapes.iter();
+    let elsewhere = component.elsewhere.iter().map(|(key, _)| key).chain(shapes);
+    let elsewhere: Vec<_> = elsewhere.cloned().collect();
+    let mut findings = metadata::check(of, &component.properties, &elsewhere);
+    let shapes = component.shapes.iter().map(|key| {
+        let message = "its value is a list or a map; write a text, a number or a flag";
+        (key, message)
+    });
+    let twice = component.twice.iter();
+    let twice = twice.map(|key| (key, "given twice; daprd takes the last, keep one"));
+    let problems = shapes.chain(twice).map(|(key, message)| Problem {
+        key: key.clone(),
+        value: None,
+        message: message.into(),
+    });
+    findings.problems.extend(problems);
+    findings
+}
+
+/// Writes a line that steers no terminal, whatever the YAML holds.
+fn line(out: &mut impl io::Write, text: &str) -> io::Result<()> {
+    writeln!(out, "{}", on_one_line(text))
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ has no effect, and the log names the nearest known one.
 number alone. A *flag* is `true` or `false`; `1`, `y`, `yes`, `t`, `on` and their opposites are taken too. Anything
 else is an error, where the built-in takes it for `false`.
 
-**Since** is the version of Dapr whose built-in component first has the key.
+**Since** tells which built-in component has the key. 1.16: that of components-contrib v1.16.5 has it, and perhaps
+older ones. 1.18: that of v1.18.4 has it, and that of v1.16.5 has not.
 
 **Beside the built-in**: *same*; *wider*: the same and more; *differs*: not quite the same; *no effect*: accepted, the
 log says why it changes nothing; *refused because*: Init fails and says what to use instead; *ours*: only here.

@@ -104,7 +104,7 @@ fn profile((word, auth_type): &(&'static str, AuthType)) -> Profile {
     let given = [("brokers", "kafka:9092"), ("authType", word)];
     let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
     // What is missing when nothing else is given.
-    let missing: HashSet<_> = check(&HashMap::from(given), &[])
+    let missing: HashSet<_> = check("rdkafka", &HashMap::from(given), &[])
         .problems
         .into_iter()
         .map(|problem| problem.key)

@@ -1,6 +1,9 @@
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -38,6 +41,10 @@ const REACH_TIMEOUT: Duration = Duration::from_millis(3500);
 /// The part of that which fetching a token for the login may take.
 const LOGIN_TIMEOUT: Duration = Duration::from_millis(2500);
 
+/// What reaching a broker has in any case, also if the token took long: with that
+/// it is still below daprd's 5 s.
+const REACH_LEAST: Duration = Duration::from_secs(2);
+
 /// How long to wait between attempts while no broker answers.
 const REACH_AGAIN: Duration = Duration::from_secs(1);
 
@@ -48,6 +55,8 @@ pub(super) struct Instance {
     settings: Settings,
     producer: Producer,
     group: OnceCell<Group>,
+    /// It was ended: no group starts any more.
+    retired: AtomicBool,
     reach: Reach,
     /// As daprd gave them, secrets included.
     properties: HashMap<String, String>,
@@ -83,10 +92,8 @@ impl Instance {
         let producer = Producer::new(&settings, name.clone())
             .map_err(|cause| status::cause("creating the producer", &cause))?;
         let background = CancellationToken::new();
-        match producer
-            .reach(REACH_TIMEOUT.saturating_sub(begun.elapsed()))
-            .await
-        {
+        let left = REACH_TIMEOUT.saturating_sub(begun.elapsed());
+        match producer.reach(left.max(REACH_LEAST)).await {
             Ok(brokers) => {
                 tracing::info!(instance = %name, brokers, "connected to {}", settings.brokers.join(","));
             }
@@ -107,6 +114,7 @@ impl Instance {
             settings,
             producer,
             group: OnceCell::new(),
+            retired: AtomicBool::new(false),
             reach: Reach::default(),
             properties: properties.clone(),
             published: DashSet::new(),
@@ -178,10 +186,18 @@ impl Instance {
         self.producer.flush(timeout).await
     }
 
-    /// The consumer group, started when it is first needed.
+    /// The consumer group, started when it is first needed, unless the instance was
+    /// ended before.
     pub(super) async fn group(&self) -> Result<&Group, Status> {
         self.group
             .get_or_try_init(|| async {
+                if self.retired.load(Ordering::Acquire) {
+                    return Err(Status::unavailable(format!(
+                        "this instance of component \"{}\" was ended: it was initialised again, or \
+                         the process ends",
+                        self.name
+                    )));
+                }
                 let group = self.settings.consumer_group.as_deref().ok_or_else(|| {
                     Status::failed_precondition(
                         "there is no consumer group: set consumerGroup (daprd sends the app id \
@@ -270,11 +286,13 @@ impl Instance {
         gauge!(PRODUCER_QUEUE, "component" => self.name.clone()).set(self.producer.in_flight());
     }
 
-    /// Ends all subscriptions, and leaves the group.
+    /// Ends all subscriptions, and leaves the group; none is joined afterwards.
     pub(super) async fn drain(&self, until: Instant) -> Drained {
-        match self.group.get() {
-            Some(group) => group.shutdown(until).await,
-            None => Drained::default(),
+        self.retired.store(true, Ordering::Release);
+        // It waits for a group that is being started right now, and starts none.
+        match self.group().await {
+            Ok(group) => group.shutdown(until).await,
+            Err(_) => Drained::default(),
         }
     }
 }
@@ -314,5 +332,33 @@ async fn wait_for_brokers(name: Arc<str>, producer: Producer, readiness: Readine
             }
             .emit(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::EmbeddedBroker;
+
+    /// A stream may be open whose first message comes after the end.
+    #[tokio::test]
+    async fn an_instance_that_was_ended_starts_no_group() {
+        let broker = EmbeddedBroker::start(["orders"]).expect("a broker");
+        let address = broker.address().expect("its address");
+        let given = [
+            ("brokers", &*address),
+            ("authType", "none"),
+            ("consumerID", "group"),
+        ];
+        let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let given = HashMap::from(given);
+        let readiness = Readiness::default();
+        let started = Instance::start("todo".into(), "kafka", &given, &readiness);
+        let instance = started.await.expect("it starts");
+        instance.drain(Instant::now()).await;
+        let opened = instance.subscribe("orders", HashMap::new()).await;
+        let refused = opened.map(drop).expect_err("it was ended");
+        assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused}");
+        assert!(instance.started_group().is_none());
     }
 }

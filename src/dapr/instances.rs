@@ -19,17 +19,17 @@ use tonic::{Request, Status};
 
 use super::{
     diagnosis::{InstanceHealth, InstanceInfo},
+    inits::Inits,
     instance::Instance,
     limits, peer,
     uninitialised::{Component, Ledger, Uninitialised},
 };
-use crate::{
-    delivery::Drained,
-    telemetry::readiness::{Hold, Readiness},
-};
+use crate::{delivery::Drained, telemetry::readiness::Readiness};
 
-/// How long an instance that nobody calls any more may take to drain. Its streams
-/// are closed already, so there is little to wait for.
+/// How long an instance that nobody calls any more may take to drain. If its daprd has
+/// ended its streams are closed, and there is little to wait for; after a second Init
+/// its app may still work on what it was handed, and as long as this lasts it keeps
+/// those partitions.
 const RETIRE_DRAIN: Duration = Duration::from_secs(5);
 
 /// How long an Init waits for the instance before it to leave: daprd gives up
@@ -88,14 +88,12 @@ impl Identity {
 #[derive(Clone)]
 pub struct Instances {
     map: Arc<DashMap<Identity, Arc<Instance>>>,
-    /// Those that had an instance, until an Init took it away and failed.
-    ended: Arc<DashMap<Identity, Hold>>,
+    /// Why others are not in the map.
+    inits: Arc<Inits>,
     ledger: Arc<Ledger>,
     readiness: Readiness,
     /// The process ends: no new instance, no new subscription.
     closing: Arc<AtomicBool>,
-    /// Instances that are not in the map yet.
-    starting: TaskTracker,
     /// Instances that left the map and are still draining.
     retiring: TaskTracker,
 }
@@ -105,11 +103,10 @@ impl Instances {
     pub fn new(readiness: Readiness) -> Self {
         Self {
             map: Arc::default(),
-            ended: Arc::default(),
+            inits: Arc::default(),
             ledger: Arc::default(),
             readiness,
             closing: Arc::default(),
-            starting: TaskTracker::new(),
             retiring: TaskTracker::new(),
         }
     }
@@ -128,8 +125,11 @@ impl Instances {
     ) -> Result<(), Status> {
         self.check_open()?;
         self.sweep();
-        let others = self.map.len() - usize::from(self.map.contains_key(&identity));
-        let _starting = limits::instance(others, &self.starting)?;
+        let _under_way = self.inits.begin(&identity);
+        // Two looks, and another Init may come between them.
+        let is_there = usize::from(self.map.contains_key(&identity));
+        let others = self.map.len().saturating_sub(is_there);
+        limits::instance(others, self.inits.under_way())?;
         self.ledger.initialised(identity.component());
         let until = Instant::now() + HAND_OVER;
         let replaced = self.map.remove(&identity).map(|(_, old)| {
@@ -143,15 +143,7 @@ impl Instances {
         let instance = match Instance::start(name, kind, properties, &self.readiness).await {
             Ok(instance) => instance,
             Err(status) => {
-                if replaced.is_some() {
-                    let told = format!(
-                        "component {identity} has no instance any more: nothing is published or \
-                         consumed until an Init succeeds; the last one failed: {}",
-                        status.message()
-                    );
-                    tracing::error!("{told}");
-                    self.ended.insert(identity, self.readiness.hold(told));
-                }
+                self.failed(&identity, replaced.is_some(), status.message());
                 return Err(status);
             }
         };
@@ -166,11 +158,31 @@ impl Instances {
             );
         }
         tracing::info!("component {identity} is initialised");
-        self.ended.remove(&identity);
-        if let Some(other) = self.map.insert(identity, Arc::new(instance)) {
+        let instance = Arc::new(instance);
+        if let Some(other) = self.map.insert(identity.clone(), instance) {
             self.retire(other);
         }
+        self.inits.succeeded(&identity);
+        // Whoever called meanwhile found none.
+        self.ledger.initialised(identity.component());
         Ok(())
+    }
+
+    /// An Init failed, of an identity that may have lost its instance.
+    fn failed(&self, identity: &Identity, took_away: bool, why: &str) {
+        self.ledger.initialised(identity.component());
+        self.inits.failed(identity, took_away, || {
+            // Another Init of it may have succeeded beside this one.
+            if self.map.contains_key(identity) {
+                return None;
+            }
+            let told = format!(
+                "component {identity} has no instance any more: nothing is published or consumed \
+                 until an Init succeeds; the last one failed: {why}"
+            );
+            tracing::error!("{told}");
+            Some(self.readiness.hold(told))
+        });
     }
 
     /// Refuses what would have to be drained again, once the process ends.
@@ -184,14 +196,14 @@ impl Instances {
     /// The instance that a call is for: that of its own process, else the only one
     /// of that name that no other running process has.
     pub(super) fn find(&self, identity: &Identity) -> Result<Arc<Instance>, Status> {
-        if let Some(instance) = self.map.get(identity) {
-            return Ok(instance.clone());
+        let own = || self.map.get(identity).map(|entry| entry.value().clone());
+        if let Some(instance) = own() {
+            return Ok(instance);
         }
-        if self.ended.contains_key(identity) {
-            return Err(Status::failed_precondition(format!(
-                "component {identity} has no instance: its last Init failed, and ended the one \
-                 before; correct the Component and restart daprd"
-            )));
+        self.inits.check(identity)?;
+        // An Init may have succeeded between the two looks.
+        if let Some(instance) = own() {
+            return Ok(instance);
         }
         let candidates: Vec<_> = self
             .map
@@ -256,11 +268,13 @@ impl Instances {
 
     /// Components that are called and were never initialised in this process.
     pub fn uninitialised(&self) -> Vec<Uninitialised> {
+        self.inits.forget_the_ended();
         self.ledger.uninitialised()
     }
 
     /// Sets the gauges that are only worth knowing when someone looks.
     pub fn observe(&self) {
+        self.inits.forget_the_ended();
         self.ledger.forget_the_ended();
         for entry in self.map.iter() {
             entry.value().observe();
@@ -293,7 +307,7 @@ impl Instances {
     /// Lets go of the instances of processes that have ended.
     fn sweep(&self) {
         let runs = |identity: &Identity| identity.process.is_none_or(is_running);
-        self.ended.retain(|identity, _| runs(identity));
+        self.inits.forget_the_ended();
         let gone: Vec<_> = self
             .map
             .iter()
@@ -331,53 +345,4 @@ pub(super) fn is_running(process: i32) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(socket: &str, process: Option<i32>, name: &str) -> Identity {
-        let (socket, name) = (socket.into(), name.to_owned());
-        Identity {
-            socket,
-            process,
-            name,
-        }
-    }
-
-    #[tokio::test]
-    async fn one_instance_too_many_is_refused() {
-        let instances = Instances::new(Readiness::default());
-        let others: Vec<_> = (0..limits::INSTANCES)
-            .map(|_| instances.starting.token())
-            .collect();
-        let none = HashMap::new();
-        let init = || instances.init(of("kafka", None, "todo"), &none);
-        let refused = init().await.expect_err("there is no room");
-        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
-        drop(others);
-        let looked_at = init().await.expect_err("there are no brokers");
-        assert_eq!(looked_at.code(), tonic::Code::InvalidArgument);
-    }
-
-    #[test]
-    fn an_instance_of_another_running_daprd_is_never_adopted() {
-        let me = i32::try_from(std::process::id()).expect("a process id");
-        let mine = of("kafka", Some(me), "todo");
-        assert!(!mine.may_be(&of("kafka", Some(me + 1), "todo")));
-        assert!(mine.may_be(&of("kafka", None, "todo")), "unknown caller");
-        assert!(of("kafka", None, "todo").may_be(&mine), "unknown owner");
-        let ended = std::process::Command::new("true")
-            .spawn()
-            .and_then(|mut child| {
-                let id = child.id();
-                child.wait().map(|_| id)
-            });
-        let ended = i32::try_from(ended.expect("a child")).expect("a process id");
-        assert!(
-            of("kafka", Some(ended), "todo").may_be(&mine),
-            "its owner ended"
-        );
-        for other in [of("rdkafka", None, "todo"), of("kafka", None, "other")] {
-            assert!(!mine.may_be(&other));
-        }
-    }
-}
+mod tests;

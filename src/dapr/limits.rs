@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tonic::Status;
 
-use super::proto::BulkMessageEntry;
+use super::{proto::BulkMessageEntry, server::CONCURRENT_CALLS};
 use crate::model::text::beginning;
 
 /// Connections at once, of all sockets together: daprd makes one per component, and
@@ -35,9 +35,13 @@ const PROPERTIES: usize = 1024;
 /// certificates, which are the longest values. etcd takes no larger Component either.
 const PROPERTIES_BYTES: usize = 1024 * 1024;
 
-/// Streams of one instance: a subscribed topic or lane each. They share daprd's one
-/// connection, and its 1,024 calls at once, with Publish: half is left to that.
-const STREAMS: usize = 512;
+/// Calls of daprd's one connection that streams leave to Publish. It holds a call only
+/// until Kafka has acknowledged, so it needs few of them.
+const PUBLISHES: usize = 128;
+
+/// Streams of one instance: a subscribed topic or lane each, 896 of them. Each is a call
+/// that does not end. It is enough for 56 topics of 16 lanes each.
+const STREAMS: usize = CONCURRENT_CALLS as usize - PUBLISHES;
 
 /// The longest name that is subscribed to, in bytes: a topic's, and as much again
 /// for its lane's.
@@ -57,6 +61,10 @@ const ENTRIES: usize = 64 * 1024;
 /// What the metadata of a bulk publish comes to in its entries, in bytes: that of the
 /// request goes into each, so that a small request could become very large.
 const ENTRIES_BYTES: usize = 256 * 1024 * 1024;
+
+/// The same in pairs: a header costs far more memory than the few bytes that a short
+/// pair has.
+const ENTRIES_PAIRS: usize = 1024 * 1024;
 
 fn size(pairs: &HashMap<String, String>) -> usize {
     pairs
@@ -132,12 +140,19 @@ pub(super) fn bulk(
         )));
     }
     bounded("the bulk publish", metadata, (PAIRS, PAIRS_BYTES))?;
-    let mut bytes = count * size(metadata);
+    let (mut total, mut bytes) = (count * metadata.len(), count * size(metadata));
     for entry in entries {
         let what = format!("entry {:?}", beginning(&entry.entry_id, 64));
         let most = PAIRS.saturating_sub(metadata.len());
         bounded(&what, &entry.metadata, (most, PAIRS_BYTES))?;
+        total += entry.metadata.len();
         bytes += size(&entry.metadata);
+    }
+    if total > ENTRIES_PAIRS {
+        return Err(Status::invalid_argument(format!(
+            "the metadata of the bulk publish comes to {total} pairs in its {count} entries, since \
+             the request's goes into each; the limit is {ENTRIES_PAIRS}"
+        )));
     }
     if bytes > ENTRIES_BYTES {
         return Err(Status::invalid_argument(format!(
@@ -148,12 +163,11 @@ pub(super) fn bulk(
     Ok(())
 }
 
-/// Room for one more instance beside those that are `there`, and those that are being
-/// started; it is taken until the answer is dropped.
-pub(super) fn instance(there: usize, starting: &TaskTracker) -> Result<TaskTrackerToken, Status> {
-    let taken = starting.token();
-    if there + starting.len() <= INSTANCES {
-        return Ok(taken);
+/// Whether there is room for those instances that are being started, this one among
+/// them, beside those that are `there`.
+pub(super) fn instance(there: usize, starting: usize) -> Result<(), Status> {
+    if there + starting <= INSTANCES {
+        return Ok(());
     }
     Err(Status::resource_exhausted(format!(
         "there are {there} component instances in this process; the limit is {INSTANCES}. Serve \
@@ -234,22 +248,24 @@ mod tests {
             status.message().contains(&ENTRIES_BYTES.to_string()),
             "{status}"
         );
+        // 128 entries of 8,192 pairs each are a mebipair, of 8 MiB.
+        let request = pairs(PAIRS / 2, 8 * PAIRS / 2);
+        let mut all = vec![entry(none.clone()); 2 * ENTRIES_PAIRS / PAIRS];
+        bulk(&all, &request).expect("at the limit");
+        all[0].metadata = pairs(1, 8);
+        let status = bulk(&all, &request).expect_err("over the limit");
+        let told = format!("the limit is {ENTRIES_PAIRS}");
+        assert!(status.message().contains(&told), "{status}");
         let wrong = bulk(&[entry(pairs(1, PAIRS_BYTES + 1))], &none).expect_err("too large");
         assert!(wrong.message().contains("entry \"e1\""), "{wrong}");
     }
 
     #[test]
     fn instances_that_are_being_started_count() {
-        let starting = TaskTracker::new();
-        let first = instance(INSTANCES - 1, &starting).expect("one more");
-        let status = instance(INSTANCES - 1, &starting).expect_err("none more");
+        instance(INSTANCES - 1, 1).expect("one more");
+        let status = instance(INSTANCES - 1, 2).expect_err("none more");
         assert_eq!(status.code(), tonic::Code::ResourceExhausted);
         assert!(status.message().contains("the limit is 256"), "{status}");
-        drop(first);
-        assert!(
-            instance(INSTANCES - 1, &starting).is_ok(),
-            "it did not start"
-        );
     }
 
     #[test]
@@ -257,7 +273,7 @@ mod tests {
         let open = TaskTracker::new();
         let mut all: Vec<_> = (0..STREAMS).map(|_| stream(&open).expect("room")).collect();
         let status = stream(&open).expect_err("no room");
-        assert!(status.message().contains("512 streams"), "{status}");
+        assert!(status.message().contains("896 streams"), "{status}");
         all.pop();
         assert!(stream(&open).is_ok(), "one was dropped");
     }

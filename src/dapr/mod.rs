@@ -7,6 +7,7 @@ mod brokers;
 mod diagnosis;
 mod escape;
 mod event;
+mod inits;
 mod instance;
 mod instances;
 mod lanes;

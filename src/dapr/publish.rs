@@ -46,7 +46,15 @@ pub(super) fn outgoing(
     let value = value_of(value);
     if facts.is_some() {
         // Which partition it had says nothing of this topic.
-        metadata.remove(PARTITION);
+        if let Some(number) = metadata.remove(PARTITION) {
+            // An app that passes on all metadata that it received looks the same.
+            tracing::debug!(
+                component = publisher.component,
+                "publishing to {topic}: {PARTITION} \"{number}\" is dropped, since __topic, \
+                 __partition and __offset make this a dead letter of daprd's; leave one of them \
+                 out to name a partition"
+            );
+        }
     } else if value.is_some() {
         // A dead letter's bytes were not decoded, so there is nothing to encode.
         schema::check("publishing to", topic, schema)?;

@@ -134,7 +134,7 @@ impl PubSub for Service {
     ) -> Result<Response<Self::PullMessagesStream>, Status> {
         self.instances.check_open()?;
         let instance = self.instance(&request)?;
-        let opened = pull::open(instance, request.into_inner()).await;
+        let opened = pull::open(&self.instances, instance, request.into_inner()).await;
         // daprd does not ask again, so it is worth more than a warning.
         let opened = opened.inspect_err(|status| tracing::error!("{}", status.message()));
         Ok(Response::new(opened?))

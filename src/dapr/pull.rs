@@ -9,6 +9,7 @@ use tonic::{Status, Streaming};
 use super::{
     event::{self, LeftOut, Style},
     instance::Instance,
+    instances::Instances,
     limits,
     proto::{PullMessagesRequest, PullMessagesResponse, Topic},
     publish::check_topic,
@@ -31,11 +32,14 @@ pub(super) type Messages = ReceiverStream<Result<PullMessagesResponse, Status>>;
 
 /// Subscribes, and connects the stream's two directions with the group.
 pub(super) async fn open(
+    instances: &Instances,
     instance: Arc<Instance>,
     mut requests: Streaming<PullMessagesRequest>,
 ) -> Result<Messages, Status> {
     let place = instance.stream()?;
     let first = requests.message().await?;
+    // It may have been long in coming.
+    instances.check_open()?;
     let Some(Topic { name, metadata }) = first.and_then(|first| first.topic) else {
         return Err(Status::invalid_argument(
             "the first message of a pull stream must name its topic",

@@ -24,7 +24,7 @@ const SERVICE: &str = "dapr.proto.components.v1.PubSub";
 /// Calls that one connection may have under way; more wait at the client. It bounds
 /// what a flood of publishes can make this process hold, and, being counted per
 /// connection, keeps no other daprd's Init waiting.
-const CONCURRENT_CALLS: u32 = 1024;
+pub(super) const CONCURRENT_CALLS: u32 = 1024;
 
 /// HTTP/2's 64 KiB windows make a large publish wait for many round trips.
 const STREAM_WINDOW: u32 = 1024 * 1024;

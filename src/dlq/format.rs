@@ -5,27 +5,13 @@ use std::fmt::Write as _;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
-/// Text without what could steer a terminal: control characters are written as
-/// `\u{1b}`, except line ends and tabs.
-pub fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for c in text.chars() {
-        // Also those that turn the direction of writing around.
-        let steers = c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
-        if steers && c != '\n' && c != '\t' {
-            printable.extend(c.escape_unicode());
-        } else {
-            printable.push(c);
-        }
-    }
-    printable
-}
+use crate::model::text::{on_one_line, printable};
 
 /// A key or a header's value, on one line: text as it is, other bytes as `hex:00ff`.
 pub fn line(bytes: Option<&[u8]>) -> String {
     match bytes.map(readable) {
         None => "(null)".into(),
-        Some(Ok(text)) => printable(text).replace('\n', "\\n"),
+        Some(Ok(text)) => on_one_line(text),
         Some(Err(bytes)) => format!("hex:{}", hex(bytes)),
     }
 }
@@ -146,8 +132,6 @@ mod tests {
 
     #[test]
     fn nothing_steers_the_terminal() {
-        let text = "a\u{1b}[31m\tb\nc\u{9b}\u{202e}";
-        assert_eq!(printable(text), "a\\u{1b}[31m\tb\nc\\u{9b}\\u{202e}");
         assert_eq!(line(Some(b"a\nb")), "a\\nb");
         assert_eq!(line(Some(b"\xff")), "hex:ff");
         assert_eq!(line(None), "(null)");

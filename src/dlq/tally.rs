@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     kafka::Outgoing,
-    model::{Record, dead_letter},
+    model::{Record, dead_letter, text::printable},
 };
 
 /// What came of it.
@@ -129,7 +129,7 @@ impl Tally {
             "sent"
         };
         for (target, count) in &self.sent {
-            writeln!(out, "{count} {verb} to {}", format::printable(target))?;
+            writeln!(out, "{count} {verb} to {}", printable(target))?;
         }
         if self.sent.is_empty() {
             writeln!(out, "nothing {verb}")?;

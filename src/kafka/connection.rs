@@ -16,29 +16,64 @@ pub(super) fn is_certificate(reason: &str) -> bool {
     reason.contains("certificate verify failed")
 }
 
-/// Whether trying again within seconds is of no use: the two disagree about TLS or
-/// the login.
-pub(super) fn is_lasting(reason: &str) -> bool {
-    is_certificate(reason) || reason.contains("SASL auth") || reason.contains("mechanism handshake")
+/// How much a failure says of what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Weight {
+    /// There was no connection; there may be one to another address of the name.
+    Unconnected,
+    /// Somebody was there.
+    Connected,
+    /// Trying again within seconds is of no use: the two disagree about TLS or the
+    /// login.
+    Lasting,
 }
+
+/// How much this failure says.
+pub(super) fn weight(reason: &str) -> Weight {
+    let is_any = |marks: &[&str]| marks.iter().any(|mark| reason.contains(mark));
+    if is_certificate(reason) || is_any(&LASTING) {
+        Weight::Lasting
+    } else if is_any(&UNCONNECTED) {
+        Weight::Unconnected
+    } else {
+        Weight::Connected
+    }
+}
+
+const LASTING: [&str; 4] = ["SASL auth", "mechanism handshake", ALERT, WRONG_VERSION];
+
+const UNCONNECTED: [&str; 3] = [
+    "Failed to resolve",
+    "in state CONNECT",
+    "in state TRY_CONNECT",
+];
 
 /// What happened, and what to change.
 pub(super) fn words(reason: &str, security: &Security) -> String {
     if let Some(words) = login(reason, security) {
         return words;
     }
-    if let Some((_, alert)) = reason.split_once("alert ") {
+    if let Some((_, alert)) = reason.split_once(ALERT) {
         return alert_words(until(alert, " ("), security);
     }
     let found = MARKS.iter().find(|(mark, _)| reason.contains(mark));
     match found {
         Some((_, CLOSED)) => format!("{CLOSED}{}", closed(reason, security)),
+        Some((_, TIMED_OUT)) => format!("{TIMED_OUT}{}", timed_out(reason)),
         Some((_, words)) => (*words).to_owned(),
         None => reason.to_owned(),
     }
 }
 
 const CLOSED: &str = "closed by the peer: it ended the connection ";
+
+const TIMED_OUT: &str = "timed out: ";
+
+/// How a TLS alert of the peer begins, whatever the version of TLS before it.
+const ALERT: &str = "alert ";
+
+/// What OpenSSL says when the answer to its handshake is none.
+const WRONG_VERSION: &str = "wrong version number";
 
 const MARKS: [(&str, &str); 9] = [
     (
@@ -54,18 +89,34 @@ const MARKS: [(&str, &str); 9] = [
         "unreachable: no route to that network",
     ),
     ("No route to host", "unreachable: no route to that host"),
-    (
-        "timed out",
-        "timed out: connected to nothing that answers like a Kafka broker (a firewall, a wrong address, or a service that waits for something else)",
-    ),
+    ("timed out", TIMED_OUT),
     ("Disconnected", CLOSED),
     ("ApiVersionRequest failed", CLOSED),
     ("reset by peer", CLOSED),
     (
-        "wrong version number",
+        WRONG_VERSION,
         "no TLS: what listens there answers in plaintext; use the broker's TLS port, or authType none or `disableTls: \"true\"`",
     ),
 ];
+
+/// How far a connection came before nothing more happened, and what may help.
+fn timed_out(reason: &str) -> &'static str {
+    let is_in = |state: &str| reason.contains(&format!("in state {state}"));
+    if is_in("CONNECT") || is_in("TRY_CONNECT") {
+        "there is no connection (a firewall, or a wrong address)"
+    } else if is_in("SSL_HANDSHAKE") {
+        "connected, but the TLS handshake gets no answer (a service without TLS, or a broker that \
+         is too busy)"
+    } else if is_in("AUTH") {
+        "the broker answers, but not to the login: its log knows why (what it asks for users or \
+         tokens may hang)"
+    } else if is_in("UP") {
+        "the broker answered, and then no more: its log knows why"
+    } else {
+        "connected to nothing that answers like a Kafka broker (a wrong address, or a service \
+         that waits for something else)"
+    }
+}
 
 /// Who closes a connection when, and what helps. What librdkafka calls UP comes
 /// after the first request, by which versions are agreed on, and the login.

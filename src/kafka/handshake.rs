@@ -2,7 +2,7 @@
 //! so the handshake is done once more, and OpenSSL asked for each of its objections.
 
 use std::{
-    net::{TcpStream, ToSocketAddrs as _},
+    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,18 +35,40 @@ pub(super) fn objections(tls: &Tls, broker: &str, end: Instant) -> Option<String
     let (host, _) = broker.rsplit_once(':')?;
     // As `trailing_dot` has it for librdkafka; an IPv6 address is written in brackets.
     let host = host.strip_suffix('.').unwrap_or(host);
-    let host = host.trim_matches(['[', ']']).to_owned();
+    let host = host.trim_matches(['[', ']']);
+    let addresses: Vec<_> = broker.to_socket_addrs().ok()?.collect();
+    at_any(tls, host, &addresses, end)
+}
+
+/// The same of the first of the host's addresses where there is something wrong.
+fn at_any(tls: &Tls, host: &str, addresses: &[SocketAddr], end: Instant) -> Option<String> {
     let context = context(tls)?;
-    let mut ssl = Ssl::new(&context).ok()?;
-    ssl.set_hostname(&host).ok()?;
-    let param = ssl.param_mut();
+    let shares = (1..=u32::try_from(addresses.len()).ok()?).rev();
+    addresses.iter().zip(shares).find_map(|(address, share)| {
+        let patience = end.saturating_duration_since(Instant::now()) / share;
+        let found = at(&context, tls, host, *address, patience.max(LEAST))?;
+        (!found.is_empty()).then(|| found.join("; "))
+    })
+}
+
+/// All that is wrong at one address; `None` if there was no handshake.
+fn at(
+    context: &SslContext,
+    tls: &Tls,
+    host: &str,
+    address: SocketAddr,
+    patience: Duration,
+) -> Option<Vec<String>> {
+    let mut ssl = Ssl::new(context).ok()?;
     if let Ok(address) = host.parse() {
-        param.set_ip(address).ok()?;
+        ssl.param_mut().set_ip(address).ok()?;
     } else {
-        param.set_host(&host).ok()?;
+        // SNI is for names alone (RFC 6066, section 3).
+        ssl.set_hostname(host).ok()?;
+        ssl.param_mut().set_host(host).ok()?;
     }
     let found = Arc::new(Mutex::new(Vec::new()));
-    let (notes, given) = (found.clone(), tls.ca.is_some());
+    let (notes, given, host) = (found.clone(), tls.ca.is_some(), host.to_owned());
     ssl.set_verify_callback(SslVerifyMode::PEER, move |fine, checked| {
         if !fine {
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -58,15 +80,13 @@ pub(super) fn objections(tls: &Tls, broker: &str, end: Instant) -> Option<String
         // It goes on, and so finds everything.
         true
     });
-    let patience = end.saturating_duration_since(Instant::now()).max(LEAST);
-    let address = broker.to_socket_addrs().ok()?.next()?;
     let stream = TcpStream::connect_timeout(&address, patience).ok()?;
     stream.set_read_timeout(Some(patience)).ok()?;
     stream.set_write_timeout(Some(patience)).ok()?;
     // How it ends is no matter: the certificate comes early.
     drop(ssl.connect(stream));
     let found = found.lock().unwrap_or_else(PoisonError::into_inner);
-    (!found.is_empty()).then(|| found.join("; "))
+    Some(found.clone())
 }
 
 /// Trusts whom librdkafka trusts.
@@ -161,3 +181,6 @@ fn address(bytes: &[u8]) -> Option<String> {
     let address = four.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from));
     address.ok().map(|address| address.to_string())
 }
+
+#[cfg(test)]
+mod tests;

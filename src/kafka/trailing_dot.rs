@@ -7,8 +7,9 @@
 //! certificate has it; but librdkafka before 2.13 hands OpenSSL the name with it
 //! (confluentinc/librdkafka#4348), both as the name to expect in the certificate
 //! and as the one to ask for (SNI). So both of OpenSSL's functions are wrapped by
-//! the linker (`build.rs`): ours strip one dot and call the real ones. Every other
-//! name and every other call passes through as it is.
+//! the linker (`build.rs`), for every call in the program and not librdkafka's alone:
+//! ours strip one dot and call the real ones, and all else passes through as it is.
+//! Others that speak TLS by this OpenSSL lose the dot too, which is right for them.
 //!
 //! This goes when rdkafka-sys has librdkafka 2.13.
 

@@ -10,6 +10,13 @@ use serde_norway::Value;
 pub enum Document {
     /// A pub/sub Component.
     PubSub(Component),
+    /// What can't be read.
+    Broken {
+        /// The type of the pub/sub Component that it should be; `None` if it is no YAML.
+        of: Option<String>,
+        /// What is wrong with it, without any value.
+        problem: String,
+    },
     /// Anything else, in words.
     Other(String),
 }
@@ -27,6 +34,8 @@ pub struct Component {
     pub elsewhere: Vec<(String, Elsewhere)>,
     /// Keys that are written more than once, in the same letters: a value that nobody sees.
     pub twice: Vec<String>,
+    /// Keys whose values are lists or maps, which no key here takes.
+    pub shapes: Vec<String>,
 }
 
 /// Where daprd looks a value up.
@@ -66,30 +75,54 @@ struct Item {
     env_ref: Option<Value>,
 }
 
-/// Reads a text of one or more YAML documents.
-///
-/// # Errors
-/// What is no YAML, a Component without name or type, or a value that is no text, number
-/// or flag. Values are never in it.
-pub fn documents(text: &str) -> Result<Vec<Document>, String> {
+/// Reads a text of one or more YAML documents, up to one that is no YAML.
+pub fn documents(text: &str) -> Vec<Document> {
     let mut found = Vec::new();
+    // Some editors begin a file with a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for document in serde_norway::Deserializer::from_str(text) {
-        // The reader's own words may hold a value.
-        let document = Value::deserialize(document).map_err(|error| match error.location() {
-            Some(at) => format!("no YAML: line {}, column {}", at.line(), at.column()),
-            None => "no YAML".to_owned(),
-        })?;
-        let of = document.get("spec").and_then(|spec| text_of(spec, "type"));
-        let kind = text_of(&document, "kind");
-        let pubsub = of.is_some_and(|of| of.starts_with("pubsub."));
-        if kind == Some("Component") && pubsub {
-            found.push(Document::PubSub(component(document)?));
-        } else if !document.is_null() {
-            let name = document.get("metadata").and_then(|it| text_of(it, "name"));
-            found.push(Document::Other(words(kind, name, of)));
+        let read = Value::deserialize(document).and_then(|mut document| {
+            document.apply_merge()?;
+            Ok(document)
+        });
+        match read {
+            Ok(document) if document.is_null() => {}
+            Ok(document) => found.push(read_document(document)),
+            Err(error) => {
+                // The reader's own words may hold a value.
+                let at = error.location().map_or_else(String::new, |at| {
+                    format!(": line {}, column {}", at.line(), at.column())
+                });
+                found.push(Document::Broken {
+                    of: None,
+                    problem: format!("no YAML{at}; what follows is not read"),
+                });
+                break;
+            }
         }
     }
-    Ok(found)
+    found
+}
+
+fn read_document(document: Value) -> Document {
+    let of = document.get("spec").and_then(|spec| text_of(spec, "type"));
+    let of = of.map(str::to_owned);
+    let kind = text_of(&document, "kind");
+    match of {
+        Some(of) if kind == Some("Component") && of.starts_with("pubsub.") => {
+            match component(document) {
+                Ok(component) => Document::PubSub(component),
+                Err(problem) => Document::Broken {
+                    of: Some(of),
+                    problem,
+                },
+            }
+        }
+        of => {
+            let name = document.get("metadata").and_then(|it| text_of(it, "name"));
+            Document::Other(words(kind, name, of.as_deref()))
+        }
+    }
 }
 
 fn text_of<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
@@ -101,6 +134,9 @@ fn words(kind: Option<&str>, name: Option<&str>, of: Option<&str>) -> String {
     match (kind, of) {
         (None, _) => "a document without a kind".to_owned(),
         (Some("Component"), Some(of)) => format!("Component{name} ({of})"),
+        (Some("List"), _) => {
+            "List: its items were not read; write each as a document of its own".to_owned()
+        }
         (Some(kind), _) => format!("{kind}{name}"),
     }
 }
@@ -117,37 +153,52 @@ fn component(document: Value) -> Result<Component, String> {
         properties: HashMap::new(),
         elsewhere: Vec::new(),
         twice: Vec::new(),
+        shapes: Vec::new(),
     };
     for item in spec.metadata {
-        let name = item.name;
-        let there = component.elsewhere.iter().any(|(key, _)| *key == name);
-        if there || component.properties.contains_key(&name) {
-            component.twice.push(name.clone());
+        let there = component.elsewhere.iter().any(|(key, _)| *key == item.name);
+        if there || component.properties.contains_key(&item.name) {
+            component.twice.push(item.name.clone());
         }
-        let referred = match (&item.secret_key_ref, &item.env_ref) {
-            (Some(_), _) => Some(Elsewhere::Secret),
-            (None, Some(_)) => Some(Elsewhere::Environment),
-            (None, None) => None,
-        };
-        let value = match item.value {
-            Some(Value::String(text)) => text,
-            Some(Value::Number(number)) => number.to_string(),
-            Some(Value::Bool(flag)) => flag.to_string(),
-            None | Some(Value::Null) => match referred {
-                Some(referred) => {
-                    component.elsewhere.push((name, referred));
-                    continue;
-                }
-                None => String::new(),
-            },
-            Some(_) => {
-                let component = component.name;
-                return Err(format!(
-                    "{component}: the value of {name} is no text, number or flag"
-                ));
-            }
-        };
-        component.properties.insert(name, value);
+        component.take(item);
     }
     Ok(component)
 }
+
+impl Component {
+    /// Takes an item as daprd does (dapr v1.16.5, `pkg/runtime/processor/secret`): an
+    /// `envRef` yields to a value, and a secret replaces it.
+    fn take(&mut self, item: Item) {
+        let Item {
+            name,
+            value,
+            secret_key_ref,
+            env_ref,
+        } = item;
+        let value = value.filter(|value| !value.is_null());
+        let has = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
+        let secret = secret_key_ref.as_ref();
+        if value.is_none() && has(env_ref.as_ref().and_then(Value::as_str)) {
+            self.elsewhere.push((name, Elsewhere::Environment));
+            return;
+        }
+        if has(secret.and_then(|secret| text_of(secret, "name"))) {
+            self.elsewhere.push((name, Elsewhere::Secret));
+            return;
+        }
+        let value = match value {
+            Some(Value::String(text)) => text,
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Bool(flag)) => flag.to_string(),
+            None => String::new(),
+            Some(_) => {
+                self.shapes.push(name);
+                return;
+            }
+        };
+        self.properties.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! dapr/kit reads durations by Go's `time.ParseDuration` (go1.26, `time/format.go`).
 //! The one crate for it, go-parse-duration 0.1.1, never returns on some texts.
 
+use std::{fmt::Write as _, time::Duration};
+
 /// Units and their nanoseconds. Both letters are a micro sign.
 const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
@@ -38,6 +40,24 @@ pub(super) fn nanos(text: &str) -> Option<i64> {
         (true, false) => 0_i64.checked_sub_unsigned(sum),
         (false, false) => i64::try_from(sum).ok(),
     }
+}
+
+/// A duration as one would write it: `24h`, `2m30s`, `1ms`.
+pub(super) fn written(duration: Duration) -> String {
+    let (mut written, mut rest) = (String::new(), duration.as_nanos());
+    let units = UNITS.iter().rev().filter(|(name, _)| name.is_ascii());
+    for (unit, nanos) in units {
+        let nanos = u128::from(*nanos);
+        if rest >= nanos {
+            // Writing to a String can't fail.
+            let _ = write!(written, "{}{unit}", rest / nanos);
+            rest %= nanos;
+        }
+    }
+    if written.is_empty() {
+        written.push_str("0s");
+    }
+    written
 }
 
 /// The nanoseconds of the first number with its unit, and what follows.
@@ -93,6 +113,17 @@ fn part(digits: &str, unit: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_written_in_as_few_signs_as_read() {
+        for text in [
+            "0s", "1ms", "500ms", "10s", "2m30s", "24h", "8760h", "1h1ms", "5us7ns",
+        ] {
+            let nanos = nanos(text).and_then(|nanos| u64::try_from(nanos).ok());
+            let duration = Duration::from_nanos(nanos.expect("it is a duration"));
+            assert_eq!(written(duration), text);
+        }
+    }
 
     #[test]
     fn durations_are_read_as_go_reads_them() {

@@ -1,8 +1,9 @@
 //! The table of metadata keys.
 //!
 //! Names, meanings and defaults of the built-in component's keys come from
-//! dapr/components-contrib v1.16.5, `common/component/kafka/metadata.go`; where
-//! that code and `pubsub/kafka/metadata.yaml` differ, the code counts.
+//! dapr/components-contrib v1.16.5, `common/component/kafka/metadata.go`, and those
+//! since 1.18 from v1.18.4; where that code and `pubsub/kafka/metadata.yaml` differ,
+//! the code counts.
 
 /// A row of text that the login is made of, and which `authType`s read it.
 macro_rules! text {
@@ -71,7 +72,8 @@ pub struct Key {
     pub kind: Kind,
     /// Whether every component needs it.
     pub required: bool,
-    /// The first version of Dapr whose built-in component has it; meaningless for ours.
+    /// "1.16" if the built-in component of v1.16.5 has it, "1.18" if that of v1.18.4 has it
+    /// and that of v1.16.5 has not; meaningless for ours.
     pub since: &'static str,
     /// How what it does here compares with the built-in component.
     pub compare: Compare,

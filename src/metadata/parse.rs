@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use super::duration;
 
-/// The words that dapr/kit takes for true (`utils.IsTruthy`), and their
+/// The words that dapr/kit takes for true (`utils.IsTruthy`, which trims), and their
 /// opposites. The built-in takes anything else for false; here it is an error.
 const TRUE: [&str; 6] = ["1", "y", "yes", "true", "t", "on"];
 const FALSE: [&str; 6] = ["0", "n", "no", "false", "f", "off"];
 
 pub(super) fn flag(text: &str) -> Result<bool, String> {
-    let word = text.to_ascii_lowercase();
+    let word = text.trim().to_ascii_lowercase();
     if TRUE.contains(&word.as_str()) {
         Ok(true)
     } else if FALSE.contains(&word.as_str()) {
@@ -65,8 +65,12 @@ pub(super) fn any_base(text: &str) -> Option<i64> {
 
 /// A duration with its unit, as Go reads it.
 pub(super) fn duration(text: &str, bounds: RangeInclusive<Duration>) -> Result<Duration, String> {
+    within(with_unit(text), &bounds, "with its unit ")
+}
+
+fn with_unit(text: &str) -> Option<Duration> {
     let nanos = duration::nanos(text).and_then(|nanos| u64::try_from(nanos).ok());
-    within(nanos.map(Duration::from_nanos), bounds)
+    nanos.map(Duration::from_nanos)
 }
 
 /// A duration; a number alone is in milliseconds, as dapr/kit reads it for its
@@ -75,10 +79,9 @@ pub(super) fn millis_or_duration(
     text: &str,
     bounds: RangeInclusive<Duration>,
 ) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(millis) => within(Some(Duration::from_millis(millis)), bounds),
-        Err(_) => duration(text, bounds),
-    }
+    let alone = text.parse().ok().map(Duration::from_millis);
+    let duration = alone.or_else(|| with_unit(text));
+    within(duration, &bounds, "or a number of milliseconds ")
 }
 
 /// A duration; a number alone is in seconds, as dapr/kit reads it for most keys.
@@ -86,11 +89,10 @@ pub(super) fn seconds_or_duration(
     text: &str,
     bounds: RangeInclusive<Duration>,
 ) -> Result<Duration, String> {
-    match text.parse() {
-        // Go takes 0 for a duration; it is the same.
-        Ok(seconds) => within(Some(Duration::from_secs(seconds)), bounds),
-        Err(_) => duration(text, bounds),
-    }
+    // Go takes 0 for a duration; it is the same.
+    let alone = text.parse().ok().map(Duration::from_secs);
+    let duration = alone.or_else(|| with_unit(text));
+    within(duration, &bounds, "or a number of seconds ")
 }
 
 /// The same, where the built-in takes zero and less for the default.
@@ -108,14 +110,15 @@ pub(super) fn positive_or(
 
 fn within(
     duration: Option<Duration>,
-    bounds: RangeInclusive<Duration>,
+    bounds: &RangeInclusive<Duration>,
+    how: &str,
 ) -> Result<Duration, String> {
     duration
         .filter(|duration| bounds.contains(duration))
         .ok_or_else(|| {
-            let low = humantime::format_duration(*bounds.start());
-            let high = humantime::format_duration(*bounds.end());
-            format!("expected a duration with its unit (500ms, 15s, 1m30s) from {low} to {high}")
+            let (low, high) = (bounds.start(), bounds.end());
+            let [low, high] = [low, high].map(|bound| duration::written(*bound));
+            format!("expected a duration {how}(500ms, 15s, 1m30s) from {low} to {high}")
         })
 }
 
@@ -171,11 +174,15 @@ pub(super) fn extensions(text: &str) -> Result<BTreeMap<String, String>, String>
         .ok_or_else(|| "expected a JSON object of texts, such as {\"name\":\"value\"}".into())
 }
 
-/// A comma-separated list of `host:port`.
+/// A comma-separated list of `host:port`. Empty parts are skipped if another is left, as
+/// one that a comma too many leaves.
 pub(super) fn brokers(text: &str) -> Result<Vec<String>, String> {
-    text.split(',')
-        .map(|broker| self::broker(broker.trim()))
-        .collect()
+    let parts = text.split(',').map(str::trim);
+    let brokers: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    if brokers.is_empty() {
+        return broker(text).map(|broker| vec![broker]);
+    }
+    brokers.into_iter().map(broker).collect()
 }
 
 fn broker(text: &str) -> Result<String, String> {

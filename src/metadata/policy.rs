@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use super::{Acks, Group, Problem, Settings, parse, settings::BackOffPolicy};
+use super::{Acks, Group, Problem, Settings, duration, parse, settings::BackOffPolicy};
 use crate::model::{Backoff, Policy, topic::check_topic};
 
 /// dapr/kit's defaults (v0.16.1, `retry/retry.go`), of which the exponential ones
@@ -130,10 +130,10 @@ impl Settings {
         } = self.group;
         // Zero is what could not be read.
         if !session.is_zero() && heartbeat >= session {
-            let session = humantime::format_duration(session);
+            let session = duration::written(session);
             conflicts.push(Problem {
                 key: "heartbeatInterval".into(),
-                value: Some(humantime::format_duration(heartbeat).to_string()),
+                value: Some(duration::written(heartbeat)),
                 message: format!(
                     "expected less than sessionTimeout, {session}; a third of it is usual"
                 ),

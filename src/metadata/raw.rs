@@ -10,7 +10,7 @@ use super::{
     keys::{self, Key, Support},
     security::Access,
 };
-use crate::model::Ordering;
+use crate::model::{Ordering, text::on_one_line};
 
 /// How alike (0 to 1) an unknown key must be to a known one to be taken for its
 /// misspelling; below this, suggestions mislead more than they help.
@@ -36,13 +36,15 @@ pub struct Problem {
     pub message: String,
 }
 
+/// On one line, and without what could steer a terminal.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, message, .. } = self;
-        match &self.value {
-            Some(value) => write!(f, "{key}: \"{value}\": {message}"),
-            None => write!(f, "{key}: {message}"),
-        }
+        let text = match &self.value {
+            Some(value) => format!("{key}: \"{value}\": {message}"),
+            None => format!("{key}: {message}"),
+        };
+        f.write_str(&on_one_line(&text))
     }
 }
 
@@ -60,13 +62,23 @@ impl fmt::Display for Problems {
     }
 }
 
-/// Resolves a component's metadata.
+/// Resolves a component's metadata, as that of a `pubsub.rdkafka`.
 ///
 /// # Errors
 /// All problems at once: keys that are missing, given twice or refused, and values
 /// that can't be read.
 pub fn resolve(properties: &HashMap<String, String>) -> Result<Resolved, Problems> {
-    let (settings, Findings { problems, notes }) = read(properties, &[]);
+    resolve_for("rdkafka", properties)
+}
+
+/// Resolves the metadata of a component of the type `pubsub.{name}`. As `kafka` it
+/// takes the built-in's place, and keeps that one's order unless it is told
+/// another.
+///
+/// # Errors
+/// Those of [`resolve`].
+pub fn resolve_for(name: &str, properties: &HashMap<String, String>) -> Result<Resolved, Problems> {
+    let (settings, Findings { problems, notes }) = read(name, properties, &[]);
     if problems.is_empty() {
         Ok(Resolved { settings, notes })
     } else {
@@ -83,40 +95,32 @@ pub struct Findings {
     pub notes: Vec<String>,
 }
 
-/// Checks a component's metadata as far as that is possible without the values of the keys
-/// in `elsewhere`: they count as given, and as right.
-pub fn check(properties: &HashMap<String, String>, elsewhere: &[String]) -> Findings {
-    read(properties, elsewhere).1
+/// Checks the metadata of a component of the type `pubsub.{name}` as far as that is
+/// possible without the values of the keys in `elsewhere`: they count as given, and as right.
+pub fn check(name: &str, properties: &HashMap<String, String>, elsewhere: &[String]) -> Findings {
+    read(name, properties, elsewhere).1
 }
 
-fn read(properties: &HashMap<String, String>, elsewhere: &[String]) -> (Settings, Findings) {
+fn read(
+    name: &str,
+    properties: &HashMap<String, String>,
+    elsewhere: &[String],
+) -> (Settings, Findings) {
     let mut reading = Reading::new(properties, elsewhere);
     for key in keys::all() {
         reading.read(key);
     }
-    reading.end()
-}
-
-/// Resolves the metadata of a component of the type `pubsub.{name}`. As `kafka` it
-/// takes the built-in's place, and keeps that one's order unless it is told
-/// another.
-///
-/// # Errors
-/// Those of [`resolve`].
-pub fn resolve_for(name: &str, properties: &HashMap<String, String>) -> Result<Resolved, Problems> {
-    let mut resolved = resolve(properties)?;
-    let given = properties
-        .iter()
-        .any(|(key, value)| key.eq_ignore_ascii_case("ordering") && !value.is_empty());
-    if name == "kafka" && !given {
-        resolved.settings.ordering = Ordering::Partition;
-        resolved.notes.push(
+    let built_in = name == "kafka" && !reading.given.contains_key("ordering");
+    let (mut settings, mut findings) = reading.end();
+    if built_in {
+        settings.ordering = Ordering::Partition;
+        findings.notes.push(
             "ordering is \"partition\", as pubsub.kafka has it: one record of a partition at a \
              time. Set ordering to \"key\" for those of different keys at once"
                 .into(),
         );
     }
-    Ok(resolved)
+    (settings, findings)
 }
 
 /// Stands for a value that is not known. It is never shown.
@@ -244,6 +248,15 @@ impl<'a> Reading<'a> {
 
     /// What the keys mean together.
     fn end(mut self) -> (Settings, Findings) {
+        if let Some(auth_type) = self.given.get("authType") {
+            // It is not known, and what stood for it before there was one is no help.
+            if self.access.auth_type.is_none() {
+                self.access.auth_required = None;
+            }
+            if auth_type.elsewhere {
+                self.of_login.clear();
+            }
+        }
         let given = |name: &str| self.given.get(name).map(|given| given.written);
         self.notes.extend(self.access.notes(given));
         let unused = |key: &Key| self.access.unused(key).is_some();

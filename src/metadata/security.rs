@@ -2,10 +2,12 @@
 
 mod access;
 mod certificates;
+mod oidc;
 
 use std::{collections::BTreeMap, fmt};
 
 pub use access::{Access, AuthType};
+pub use oidc::{assertion_key, endpoint};
 use redact::Secret;
 
 /// How connections are protected, and who logs in.
@@ -119,8 +121,6 @@ pub enum Proof {
     Secret(Secret<String>),
     /// By a signed assertion (RFC 7523).
     PrivateKeyJwt {
-        /// `oidcClientAssertionCert`, as PEM.
-        certificate: String,
         /// `oidcClientAssertionKey`, an RSA key as PEM.
         key: Secret<String>,
         /// `oidcKid`.

@@ -82,7 +82,7 @@ proptest! {
         properties in hash_map(name(), value(), 0..30),
         elsewhere in vec(name(), 0..5),
     ) {
-        let checked = check(&properties, &[]);
+        let checked = check("rdkafka", &properties, &[]);
         match resolve(&properties) {
             Ok(resolved) => {
                 prop_assert_eq!(resolved.notes, checked.notes);
@@ -95,7 +95,7 @@ proptest! {
         // Where a value stands takes no key away, so it brings no "missing" with it.
         let mut there = properties.clone();
         there.retain(|key, _| !elsewhere.iter().any(|name| name.eq_ignore_ascii_case(key)));
-        for problem in check(&there, &elsewhere).problems {
+        for problem in check("rdkafka", &there, &elsewhere).problems {
             let missing = problem.message.starts_with("required");
             let is_there = elsewhere.iter().any(|name| name.eq_ignore_ascii_case(&problem.key));
             prop_assert!(!(missing && is_there), "{}", problem);

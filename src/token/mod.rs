@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 
 use redact::Secret;
 
-use crate::metadata::security::Login;
+use crate::metadata::{Problem, security::Login};
 
 /// A token that brokers take for a login (SASL's OAUTHBEARER, RFC 7628).
 #[derive(Clone, Debug)]
@@ -60,6 +60,12 @@ impl Failed {
     fn new(kind: Kind, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { kind, text }
+    }
+}
+
+impl From<Problem> for Failed {
+    fn from(problem: Problem) -> Self {
+        Self::setting(problem.to_string())
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     hidden::{Hidden, form_encoded},
     http,
 };
-use crate::metadata::security::{Oidc, Proof};
+use crate::metadata::security::{self, Oidc, Proof};
 
 /// RFC 7523's name of a signed assertion.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -50,14 +50,7 @@ impl Client {
     /// # Errors
     /// When the endpoint, `caCert` or the assertion's key can't be read.
     pub(super) fn new(login: &Oidc) -> Result<Self, Failed> {
-        let url = Url::parse(&login.endpoint).ok();
-        let url = url.filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
-        let url = url.ok_or_else(|| {
-            Failed::setting(
-                "oidcTokenEndpoint is no URL; write it whole, such as https://idp.example/oauth2/token",
-            )
-        })?;
-        check(login)?;
+        let url = security::endpoint(&login.endpoint)?;
         let key = match &login.proof {
             Proof::Secret(_) => None,
             Proof::PrivateKeyJwt { key, kid, .. } => Some(Key::new(key, kid.as_deref())?),
@@ -214,28 +207,6 @@ impl Client {
             )),
         }
     }
-}
-
-/// What librdkafka would refuse in the middle of a login: it is told here, with the
-/// key's name.
-fn check(login: &Oidc) -> Result<(), Failed> {
-    for (name, value) in &login.extensions {
-        let letters = name.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if name.is_empty() || !letters || name == "auth" {
-            return Err(Failed::setting(format!(
-                "oidcExtensions: the name \"{name}\" is not allowed; it takes letters only, and not \
-                 \"auth\" (RFC 7628, section 3.1)"
-            )));
-        }
-        let visible = |byte: u8| byte.is_ascii_graphic() || b" \t\r\n".contains(&byte);
-        if !value.bytes().all(visible) {
-            return Err(Failed::setting(format!(
-                "oidcExtensions: the value of \"{name}\" has characters that are not allowed; it \
-                 takes visible ASCII and spaces (RFC 7628, section 3.1)"
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// A URL without user, password and query.

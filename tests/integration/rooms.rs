@@ -48,7 +48,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ),
     ("heal", &["dapr", "model", "telemetry"]),
     ("admin", &["dapr", "heal", "telemetry"]),
-    ("config", &["metadata"]),
+    ("config", &["metadata", "model"]),
     ("dlq", &["kafka", "metadata", "model", "telemetry"]),
 ];
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, fs, future::ready, path::Path};
 
 use dapr_rdkafka::metadata;
 use harness::{Authority, Identity, Result, root};
+use openssl::rsa::Rsa;
 use serde_norway::Value;
 
 use crate::{ensure, support::Test};
@@ -15,24 +16,15 @@ pub const TESTS: &[Test] = &[Test {
     run: |_| Box::pin(ready(each_way_to_connect_has_a_sample_that_resolves())),
 }];
 
-/// What must not stand in a Component itself.
-const SECRETS: [&str; 7] = [
-    "clientKey",
-    "saslUsername",
-    "saslPassword",
-    "oidcClientSecret",
-    "oidcClientAssertionKey",
-    "awsAccessKey",
-    "awsSecretKey",
-];
-
 fn each_way_to_connect_has_a_sample_that_resolves() -> Result<()> {
     let authority = Authority::new("A sample's authority")?;
     let client = authority.client("todo")?;
+    let assertion = Rsa::generate(2048)?.private_key_to_pem()?;
+    let assertion = String::from_utf8(assertion)?;
     let mut seen = Vec::new();
     for entry in fs::read_dir(root().join("components/connect"))? {
         let path = entry?.path();
-        let properties = properties(&path, &authority, &client)
+        let properties = properties(&path, &authority, &client, &assertion)
             .map_err(|error| format!("{}: {error}", path.display()))?;
         let resolved = metadata::resolve(&properties)
             .map_err(|problems| format!("{}: {problems}", path.display()))?;
@@ -59,6 +51,7 @@ fn properties(
     path: &Path,
     authority: &Authority,
     client: &Identity,
+    assertion: &str,
 ) -> Result<HashMap<String, String>> {
     let yaml: Value = serde_norway::from_str(&fs::read_to_string(path)?)?;
     let items = yaml["spec"]["metadata"]
@@ -72,12 +65,14 @@ fn properties(
             (None, Some(_)) => match name {
                 "caCert" => &authority.pem,
                 "clientCert" | "oidcClientAssertionCert" => &client.certificate,
-                "clientKey" | "oidcClientAssertionKey" => &client.key,
+                "clientKey" => &client.key,
+                "oidcClientAssertionKey" => assertion,
                 _ => "a secret",
             },
             _ => return Err(format!("{name} has no value").into()),
         };
-        let open = SECRETS.contains(&name) && item["value"].as_str().is_some();
+        let known = metadata::keys::find(name).ok_or(name)?;
+        let open = known.0.secret && item["value"].as_str().is_some();
         ensure!(!open, "{name} must be a secretKeyRef");
         properties.insert(name.to_owned(), value.to_owned());
     }

@@ -14,17 +14,24 @@ pub(super) fn properties(
     name: Option<&str>,
     set: &[&str],
 ) -> Result<(String, HashMap<String, String>), String> {
-    let mut found: Vec<_> = documents(text)?
-        .into_iter()
-        .filter_map(|document| match document {
-            Document::PubSub(component) => Some(component),
-            Document::Other(_) => None,
-        })
-        .collect();
+    let (mut found, mut broken) = (Vec::new(), None);
+    for document in documents(text) {
+        match document {
+            Document::PubSub(component) => found.push(component),
+            Document::Broken { problem, .. } => broken = Some(problem),
+            Document::Other(_) => {}
+        }
+    }
     let names: Vec<_> = found.iter().map(|found| found.name.clone()).collect();
     let names = names.join(", ");
     if let Some(name) = name {
         found.retain(|found| found.name == name);
+    }
+    // The wanted one may be what can't be read.
+    if let Some(problem) = broken
+        && (name.is_none() || found.is_empty())
+    {
+        return Err(problem);
     }
     let component = match (found.pop(), found.len(), name) {
         (Some(component), 0, _) => component,
@@ -52,9 +59,15 @@ fn values(component: Component, set: &[&str]) -> Result<(String, HashMap<String,
         name,
         mut properties,
         elsewhere,
+        shapes,
         ..
     } = component;
     let is_set = |key: &str| set.iter().any(|set| set.eq_ignore_ascii_case(key));
+    if let Some(key) = shapes.iter().find(|key| !is_set(key)) {
+        return Err(format!(
+            "{name}: the value of {key} is no text, number or flag"
+        ));
+    }
     properties.retain(|key, _| !is_set(key));
     let elsewhere = elsewhere.into_iter().map(|(key, _)| key);
     let elsewhere: Vec<_> = elsewhere.filter(|key| !is_set(key)).collect();
@@ -63,7 +76,7 @@ fn values(component: Component, set: &[&str]) -> Result<(String, HashMap<String,
     };
     let keys = elsewhere.join(", ");
     Err(format!(
-        "{name}: only daprd can look up {keys} (a secretKeyRef or envRef without a value); where \
+        "{name}: only daprd can look up {keys} (a secretKeyRef, or an envRef without a value); where \
          the component runs use --instance {name}, or give it with --set {example}=VALUE"
     ))
 }
@@ -148,6 +161,27 @@ spec:
         }
         let (_, given) = properties(SECRETS, None, &["SASLpassword"]).expect("it is set");
         assert_eq!(given.len(), 1);
+    }
+
+    #[test]
+    fn a_foreign_components_value_hides_no_other() {
+        let foreign = "---
+kind: Component
+metadata: {name: foreign}
+spec:
+  type: pubsub.redis
+  metadata:
+  - {name: x, value: {a: b}}
+";
+        let both = format!("{FILE}{foreign}");
+        let (name, _) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
+        assert_eq!(name, "todo-pubsub");
+        let error = properties(&both, Some("foreign"), &[]).unwrap_err();
+        assert!(error.contains("the value of x is no text"), "{error}");
+        let broken = format!("{FILE}kind: [");
+        assert!(properties(&broken, Some("todo-pubsub"), &[]).is_ok());
+        let error = properties(&broken, None, &[]).unwrap_err();
+        assert!(error.contains("no YAML"), "{error}");
     }
 
     #[test]

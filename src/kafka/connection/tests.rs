@@ -52,6 +52,79 @@ fn failures_get_their_words() {
 }
 
 #[test]
+fn a_timeout_says_how_far_the_connection_came() {
+    for (state, expected) in [
+        ("CONNECT", "timed out: there is no connection"),
+        (
+            "SSL_HANDSHAKE",
+            "timed out: connected, but the TLS handshake",
+        ),
+        ("APIVERSION_QUERY", "timed out: connected to nothing"),
+        (
+            "AUTH_HANDSHAKE",
+            "timed out: the broker answers, but not to the login",
+        ),
+        (
+            "AUTH_REQ",
+            "timed out: the broker answers, but not to the login",
+        ),
+    ] {
+        let reason = format!(
+            "a:1/bootstrap: Connection setup timed out in state {state} (after 3001ms in state {state})"
+        );
+        let said = words(&reason, &password());
+        assert!(said.starts_with(expected), "{said}");
+    }
+    let by_the_system = "a:1/bootstrap: Connect to ipv4#192.0.2.1:1 failed: Connection timed out \
+                         (after 2000ms in state CONNECT)";
+    let said = words(by_the_system, &plain());
+    assert!(
+        said.starts_with("timed out: there is no connection"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_lasts_weighs_most_and_a_missing_connection_least() {
+    for (weighs, reason) in [
+        (
+            Weight::Unconnected,
+            "Connect to ipv6#[::1]:1 failed: Connection refused (after 0ms in state CONNECT)",
+        ),
+        (
+            Weight::Unconnected,
+            "Connection setup timed out in state CONNECT (after 3001ms in state CONNECT)",
+        ),
+        (
+            Weight::Connected,
+            "Connection setup timed out in state APIVERSION_QUERY (after 3001ms in state APIVERSION_QUERY)",
+        ),
+        (
+            Weight::Connected,
+            "Disconnected: connection closed by peer (after 1ms in state UP)",
+        ),
+        (
+            Weight::Lasting,
+            "SSL handshake failed: ssl3_get_record:wrong version number: (after 1ms in state SSL_HANDSHAKE)",
+        ),
+        (
+            Weight::Lasting,
+            "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42 (after 0ms in state APIVERSION_QUERY)",
+        ),
+        (
+            Weight::Lasting,
+            "Receive failed: error:0A00045C:SSL routines::tlsv13 alert certificate required: SSL alert number 116 (after 0ms in state APIVERSION_QUERY)",
+        ),
+        (
+            Weight::Lasting,
+            "SSL handshake failed: certificate verify failed (after 3ms in state SSL_HANDSHAKE)",
+        ),
+    ] {
+        assert_eq!(weight(reason), weighs, "{reason}");
+    }
+}
+
+#[test]
 fn a_closed_connection_says_what_to_change() {
     let closed = "a:1/bootstrap: Disconnected: requesting ApiVersion";
     for (security, remedy) in [
@@ -96,7 +169,7 @@ fn a_refused_login_says_what_is_offered() {
     ] {
         let reason = format!("{begin}{said}");
         assert_eq!(words(&reason, &password()), expected);
-        assert!(is_lasting(&reason), "{reason}");
+        assert_eq!(weight(&reason), Weight::Lasting, "{reason}");
     }
 }
 

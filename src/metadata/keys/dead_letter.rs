@@ -3,7 +3,10 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{Compare, Key, honoured};
-use crate::metadata::{parse, settings::DeadLetterHeaders};
+use crate::{
+    metadata::{parse, settings::DeadLetterHeaders},
+    model::topic::check_topic,
+};
 
 /// Bounds of the times below: a day is longer than any of them is useful.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -14,6 +17,8 @@ pub(super) const KEYS: &[Key] = &[
         "deadLetterTopic",
         None,
         |text, settings| {
+            // Any topic may stand there.
+            check_topic(&text.replace("{topic}", "t"))?;
             settings.dead_letter.topic = Some(text.to_owned());
             Ok(())
         },

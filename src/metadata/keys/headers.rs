@@ -22,7 +22,12 @@ pub(super) const KEYS: &[Key] = &[
         "without it a value that no HTTP header can carry is left out and counted; \
          with the built-in an HTTP app never gets such a message, and its partition \
          is retried for ever",
-    )),
+    ))
+    .unset(
+        "a header that no HTTP header can carry is left out, and counted; with the \
+         built-in an HTTP app never gets such a message, and its partition is retried \
+         for ever",
+    ),
     honoured(
         "excludeHeaderMetaRegex",
         None,

@@ -136,8 +136,8 @@ pub(super) const KEYS: &[Key] = &[
         "oidcClientAssertionCert",
         assertion_certificate,
         ASSERTION,
-        "The certificate whose key signs the client's assertion, as PEM. Required \
-         with authType oidc_private_key_jwt."
+        "Required with authType oidc_private_key_jwt, as in the built-in, and not read: \
+         oidcKid names the key to the provider."
     )
     .since("1.18")
     .example("-----BEGIN CERTIFICATE-----"),

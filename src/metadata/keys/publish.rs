@@ -111,8 +111,9 @@ pub(super) const KEYS: &[Key] = &[
     )
     .number()
     .since("1.18")
-    .compare(Compare::Wider(
-        "0 needs idempotence false, and an idempotent retry makes no duplicate",
+    .compare(Compare::Differs(
+        "0 alone is refused, it needs idempotence false; an idempotent retry makes no \
+         duplicate",
     ))
     .unset("a publish is tried until publishTimeout, not 5 times in half a second")
     .example("5"),

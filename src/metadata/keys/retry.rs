@@ -8,8 +8,17 @@ use std::{ops::RangeInclusive, time::Duration};
 use super::{Compare, Key, honoured};
 use crate::metadata::{parse, settings::BackOffPolicy};
 
-/// Bounds of a wait: none at all would be a busy loop.
-const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
+/// Bounds of a wait.
+const WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
+
+/// How the bounds compare with dapr/kit, which has none.
+const BOUNDED: Compare = Compare::Differs("0 is 1ms, and more than 24h is an error");
+
+/// A wait between attempts. None at all would be a busy loop.
+fn wait(text: &str) -> Result<Duration, String> {
+    let wait = parse::millis_or_duration(text, WAIT)?;
+    Ok(wait.max(Duration::from_millis(1)))
+}
 
 pub(super) const KEYS: &[Key] = &[
     honoured(
@@ -32,11 +41,11 @@ pub(super) const KEYS: &[Key] = &[
         "consumeRetryInterval",
         None,
         |text, settings| {
-            settings.retry.interval = Some(parse::millis_or_duration(text, WAIT)?);
+            settings.retry.interval = Some(wait(text)?);
             Ok(())
         },
-        "The wait between attempts if no backOff key is given; a number alone is \
-         in milliseconds. In the built-in component it paces re-joining the group \
+        "The wait between attempts if no backOff key is given, at most 24h; 0 is \
+         1ms. In the built-in component it paces re-joining the group \
          only. Default: 5s between attempts.",
     )
     .millis()
@@ -64,34 +73,39 @@ pub(super) const KEYS: &[Key] = &[
         "backOffDuration",
         None,
         |text, settings| {
-            settings.retry.back_off.duration = Some(parse::millis_or_duration(text, WAIT)?);
+            settings.retry.back_off.duration = Some(wait(text)?);
             Ok(())
         },
-        "The wait of the constant policy. Default: 5s.",
+        "The wait of the constant policy, at most 24h; 0 is 1ms. Default: 5s.",
     )
     .millis()
+    .compare(BOUNDED)
     .example("5s"),
     honoured(
         "backOffInitialInterval",
         None,
         |text, settings| {
-            settings.retry.back_off.initial_interval = Some(parse::millis_or_duration(text, WAIT)?);
+            settings.retry.back_off.initial_interval = Some(wait(text)?);
             Ok(())
         },
-        "The first wait of the exponential policy. Default: 500ms.",
+        "The first wait of the exponential policy, at most 24h; 0 is 1ms. Default: \
+         500ms.",
     )
     .millis()
+    .compare(BOUNDED)
     .example("500ms"),
     honoured(
         "backOffMaxInterval",
         None,
         |text, settings| {
-            settings.retry.back_off.max_interval = Some(parse::millis_or_duration(text, WAIT)?);
+            settings.retry.back_off.max_interval = Some(wait(text)?);
             Ok(())
         },
-        "The longest wait of the exponential policy. Default: 60s.",
+        "The longest wait of the exponential policy, at most 24h; 0 is 1ms. Default: \
+         60s.",
     )
     .millis()
+    .compare(BOUNDED)
     .example("60s"),
     honoured(
         "backOffMultiplier",
@@ -104,6 +118,9 @@ pub(super) const KEYS: &[Key] = &[
          Default: 1.5.",
     )
     .number()
+    .compare(Compare::Differs(
+        "less than 1 and more than 100 are an error",
+    ))
     .example("1.5"),
     honoured(
         "backOffRandomizationFactor",
@@ -116,6 +133,7 @@ pub(super) const KEYS: &[Key] = &[
          Default: 0.5.",
     )
     .number()
+    .compare(Compare::Differs("less than 0 and more than 1 are an error"))
     .example("0.5"),
     honoured(
         "backOffMaxElapsedTime",

@@ -76,7 +76,6 @@ fn certificates_and_assertions_show_no_secret() {
     let key = || Secret::new(pem("PRIVATE KEY"));
     let certificate = pem("CERTIFICATE") + &pem("PRIVATE KEY");
     let proof = Proof::PrivateKeyJwt {
-        certificate: certificate.clone(),
         key: key(),
         kid: None,
         audience: None,

@@ -140,7 +140,13 @@ fn the_protocol_version_is_accepted_and_explained() {
 
 #[test]
 fn flags_take_daprs_words_and_nothing_else() {
-    for (word, value) in [("true", true), ("ON", true), ("0", false), ("no", false)] {
+    for (word, value) in [
+        ("true", true),
+        ("ON", true),
+        (" on ", true),
+        ("0", false),
+        ("no", false),
+    ] {
         let settings = settings(&[("startWithoutBrokers", word)]);
         assert_eq!(settings.start_without_brokers, value, "{word}");
     }
@@ -174,6 +180,49 @@ fn numbers_and_durations_are_read_as_the_built_in_reads_them() {
     }
     let endless = settings(&[("backOffMaxRetries", "-5")]).retry.back_off;
     assert_eq!(endless.max_retries, Some(-1));
+}
+
+#[test]
+fn bounds_are_named_as_they_may_be_written() {
+    for (key, value, part) in [
+        (
+            "readTimeout",
+            "9m",
+            "or a number of seconds (500ms, 15s, 1m30s) from 1s to 2m30s",
+        ),
+        (
+            "backOffDuration",
+            "25h",
+            "or a number of milliseconds (500ms, 15s, 1m30s) from 0s to 24h",
+        ),
+        (
+            "publishTimeout",
+            "1ms",
+            "with its unit (500ms, 15s, 1m30s) from 100ms to 5m",
+        ),
+    ] {
+        let message = message(&[(key, value)]);
+        let part = format!("{key}: \"{value}\": expected a duration {part}");
+        assert!(message.contains(&part), "{part:?} is not in {message}");
+    }
+}
+
+#[test]
+fn no_wait_is_a_short_one() {
+    for zero in ["0", "0s"] {
+        let retry = settings(&[("backOffDuration", zero), ("consumeRetryInterval", zero)]).retry;
+        let short = Some(Duration::from_millis(1));
+        assert_eq!((retry.back_off.duration, retry.interval), (short, short));
+    }
+}
+
+#[test]
+fn a_comma_too_many_leaves_no_broker() {
+    assert_eq!(
+        settings(&[("brokers", "a:1,, b:2,")]).brokers,
+        ["a:1", "b:2"]
+    );
+    assert!(message(&[("brokers", " , ")]).contains("has no port"));
 }
 
 #[test]
@@ -297,4 +346,57 @@ fn headers_are_escaped_and_excluded_as_told() {
     }
     let default = settings(&[]).headers;
     assert!(!default.escape && !default.excludes("x-trace"));
+}
+
+#[test]
+fn what_a_login_by_token_needs_is_checked_with_all_the_rest() {
+    let wrong = [
+        ("authType", "oidc_private_key_jwt"),
+        ("compression", "brotli"),
+        ("deadLetterTopic", "bad topic!"),
+        ("oidcTokenEndpoint", "idp.example/hunter2"),
+        (
+            "oidcExtensions",
+            "{\"a_b\":\"hunter2\",\"auth\":\"hunter2\"}",
+        ),
+        ("oidcClientAssertionCert", "-----BEGIN CERTIFICATE-----"),
+        ("oidcClientAssertionKey", "hunter2"),
+    ];
+    let refused = message(&wrong);
+    for part in [
+        "compression: \"brotli\"",
+        "deadLetterTopic: \"bad topic!\": \"bad topic!\" can't be a Kafka topic",
+        "oidcClientID: required",
+        "oidcTokenEndpoint: it is no URL",
+        "oidcExtensions: the name \"a_b\" is not allowed",
+        "oidcExtensions: the name \"auth\" is not allowed",
+        "oidcClientAssertionKey: it can't be read",
+    ] {
+        assert!(refused.contains(part), "{part:?} is not in {refused}");
+    }
+    assert!(!refused.contains("hunter2"), "{refused}");
+    let template = settings(&[("deadLetterTopic", "{topic}.dlq")]).dead_letter;
+    assert_eq!(template.topic.as_deref(), Some("{topic}.dlq"));
+    let unused = [
+        ("oidcTokenEndpoint", "no URL"),
+        ("oidcExtensions", "{\"auth\":\"a\"}"),
+    ];
+    assert!(resolve_with(&unused).is_ok(), "authType none reads neither");
+}
+
+#[test]
+fn a_login_that_is_not_known_is_not_judged() {
+    let given = [
+        ("brokers", "a:9092"),
+        ("authRequired", "true"),
+        ("clientKey", "no PEM"),
+        ("trustAnchorArn", "arn"),
+    ];
+    let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let found = check("rdkafka", &given.into(), &["authType".to_owned()]);
+    assert_eq!(found.problems, []);
+    let note = "authRequired has no effect: authType is given";
+    assert_eq!(found.notes, [note]);
+    let unreadable = message(&[("authType", "kerberos"), ("authRequired", "true")]);
+    assert!(!unreadable.contains("required with"), "{unreadable}");
 }

@@ -6,7 +6,7 @@ use redact::Secret;
 
 use super::{
     Aws, AwsKeys, ClientCertificate, Login, Mechanism, Oidc, Password, Proof, Security, Tls,
-    certificates,
+    certificates, oidc,
 };
 use crate::metadata::{
     Problem,
@@ -133,10 +133,17 @@ impl Access {
             skip_verify: self.skip_verify,
         });
         let mut problems = missing.0;
-        if problems.is_empty()
-            && let Some(tls) = &tls
-        {
-            problems.extend(tls.ca.as_deref().and_then(certificates::authorities));
+        let complete = problems.is_empty();
+        if matches!(login, Login::Oidc(_)) {
+            problems.extend(self.of_oidc(auth_type));
+        }
+        if complete && let Some(tls) = &tls {
+            let wrong = if tls.skip_verify {
+                certificates::unreadable
+            } else {
+                certificates::authorities
+            };
+            problems.extend(tls.ca.as_deref().and_then(wrong));
             problems.extend(tls.client.iter().flat_map(certificates::client));
         }
         if problems.is_empty() {
@@ -161,6 +168,15 @@ impl Access {
                 }
                 _ => format!("{written} has no effect: authType is given"),
             });
+        }
+        let unverified = self.skip_verify && !self.disable_tls;
+        if let (true, Some(written), Some(ca)) = (unverified, given("caCert"), &self.ca)
+            && self.auth_type() != Some(AuthType::None)
+            && let Some(Problem { message, .. }) = certificates::authorities(ca)
+        {
+            notes.push(format!(
+                "{written}: {message}, unless skipVerify stays true"
+            ));
         }
         for key in keys::all() {
             if let (Some(written), Some(reason)) = (given(key.name), self.unused(key)) {
@@ -212,11 +228,12 @@ impl Access {
                 self.oidc(Proof::Secret(secret), missing)
             }
             AuthType::OidcPrivateKeyJwt => {
+                // The built-in wants it too, and does not read it either.
+                missing.of(
+                    "oidcClientAssertionCert",
+                    self.assertion_certificate.as_ref(),
+                );
                 let proof = Proof::PrivateKeyJwt {
-                    certificate: missing.of(
-                        "oidcClientAssertionCert",
-                        self.assertion_certificate.as_ref(),
-                    ),
                     key: missing.of("oidcClientAssertionKey", self.assertion_key.as_ref()),
                     kid: self.kid.clone(),
                     audience: self.audience.clone(),
@@ -238,6 +255,17 @@ impl Access {
             ca: self.ca.clone(),
             skip_verify: self.skip_verify,
         }))
+    }
+
+    /// What is wrong with what was given for a token.
+    fn of_oidc(&self, auth_type: AuthType) -> Vec<Problem> {
+        let mut problems = oidc::extensions(&self.extensions);
+        let endpoint = self.endpoint.as_deref().map(oidc::endpoint);
+        problems.extend(endpoint.and_then(Result::err));
+        let signs = auth_type == AuthType::OidcPrivateKeyJwt;
+        let key = self.assertion_key.as_ref().filter(|_| signs);
+        problems.extend(key.map(oidc::assertion_key).and_then(Result::err));
+        problems
     }
 
     fn aws(&self, missing: &mut Missing) -> Login {
@@ -332,3 +360,6 @@ impl AuthType {
         found.map_or("", |(name, _)| name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,10 +25,15 @@ pub(super) fn authorities(pem: &str) -> Option<Problem> {
     }
 }
 
+/// What is wrong with a `caCert` that nothing is verified against.
+pub(super) fn unreadable(pem: &str) -> Option<Problem> {
+    read("caCert", pem).err()
+}
+
 /// What is wrong with `clientCert` and `clientKey`.
 pub(super) fn client(client: &ClientCertificate) -> Vec<Problem> {
     let certificate = read("clientCert", &client.certificate);
-    let key = key(client.key.expose_secret());
+    let key = private_key("clientKey", client.key.expose_secret());
     let mut problems = Vec::new();
     if let (Ok(all), Ok(key)) = (&certificate, &key)
         && let Some(own) = all.first()
@@ -61,7 +66,8 @@ fn read(key: &'static str, pem: &str) -> Result<Vec<X509>, Problem> {
     }
 }
 
-fn key(pem: &str) -> Result<PKey<Private>, Problem> {
+/// The private key in a key's PEM, of any kind.
+pub(super) fn private_key(name: &'static str, pem: &str) -> Result<PKey<Private>, Problem> {
     // No passphrase: without this OpenSSL would ask for one at the terminal.
     PKey::private_key_from_pem_callback(pem.as_bytes(), |_| Ok(0)).map_err(|_| {
         let message = if pem.contains("ENCRYPTED") {
@@ -70,7 +76,7 @@ fn key(pem: &str) -> Result<PKey<Private>, Problem> {
         } else {
             "it can't be read; it must be PEM, with its line breaks, as `openssl pkey` prints it"
         };
-        problem("clientKey", message.into())
+        problem(name, message.into())
     })
 }
 
@@ -84,7 +90,7 @@ fn over(key: &'static str, certificate: &X509Ref) -> Problem {
     problem(key, format!("expired at {end}; a new one is needed"))
 }
 
-fn problem(key: &'static str, message: String) -> Problem {
+pub(super) fn problem(key: &'static str, message: String) -> Problem {
     Problem {
         key: key.into(),
         value: None,

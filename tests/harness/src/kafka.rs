@@ -158,6 +158,7 @@ fn configuration(folder: &Path, port: u16, controller: u16, more: &[Listener]) -
          offsets.topic.replication.factor=1\n\
          transaction.state.log.replication.factor=1\n\
          transaction.state.log.min.isr=1\n\
+         transaction.state.log.num.partitions=1\n\
          group.initial.rebalance.delay.ms=0\n\
          message.max.bytes=10485760\n\
          replica.fetch.max.bytes=10485760\n\

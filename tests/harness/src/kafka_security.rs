@@ -13,6 +13,12 @@ pub const PASSWORD: &str = "correct horse";
 /// without the dot, as with Redpanda's Helm chart.
 pub const DOTTED: &str = "rp-0.test.";
 
+const NO_NAMESPACE: &str = "this system lets this user cover no /etc/hosts in a mount namespace \
+    (unshare --mount): run the tests as root, or allow user namespaces, by sysctl \
+    kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu) or kernel.unprivileged_userns_clone=1 \
+    (Debian); a container needs CAP_SYS_ADMIN (docker run --cap-add SYS_ADMIN --security-opt \
+    apparmor=unconfined)";
+
 /// A listener, and with it a way to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -91,7 +97,10 @@ impl SecureKafka {
 
     /// A command that runs a program for which `hosts` are names of 127.0.0.1, as
     /// they are written: the system's hosts file is covered for it alone, which
-    /// takes a mount namespace of its own.
+    /// takes a mount namespace of its own, by `unshare` of util-linux.
+    ///
+    /// # Errors
+    /// When there is no `unshare`, or the system lets nobody make a mount namespace.
     pub fn with_hosts(program: &Path, file: &Path, hosts: &[&str]) -> Result<Command> {
         let mut text = std::fs::read_to_string("/etc/hosts")?;
         writeln!(text, "\n127.0.0.1 {}", hosts.join(" "))?;
@@ -101,7 +110,8 @@ impl SecureKafka {
         for namespaces in [&["--mount"][..], &["--map-root-user", "--mount"]] {
             let mut command = std::process::Command::new("unshare");
             command.args(namespaces).args(["sh", "-c", cover]).arg(file);
-            let tried = command.arg("true").output()?;
+            let tried = command.arg("true").output();
+            let tried = tried.map_err(|error| format!("unshare (util-linux): {error}"))?;
             if tried.status.success() {
                 let mut command = Command::new("unshare");
                 command.args(namespaces).args(["sh", "-c", cover]);
@@ -109,7 +119,7 @@ impl SecureKafka {
                 return Ok(command);
             }
         }
-        Err("this system lets nobody cover /etc/hosts in a mount namespace (unshare)".into())
+        Err(NO_NAMESPACE.into())
     }
 }
 

@@ -46,9 +46,11 @@ pub const STARTUP: Duration = Duration::from_secs(45);
 /// between.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// The next port to try. It starts at a different one in each process.
+/// The next port to try. It starts at a different one in each process, far from that
+/// of a process that was started beside this one (Knuth's multiplicative hash).
 static NEXT_PORT: LazyLock<AtomicU16> = LazyLock::new(|| {
-    let spread = std::process::id() % u32::from(PORTS.end - PORTS.start);
+    let spread =
+        std::process::id().wrapping_mul(2_654_435_761) % u32::from(PORTS.end - PORTS.start);
     AtomicU16::new(PORTS.start + u16::try_from(spread).unwrap_or_default())
 });
 

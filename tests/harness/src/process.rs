@@ -14,7 +14,7 @@ use tokio::{
 use crate::Result;
 
 /// Lines of a child's output that are kept.
-const KEPT: usize = 20_000;
+const KEPT: usize = 200_000;
 
 /// A running child. Dropping it kills it.
 #[derive(Debug)]

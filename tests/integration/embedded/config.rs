@@ -121,9 +121,8 @@ pub async fn librdkafka_takes_the_keys_at_their_bounds(_: Arc<Fixture>) -> Resul
     for pairs in [longest, shortest] {
         let properties = bench.properties(&pairs)?;
         let mut player = Player::start(&bench.place.socket("rdkafka"), properties).await?;
-        player.publish("orders", "k", "published").await?;
-        // Opened, so that the group's client is made; what the mock cluster answers such
-        // a member is no matter.
+        // Opened, so that the group's client is made too; what the mock cluster answers
+        // such a member is no matter.
         drop(player.pull("orders").await?);
     }
     // An instance with usual ones goes on beside.

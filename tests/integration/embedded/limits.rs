@@ -122,11 +122,11 @@ pub async fn an_instance_has_so_many_streams(_: Arc<Fixture>) -> Result<()> {
     let bench = Bench::start(&["orders"]).await?;
     let mut player = bench.player().await?;
     let mut open = Vec::new();
-    for lane in 0..512 {
+    for lane in 0..896 {
         open.push(player.pull(&format!("orders#{lane}")).await?);
     }
     let one_more = player.pull("orders#more").await.map(drop);
-    refused(one_more, Code::ResourceExhausted, &["512 streams", "limit"])?;
+    refused(one_more, Code::ResourceExhausted, &["896 streams", "limit"])?;
     player.publish("orders", "a", "x").await?;
     Ok(())
 }

@@ -176,7 +176,7 @@ pub async fn without_a_broker_publish_ends_in_time_and_says_what_is_known(
     _: Arc<Fixture>,
 ) -> Result<()> {
     let mut bench = Bench::start(&["orders"]).await?;
-    let properties = bench.properties(&[("publishTimeout", "2s")])?;
+    let properties = bench.properties(&[("publishTimeout", "8s")])?;
     let mut player = Player::start(&bench.place.socket("rdkafka"), properties).await?;
     player.publish("orders", "a", "before").await?;
     drop(bench.broker);
@@ -187,7 +187,7 @@ pub async fn without_a_broker_publish_ends_in_time_and_says_what_is_known(
     ensure!(status.code() == Code::Unavailable, "{status}");
     let parts = [
         "orders",
-        "publishTimeout (2s)",
+        "publishTimeout (8s)",
         "Connection refused",
         "may still arrive",
     ];

@@ -37,7 +37,7 @@ IjzipHT3AiEA3DxW64TXUAHggB8woJXVirykFxOjnD7arEytZd7XyUI=
 ";
 
 /// A process may print so much before the harness forgets the rest.
-const LINES: usize = 20_000;
+const LINES: usize = 200_000;
 
 /// Ways to log in, with an instance for each.
 const LOGINS: [(&str, &str); 6] = [

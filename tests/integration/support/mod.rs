@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use tokio::{runtime::Runtime, sync::OnceCell};
 
 /// How long any one test may take.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long something may take that should happen at once: a machine with two
 /// cores runs two tests, each with several processes.

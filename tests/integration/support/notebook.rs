@@ -22,7 +22,7 @@ use crate::ensure;
 const KEYS: usize = 20;
 
 /// How long the apps may take for what they were promised.
-const PROGRESS: Duration = Duration::from_secs(60);
+const PROGRESS: Duration = Duration::from_secs(120);
 
 /// One delivery.
 #[derive(Clone, Debug)]

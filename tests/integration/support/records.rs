@@ -1,6 +1,6 @@
 //! Records as an independent client writes and reads them.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use harness::{Result, eventually};
 use rdkafka::{
@@ -129,17 +129,17 @@ pub async fn read(brokers: &str, topic: &str) -> Result<Vec<Plain>> {
         let consumer: BaseConsumer = config.create()?;
         let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT)?;
         let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
-        let (mut list, mut open) = (TopicPartitionList::new(), 0);
+        let (mut list, mut open) = (TopicPartitionList::new(), BTreeSet::new());
         for partition in partitions {
             list.add_partition_offset(&topic, partition.id(), Offset::Beginning)?;
-            open += 1;
+            open.insert(partition.id());
         }
         consumer.assign(&list)?;
         let mut records = Vec::new();
-        while open > 0 {
+        while !open.is_empty() {
             match consumer.poll(TIMEOUT) {
                 None => return Err(format!("{topic} can't be read to its end").into()),
-                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+                Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
                 Some(message) => records.push(Plain::of(&message?)),
             }
         }

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Writes a record in a transaction that is aborted, and one in one that is
 /// committed.

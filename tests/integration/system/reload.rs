@@ -31,8 +31,8 @@ const GROUP: &str = "reload-app";
 const BETWEEN: usize = 50;
 
 /// How long a change may take: daprd looks every 200 ms, closes the component,
-/// and initialises it.
-const RELOADED: Duration = Duration::from_secs(60);
+/// and initialises it; what failed because a broker was slow it tries again after 60 s.
+const RELOADED: Duration = Duration::from_secs(120);
 
 /// A Kafka with one listener more, where two users may log in.
 async fn kafka_with_users() -> Result<(Kafka, String)> {

@@ -9,7 +9,7 @@ use crate::support::{
 };
 
 /// How long a few hundred events may take on a busy machine.
-const DELIVERED: Duration = Duration::from_secs(60);
+const DELIVERED: Duration = Duration::from_secs(120);
 
 /// One of the two that are compared: the real daprd with the Component
 /// `todo-pubsub` of the type `pubsub.kafka`, and perhaps an app.

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use harness::Result;
 use rdkafka::{
@@ -44,11 +44,11 @@ pub async fn read(brokers: &str, topic: &str, partitions: i32) -> Result<Vec<Sto
             list.add_partition_offset(&topic, partition, Offset::Beginning)?;
         }
         consumer.assign(&list)?;
-        let (mut records, mut open) = (Vec::new(), partitions);
-        while open > 0 {
+        let (mut records, mut open) = (Vec::new(), (0..partitions).collect::<BTreeSet<_>>());
+        while !open.is_empty() {
             match consumer.poll(TIMEOUT) {
                 None => return Err(format!("{topic} can't be read to its end").into()),
-                Some(Err(KafkaError::PartitionEOF(_))) => open -= 1,
+                Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
                 Some(message) => {
                     let message = message?;
                     let headers = message.headers().into_iter();
