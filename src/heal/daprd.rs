@@ -49,7 +49,8 @@ impl FromStr for DaprdUrl {
         if url.scheme() != "http" || url.host_str().is_none() || !only_a_place {
             return Err(expected.into());
         }
-        Ok(Self::Http(text.trim_end_matches('/').to_owned()))
+        // As it was understood: `http:@0` is a URL too.
+        Ok(Self::Http(url.as_str().trim_end_matches('/').to_owned()))
     }
 }
 
@@ -203,7 +204,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_url_that_is_taken_is_a_place_and_shown_as_it_was_given(
+        fn a_url_that_is_taken_is_a_place_and_shown_as_one(
             text in "(http|unix|https)?(:|:/|://|:///)?([a-z0-9.@:/?#\\[\\]%]{0,24}|.{0,24})",
         ) {
             match text.parse::<DaprdUrl>() {
