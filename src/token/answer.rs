@@ -136,8 +136,10 @@ fn lives(expires_in: Option<&Value>) -> Option<Duration> {
         // Zero means the same as nothing, as in x/oauth2.
         None | Some(0.0) => Some(UNTOLD),
         Some(seconds) if seconds > 0.0 => {
-            // x/oauth2 has the same bound.
-            Some(Duration::from_secs_f64(seconds.min(f64::from(i32::MAX))))
+            // x/oauth2 has the same upper bound; less than a second would be a busy loop.
+            Some(Duration::from_secs_f64(
+                seconds.clamp(1.0, f64::from(i32::MAX)),
+            ))
         }
         Some(_) => None,
     }
@@ -316,5 +318,31 @@ mod tests {
         );
         let failed = ask(400, JSON, &body).unwrap_err().to_string();
         assert!(failed.chars().count() < 600, "{}", failed.len());
+    }
+
+    proptest::proptest! {
+        /// An endpoint is another's: whatever it answers is a token or an error of one
+        /// line, which does not show what it was sent.
+        #[test]
+        fn any_answer_is_a_token_or_an_error_that_hides_the_secret(
+            status in 200_u16..600,
+            kind in "(application/json|text/plain|application/x-www-form-urlencoded|.{0,9})",
+            body in "([{\"]|access_token|expires_in|error|_description|hunter2|[:=&,\"{}1-9e. ]|\\PC){0,40}",
+            member in "(access_token|error|error_description|expires_in)",
+            value in "(hunter2|\\PC|[0-9e.-]){0,12}",
+        ) {
+            let json = serde_json::json!({ "access_token": "t", member: value }).to_string();
+            let hidden = Hidden::new("hunter2");
+            let status = StatusCode::from_u16(status).expect("it is one");
+            for body in [body.as_bytes(), json.as_bytes()] {
+                match judge("https://idp.test/token", &hidden, status, &kind, body) {
+                    Ok(granted) => proptest::prop_assert!(granted.lives >= Duration::from_secs(1)),
+                    Err(failed) => {
+                        proptest::prop_assert!(!failed.text.contains("hunter2"), "{}", failed.text);
+                        proptest::prop_assert!(!failed.text.contains('\n'), "{}", failed.text);
+                    }
+                }
+            }
+        }
     }
 }

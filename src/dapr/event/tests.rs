@@ -218,3 +218,36 @@ fn a_message_over_daprds_limit_does_not_fit() {
 fn without_rules_nothing_is_escaped_or_excluded() {
     assert_eq!(style(&[]).headers, Headers::default());
 }
+
+proptest::proptest! {
+    /// Whatever a record carries, what is passed on can be HTTP headers, and what can't
+    /// is counted.
+    #[test]
+    fn any_headers_become_metadata_or_are_counted(
+        key in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..20),
+        names in proptest::collection::vec("[a-cX_!-]{1,2}|.{0,3}", 0..12),
+        value in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..9),
+        escape in proptest::prelude::any::<bool>(),
+    ) {
+        let rules = style(&[("escapeHeaders", if escape { "true" } else { "false" })]).headers;
+        let value = Bytes::from(value);
+        let headers: Vec<_> = names.iter().map(|name| header(name, Some(value.clone()))).collect();
+        let record = Record {
+            at: TopicPartition::new("orders", 2),
+            offset: Offset(7),
+            timestamp: None,
+            appended: false,
+            key: Some(key.into()),
+            value: None,
+            headers,
+        };
+        let (metadata, left_out) = super::metadata::of(&record, &rules, false);
+        for (name, value) in &metadata {
+            proptest::prop_assert!(name.bytes().all(|byte| byte.is_ascii_graphic()), "{name:?}");
+            proptest::prop_assert!(value.chars().all(|c| c == '\t' || !c.is_ascii_control()), "{value:?}");
+        }
+        let distinct: std::collections::HashSet<_> = names.iter().collect();
+        // Three names say where the record stands, one is its key.
+        proptest::prop_assert_eq!(metadata.len() - 4 + left_out.count, distinct.len());
+    }
+}
