@@ -1,7 +1,8 @@
 //! Durations as Go writes them: `1h30m`, `1.5h`, `300ms`.
 //!
 //! dapr/kit reads durations by Go's `time.ParseDuration` (go1.26, `time/format.go`).
-//! The one crate for it, go-parse-duration 0.1.1, never returns on some texts.
+//! The one crate for it, go-parse-duration 0.1.1, panics on `µs` and refuses the
+//! largest values that Go takes.
 
 use std::{fmt::Write as _, time::Duration};
 

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use dapr_rdkafka::dapr::proto::{PingRequest, pub_sub_client::PubSubClient};
-use harness::{Process, Result};
-use tokio::{net::UnixStream, process::Command};
+use harness::Result;
+use tokio::net::UnixStream;
 use tonic::{Code, Request, Status};
 
 use super::Bench;
@@ -13,7 +13,6 @@ use crate::{
     support::{
         Fixture, Place, SOON,
         player::{Player, dial, properties},
-        program,
     },
 };
 
@@ -134,17 +133,7 @@ pub async fn an_instance_has_so_many_streams(_: Arc<Fixture>) -> Result<()> {
 /// Others have taken all files that the process may have.
 pub async fn a_socket_survives_a_process_without_files(_: Arc<Fixture>) -> Result<()> {
     let place = Place::new()?;
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
-        .arg(program())
-        .args(["run", "--admin-listen", "off", "--socket-folder"])
-        .arg(place.sockets());
-    let mut process = Process::start("dapr-rdkafka", command)?;
-    let bound = "listens on";
-    process
-        .line(bound, SOON, |line| line.contains(bound))
-        .await?;
+    let mut process = place.component_after("ulimit -n 64").await?;
     let socket = place.socket("rdkafka");
     let mut taken = Vec::new();
     for _ in 0..100 {

@@ -76,17 +76,7 @@ pub async fn the_sockets_go_with_the_process_and_live_ones_are_refused(
 /// The umask of the process may be anything.
 pub async fn others_may_not_write_whatever_the_umask(_: Arc<Fixture>) -> Result<()> {
     let place = Place::new()?;
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "umask 0 && exec \"$0\" \"$@\""])
-        .arg(program())
-        .args(["run", "--admin-listen", "off", "--socket-folder"])
-        .arg(place.sockets());
-    let mut process = Process::start("dapr-rdkafka", command)?;
-    let bound = "listens on";
-    process
-        .line(bound, SOON, |line| line.contains(bound))
-        .await?;
+    let process = place.component_after("umask 0").await?;
     for (path, wanted) in [
         (place.sockets(), 0o755),
         (place.socket("rdkafka"), 0o660),

@@ -21,9 +21,11 @@ use std::{
     time::Duration,
 };
 
-use harness::{Component, Daprd, DaprdOptions, Kafka, Result, SecureKafka, write_component};
+use harness::{
+    Component, Daprd, DaprdOptions, Kafka, Process, Result, SecureKafka, write_component,
+};
 use tempfile::TempDir;
-use tokio::{runtime::Runtime, sync::OnceCell};
+use tokio::{process::Command, runtime::Runtime, sync::OnceCell};
 
 /// How long any one test may take.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -196,6 +198,21 @@ impl Place {
     /// The same with more arguments.
     pub async fn component_with(&self, names: &[&str], more: &[&str]) -> Result<Component> {
         Component::start_with(program(), &self.sockets(), names, more).await
+    }
+
+    /// The program alone, after a shell's command that changes what it may do.
+    pub async fn component_after(&self, command: &str) -> Result<Process> {
+        let script = format!("{command} && exec \"$0\" \"$@\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).arg(program());
+        command.args(["run", "--admin-listen", "off", "--socket-folder"]);
+        command.arg(self.sockets());
+        let mut process = Process::start("dapr-rdkafka", command)?;
+        let bound = "listens on";
+        process
+            .line(bound, SOON, |line| line.contains(bound))
+            .await?;
+        Ok(process)
     }
 
     /// Starts the built daprd with this place's folders.

@@ -93,21 +93,29 @@ pub async fn write_to(
     partition: Option<i32>,
     records: &[Plain],
 ) -> Result<()> {
+    let records = records.iter().map(|plain| FutureRecord {
+        topic,
+        partition,
+        payload: plain.value.as_deref(),
+        key: plain.key.as_deref(),
+        timestamp: plain.timestamp,
+        headers: Some(plain.owned_headers()),
+    });
+    send(brokers, records).await
+}
+
+/// Writes records in their order, and waits for each.
+pub async fn send<'a>(
+    brokers: &str,
+    records: impl IntoIterator<Item = FutureRecord<'a, [u8], [u8]>>,
+) -> Result<()> {
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("message.max.bytes", LARGEST)
         .set("enable.idempotence", "true")
         .create()?;
     let mut sent = Vec::new();
-    for plain in records {
-        let record = FutureRecord::<[u8], [u8]> {
-            topic,
-            partition,
-            payload: plain.value.as_deref(),
-            key: plain.key.as_deref(),
-            timestamp: plain.timestamp,
-            headers: Some(plain.owned_headers()),
-        };
+    for record in records {
         sent.push(producer.send_result(record).map_err(|(error, _)| error)?);
     }
     for sent in sent {
@@ -118,6 +126,15 @@ pub async fn write_to(
 
 /// All records that stand in a topic.
 pub async fn read(brokers: &str, topic: &str) -> Result<Vec<Plain>> {
+    read_as(brokers, topic, Plain::of).await
+}
+
+/// The same, as a test sees them.
+pub async fn read_as<T: Send + 'static>(
+    brokers: &str,
+    topic: &str,
+    of: fn(&BorrowedMessage<'_>) -> T,
+) -> Result<Vec<T>> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
@@ -140,7 +157,7 @@ pub async fn read(brokers: &str, topic: &str) -> Result<Vec<Plain>> {
             match consumer.poll(TIMEOUT) {
                 None => return Err(format!("{topic} can't be read to its end").into()),
                 Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
-                Some(message) => records.push(Plain::of(&message?)),
+                Some(message) => records.push(of(&message?)),
             }
         }
         Ok(records)

@@ -163,7 +163,7 @@ async fn published(
         .try_collect::<()>()
         .await?;
     let mut records = BTreeMap::new();
-    for mut stored in stored::read(fixture.kafka().await?, &topic, PARTITIONS).await? {
+    for mut stored in stored::read(fixture.kafka().await?, &topic).await? {
         let index = stored.header("index").map(String::from_utf8_lossy);
         let index = index.ok_or("a record without index")?.parse()?;
         if stored.key.is_none() {

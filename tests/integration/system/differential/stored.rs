@@ -1,16 +1,11 @@
-use std::{collections::BTreeSet, time::Duration};
-
 use harness::Result;
 use rdkafka::{
-    ClientConfig, Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
-    error::KafkaError,
-    message::{Header, Headers as _, OwnedHeaders},
-    producer::{FutureProducer, FutureRecord},
+    Message as _,
+    message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
+    producer::FutureRecord,
 };
 
-const TIMEOUT: Duration = Duration::from_secs(60);
-const LARGEST: &str = "20000000";
+use crate::support::records;
 
 /// A record as it stands on the broker, to the byte. A null differs from nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,75 +21,42 @@ impl Stored {
         let (_, value) = self.headers.iter().find(|(there, _)| there == name)?;
         value.as_deref()
     }
+
+    fn of(message: &BorrowedMessage<'_>) -> Self {
+        let headers = message.headers().into_iter();
+        let headers = headers.flat_map(|headers| headers.iter());
+        Self {
+            partition: message.partition(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers
+                .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
+                .collect(),
+        }
+    }
 }
 
-/// Everything in a topic of so many partitions.
-pub async fn read(brokers: &str, topic: &str, partitions: i32) -> Result<Vec<Stored>> {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "the-tests-never-join")
-        .set("enable.partition.eof", "true")
-        .set("fetch.message.max.bytes", LARGEST);
-    let topic = topic.to_owned();
-    tokio::task::spawn_blocking(move || {
-        let consumer: BaseConsumer = config.create()?;
-        let mut list = TopicPartitionList::new();
-        for partition in 0..partitions {
-            list.add_partition_offset(&topic, partition, Offset::Beginning)?;
-        }
-        consumer.assign(&list)?;
-        let (mut records, mut open) = (Vec::new(), (0..partitions).collect::<BTreeSet<_>>());
-        while !open.is_empty() {
-            match consumer.poll(TIMEOUT) {
-                None => return Err(format!("{topic} can't be read to its end").into()),
-                Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
-                Some(message) => {
-                    let message = message?;
-                    let headers = message.headers().into_iter();
-                    let headers = headers.flat_map(|headers| headers.iter());
-                    records.push(Stored {
-                        partition: message.partition(),
-                        key: message.key().map(<[u8]>::to_vec),
-                        value: message.payload().map(<[u8]>::to_vec),
-                        headers: headers
-                            .map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec)))
-                            .collect(),
-                    });
-                }
-            }
-        }
-        Ok(records)
-    })
-    .await?
+/// Everything in a topic.
+pub async fn read(brokers: &str, topic: &str) -> Result<Vec<Stored>> {
+    records::read_as(brokers, topic, Stored::of).await
 }
 
 /// Writes records, each to its partition.
 pub async fn write(brokers: &str, topic: &str, records: &[Stored]) -> Result<()> {
-    let producer: FutureProducer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("message.max.bytes", LARGEST)
-        .set("enable.idempotence", "true")
-        .create()?;
-    let mut sent = Vec::new();
-    for stored in records {
+    let records = records.iter().map(|stored| {
         let headers = stored.headers.iter();
         let headers = headers.fold(OwnedHeaders::new(), |headers, (key, value)| {
             let value = value.as_deref();
             headers.insert(Header { key, value })
         });
-        let record = FutureRecord::<[u8], [u8]> {
+        FutureRecord {
             topic,
             partition: Some(stored.partition),
             payload: stored.value.as_deref(),
             key: stored.key.as_deref(),
             timestamp: None,
             headers: Some(headers),
-        };
-        sent.push(producer.send_result(record).map_err(|(error, _)| error)?);
-    }
-    for sent in sent {
-        sent.await?.map_err(|(error, _)| error)?;
-    }
-    Ok(())
+        }
+    });
+    records::send(brokers, records).await
 }
