@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Admin, AdminFolder, FolderError, Told},
-    cli::{BrokerArgs, ConfigCommand, DlqCommand, ReferenceFormat, RunArgs},
-    config,
+    cli::{BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ReferenceFormat, RunArgs},
+    config, connect,
     dapr::{Instances, Server, ServerError, socket::Access},
     delivery::Drained,
-    dlq,
+    dlq, doctor,
     heal::{Healer, Healing},
     kafka::{Cause, EmbeddedBroker},
     shutdown,
@@ -30,6 +30,8 @@ pub enum Ended {
     Unanswered,
     /// What was checked is wrong; the result says how.
     Wrong,
+    /// Problems were found.
+    Sick,
     /// A second signal cut it short.
     Cut,
 }
@@ -40,6 +42,7 @@ impl Ended {
         match self {
             Self::Clean => 0,
             Self::Wrong => 1,
+            Self::Sick => 2,
             Self::Unanswered => 3,
             Self::Cut => 130,
         }
@@ -64,6 +67,9 @@ pub enum Failed {
     /// The dead letters' command failed.
     #[error(transparent)]
     Dlq(#[from] dlq::Failed),
+    /// The doctor has nothing to look at.
+    #[error(transparent)]
+    Doctor(#[from] connect::Unknown),
     /// The system refused something.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -300,4 +306,15 @@ fn tell_cut(dry_run: bool) {
             dlq::MAY_REPEAT
         );
     }
+}
+
+/// Looks for what is wrong with a component's connections.
+pub async fn doctor(args: &DoctorArgs) -> Result<Ended, Failed> {
+    let asked = args.doctor(|name| std::env::var(name).ok());
+    let report = doctor::command(&asked, &mut std::io::stdout().lock()).await?;
+    Ok(match report.worst() {
+        Some(doctor::Severity::Problem) => Ended::Sick,
+        Some(doctor::Severity::Warning) if args.strict => Ended::Wrong,
+        _ => Ended::Clean,
+    })
 }

@@ -1,7 +1,9 @@
 //! The command line.
 
 mod config;
+mod connect;
 mod dlq;
+mod doctor;
 mod masked;
 
 use std::path::PathBuf;
@@ -9,7 +11,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use config::{ConfigArgs, ConfigCommand, ReferenceFormat};
-pub use dlq::{ConnectArgs, DlqArgs, DlqCommand};
+pub use connect::ConnectArgs;
+pub use dlq::{DlqArgs, DlqCommand};
+pub use doctor::DoctorArgs;
 
 use crate::{admin::Listen, heal::DaprdUrl, telemetry::logging::Format};
 
@@ -58,6 +62,11 @@ pub enum Command {
     /// Exit codes: 0 all is right; 1 there are problems, or a key is refused; 2 the command
     /// line is wrong.
     Config(ConfigArgs),
+    /// Find out why a component can't connect, publish or subscribe.
+    ///
+    /// Exit codes: 0 nothing is wrong; 1 there are warnings and --strict was given, or it could
+    /// not be done; 2 there are problems, or the command line is wrong.
+    Doctor(Box<DoctorArgs>),
 }
 
 /// `dapr-rdkafka run`.
@@ -190,7 +199,7 @@ mod tests {
         let line = ["dapr-rdkafka", "run"].iter().chain(line);
         match Cli::try_parse_from(line).expect("it is right").command {
             Command::Run(args) => args,
-            Command::Broker(_) | Command::Dlq(_) | Command::Config(_) => {
+            Command::Broker(_) | Command::Dlq(_) | Command::Config(_) | Command::Doctor(_) => {
                 panic!("run was asked for")
             }
         }

@@ -10,6 +10,10 @@ pub mod metadata;
 
 pub mod token;
 
+pub mod connect;
+
+pub mod doctor;
+
 pub mod telemetry;
 
 pub mod kafka;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let log = match &cli.command {
         Command::Run(RunArgs { log, .. }) | Command::Broker(BrokerArgs { log, .. }) => log,
         Command::Config(args) => &args.log,
+        Command::Doctor(args) => &args.connect.log,
         Command::Dlq(args) => &args.command.connect_args().log,
     };
     if let Err(problem) = start_logging(log) {
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
             Command::Broker(args) => app::broker(args).await,
             Command::Dlq(args) => app::dlq(args.command).await,
             Command::Config(args) => app::config(&args.command),
+            Command::Doctor(args) => app::doctor(&args).await,
         }
     });
     runtime.shutdown_timeout(LINGER);

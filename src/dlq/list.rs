@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, io::Write};
 
 use serde::Serialize;
 
-use super::{Connection, Failed, Output, Selection, browser, letter, progress, topics};
+use super::{Connection, Failed, Selection, browser, letter, progress, topics};
+use crate::connect::Output;
 use crate::model::{Record, dead_letter, text::printable};
 
 /// What stands for a header that is not there.

@@ -1,6 +1,6 @@
 //! The commands for dead letters: look at them, send them back, delete them.
 
-pub mod connect;
+mod connection;
 mod flight;
 mod format;
 mod letter;
@@ -16,7 +16,7 @@ mod topics;
 
 use std::{io, sync::Arc, time::Duration};
 
-pub use connect::{Connect, Connection, Source, connect};
+pub use connection::{Connection, connect};
 pub use flight::MAY_REPEAT;
 pub use list::list;
 pub use purge::{Purge, purge};
@@ -25,20 +25,13 @@ pub use redriven::{Left, Rules, redriven};
 pub use selection::{Key, Offsets, Selection, time};
 pub use show::show;
 
-use crate::kafka::{Browser, Cause};
+use crate::{
+    connect::{Output, Unknown},
+    kafka::{Browser, Cause},
+};
 
 /// How long the brokers may take to answer at all.
 const REACH: Duration = Duration::from_secs(10);
-
-/// How results are written to standard output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Output {
-    /// For people.
-    #[default]
-    Text,
-    /// JSON for scripts, one value per line.
-    Json,
-}
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +57,12 @@ pub enum Failed {
     /// The result could not be written.
     #[error("writing the result: {0}")]
     Output(#[from] io::Error),
+}
+
+impl From<Unknown> for Failed {
+    fn from(Unknown(text): Unknown) -> Self {
+        Self::Connect(text)
+    }
 }
 
 impl Failed {

@@ -4,7 +4,8 @@ use std::io::{BufRead, IsTerminal as _, Write};
 
 use serde_json::json;
 
-use super::{Connection, Failed, Output, Selection, browser, progress, topics};
+use super::{Connection, Failed, Selection, browser, progress, topics};
+use crate::connect::Output;
 use crate::{
     kafka::{Browser, delete_records},
     model::{Offset, TopicPartition, dead_letter},

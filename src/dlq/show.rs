@@ -4,7 +4,8 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use super::{Connection, Failed, Output, Selection, browser, format, letter};
+use super::{Connection, Failed, Selection, browser, format, letter};
+use crate::connect::Output;
 use crate::model::Record;
 
 /// Shows the records of a selection, partition by partition, at most so many.

@@ -3,7 +3,6 @@
 //! What goes up from here is the model's vocabulary and [`Cause`], which says
 //! what went wrong in words that an operator can act on.
 
-mod authorities;
 mod browse;
 mod classify;
 mod connection;
@@ -11,7 +10,6 @@ mod consumer;
 mod context;
 mod convert;
 mod embedded;
-mod handshake;
 mod health;
 mod logged_in;
 mod oauth;
@@ -44,9 +42,12 @@ use rdkafka::{
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
 };
 
-use crate::metadata::{
-    Settings,
-    librdkafka::{self, Pairs},
+use crate::{
+    doctor::authorities,
+    metadata::{
+        Settings,
+        librdkafka::{self, Pairs},
+    },
 };
 use logged_in::{HasNative, LoggedIn};
 
@@ -71,7 +72,7 @@ where
     config.set_log_level(RDKafkaLogLevel::Info);
     for (name, value) in pairs {
         if (name, value.as_str()) == librdkafka::SYSTEMS_AUTHORITIES {
-            config.set(name, authorities::system()?);
+            config.set(name, authorities::system().map_err(Cause::other)?);
         } else {
             config.set(name, value);
         }

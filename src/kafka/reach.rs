@@ -19,11 +19,13 @@ use tokio::task::JoinSet;
 
 use super::{
     connection::{self, Weight},
-    handshake,
     logged_in::LoggedIn,
     oauth,
 };
-use crate::metadata::{Settings, librdkafka};
+use crate::{
+    doctor::handshake,
+    metadata::{Settings, librdkafka},
+};
 
 /// How long the producer may look for a broker alone. librdkafka tries bootstrap
 /// brokers one after the other; a cluster that is well answers far sooner.

@@ -4,6 +4,7 @@
 //!
 //! `cargo test --test integration -- --skip system` runs the fast ones alone.
 
+mod doctor;
 mod embedded;
 mod ledger;
 mod packages;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         samples::TESTS,
         embedded::TESTS,
         system::TESTS,
+        &doctor::tests(),
     ]
     .concat()
     .into_iter()

@@ -24,13 +24,18 @@ pub const TESTS: &[Test] = &[
 
 /// Each room and what it may use. `shutdown`, `cli`, `app` and `main` are the
 /// composition, above all rooms.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("model", &[]),
     ("engine", &["model"]),
     ("metadata", &["model"]),
     ("token", &["metadata"]),
+    ("connect", &["metadata"]),
+    ("doctor", &["connect", "metadata", "model", "token"]),
     ("telemetry", &["model"]),
-    ("kafka", &["metadata", "model", "telemetry", "token"]),
+    (
+        "kafka",
+        &["doctor", "metadata", "model", "telemetry", "token"],
+    ),
     (
         "delivery",
         &["engine", "kafka", "metadata", "model", "telemetry"],
@@ -39,6 +44,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
         "dapr",
         &[
             "delivery",
+            "doctor",
             "engine",
             "kafka",
             "metadata",
@@ -49,7 +55,10 @@ const ROOMS: [(&str, &[&str]); 12] = [
     ("heal", &["dapr", "model", "telemetry"]),
     ("admin", &["dapr", "heal", "telemetry"]),
     ("config", &["metadata", "model"]),
-    ("dlq", &["kafka", "metadata", "model", "telemetry"]),
+    (
+        "dlq",
+        &["connect", "kafka", "metadata", "model", "telemetry"],
+    ),
 ];
 
 fn a_room_uses_only_the_rooms_below_it() -> Result<()> {

@@ -104,6 +104,29 @@ impl Kafka {
         Ok(())
     }
 
+    /// Runs a line as documentation writes it: the name of one of Kafka's scripts and its
+    /// arguments, without quotes; `<bootstrap>` stands for this broker's address.
+    pub async fn run(&self, line: &str) -> Result<()> {
+        let line = line.replace("<bootstrap>", &self.address);
+        let mut words = line.split_whitespace();
+        let class = match words.next() {
+            Some("kafka-acls.sh") => "org.apache.kafka.tools.AclCommand",
+            Some("kafka-configs.sh") => "kafka.admin.ConfigCommand",
+            Some("kafka-consumer-groups.sh") => {
+                "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
+            }
+            Some("kafka-topics.sh") => "org.apache.kafka.tools.TopicCommand",
+            other => return Err(format!("{other:?} is none of Kafka's scripts").into()),
+        };
+        let mut command = java(class)?;
+        command.args(words);
+        let stopped = Process::start(class, command)?.wait(STARTUP).await?;
+        if !stopped.status.success() {
+            return Err(format!("{line}: {}", stopped.output).into());
+        }
+        Ok(())
+    }
+
     /// Stops it in order.
     pub async fn stop(mut self) -> Result<()> {
         if let Some(process) = self.process.take() {

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod doctor;
 pub mod endpoints;
 pub mod idp;
 pub mod letters;
@@ -55,6 +56,16 @@ macro_rules! tests {
             $crate::support::Test {
                 name: concat!($room, "::", stringify!($module), "::", stringify!($test)),
                 run: |fixture| Box::pin($module::$test(fixture)),
+            },
+        )*];
+    };
+    // The same of functions that stand in the same file.
+    ($room:literal, $($test:ident),* $(,)?) => {
+        /// The tests of this file.
+        pub const TESTS: &[$crate::support::Test] = &[$(
+            $crate::support::Test {
+                name: concat!($room, "::", stringify!($test)),
+                run: |fixture| Box::pin($test(fixture)),
             },
         )*];
     };

@@ -31,7 +31,7 @@ mod objection {
 
 /// What is wrong with the certificate of the broker `host:port`, as far as that can
 /// be found out until `end`.
-pub(super) fn objections(tls: &Tls, broker: &str, end: Instant) -> Option<String> {
+pub fn objections(tls: &Tls, broker: &str, end: Instant) -> Option<String> {
     let (host, _) = broker.rsplit_once(':')?;
     // As `trailing_dot` has it for librdkafka; an IPv6 address is written in brackets.
     let host = host.strip_suffix('.').unwrap_or(host);

@@ -11,7 +11,7 @@ use std::{
 use reqwest::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::dlq::Failed;
+use super::Unknown;
 
 /// How long a process may take to answer: it does nothing but look it up.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ pub(super) async fn properties(
     folder: &Path,
     name: &str,
     process: Option<i32>,
-) -> Result<HashMap<String, String>, Failed> {
+) -> Result<HashMap<String, String>, Unknown> {
     let meant = |instance: &Instance| {
         instance.name == name && (process.is_none() || instance.process == process)
     };
@@ -87,15 +87,13 @@ pub(super) async fn properties(
     match holders.as_slice() {
         [socket] => ask(socket, &["v1", "instances", name, "properties"], process)
             .await
-            .map_err(|problem| Failed::Connect(format!("{}: {problem}", socket.display()))),
+            .map_err(|problem| Unknown(format!("{}: {problem}", socket.display()))),
         [] => {
             let of = process.map_or(String::new(), |process| format!(" of process {process}"));
             let seen = seen.join("; ");
-            Err(Failed::Connect(format!(
-                "no instance {name}{of}; found: {seen}"
-            )))
+            Err(Unknown(format!("no instance {name}{of}; found: {seen}")))
         }
-        _ => Err(Failed::Connect(format!(
+        _ => Err(Unknown(format!(
             "several processes have an instance {name}: {}; {PICK}, or use --component",
             seen.join("; ")
         ))),
@@ -108,7 +106,7 @@ fn listed(instances: &[Instance]) -> String {
 }
 
 /// The admin sockets in a folder.
-fn sockets(folder: &Path) -> Result<Vec<PathBuf>, Failed> {
+fn sockets(folder: &Path) -> Result<Vec<PathBuf>, Unknown> {
     let listed = || -> io::Result<Vec<PathBuf>> {
         let entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
         let paths = entries.into_iter().map(|entry| entry.path());
@@ -121,12 +119,12 @@ fn sockets(folder: &Path) -> Result<Vec<PathBuf>, Failed> {
     let remedy = "is `dapr-rdkafka run` running on this machine, in this container, with this \
                   --socket-folder?";
     match listed() {
-        Ok(sockets) if sockets.is_empty() => Err(Failed::Connect(format!(
+        Ok(sockets) if sockets.is_empty() => Err(Unknown(format!(
             "no admin socket in {}; {remedy}",
             folder.display()
         ))),
         Ok(sockets) => Ok(sockets),
-        Err(error) => Err(Failed::Connect(format!(
+        Err(error) => Err(Unknown(format!(
             "looking for admin sockets in {}: {error}; {remedy}",
             folder.display()
         ))),

@@ -1,18 +1,15 @@
-//! Where the connection's settings come from.
+//! Where a command's settings come from: a file, a running process, or flags.
 
 mod component;
 mod instance;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf};
 
-use super::Failed;
-use crate::{
-    kafka::Session,
-    metadata::{self, Settings},
-};
-
-/// How long fetching a token for the login may take: as long as an endpoint may.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// There is no metadata to be had, or more than one that could be meant; with what
+/// was found instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unknown(pub String);
 
 /// Where to look for a component's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,29 +43,38 @@ pub struct Connect {
     pub set: Vec<(String, String)>,
 }
 
-/// What is needed to connect.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    /// The component's name, for messages.
-    pub name: Arc<str>,
-    /// Its settings.
-    pub settings: Settings,
-    /// Keeps the login's token fresh.
-    _session: Session,
+/// How results are written to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// JSON for scripts, one value per line.
+    Json,
 }
 
-/// Finds and resolves a component's metadata.
+/// A component's metadata, as it was given.
+#[derive(Clone)]
+pub struct Given {
+    /// The component's name; for messages.
+    pub name: String,
+    /// Keys and values, secrets included.
+    pub properties: HashMap<String, String>,
+}
+
+/// Finds a component's metadata. Without a name, as with flags alone, it is called
+/// `nameless`.
 ///
 /// # Errors
-/// When there is none, more than one, or it can't be used.
-pub async fn connect(connect: &Connect) -> Result<Connection, Failed> {
+/// When there is none, or more than one that could be meant.
+pub async fn find(connect: &Connect, nameless: &str) -> Result<Given, Unknown> {
     let (name, mut properties) = match &connect.source {
         Source::Component { file, name } => {
             let text = std::fs::read_to_string(file)
-                .map_err(|error| Failed::Connect(format!("reading {}: {error}", file.display())))?;
+                .map_err(|error| Unknown(format!("reading {}: {error}", file.display())))?;
             let set: Vec<_> = connect.set.iter().map(|(key, _)| key.as_str()).collect();
             component::properties(&text, name.as_deref(), &set)
-                .map_err(|problem| Failed::Connect(format!("{}: {problem}", file.display())))?
+                .map_err(|problem| Unknown(format!("{}: {problem}", file.display())))?
         }
         Source::Instance {
             name,
@@ -80,25 +86,12 @@ pub async fn connect(connect: &Connect) -> Result<Connection, Failed> {
         }
         Source::Flags => {
             let none = ("authType".to_owned(), "none".to_owned());
-            ("dlq".to_owned(), HashMap::from([none]))
+            (nameless.to_owned(), HashMap::from([none]))
         }
     };
     for (key, value) in &connect.set {
         properties.retain(|there, _| !there.eq_ignore_ascii_case(key));
         properties.insert(key.clone(), value.clone());
     }
-    let resolved = metadata::resolve(&properties)
-        .map_err(|problems| Failed::Connect(format!("{name}: {problems}")))?;
-    for note in resolved.notes {
-        tracing::info!("{name}: {note}");
-    }
-    let (name, settings) = (Arc::<str>::from(name), resolved.settings);
-    let failed = |cause| Failed::Connect(format!("{name}: login: {cause}"));
-    let session = Session::open(&settings, &name).map_err(failed)?;
-    session.ready(LOGIN_TIMEOUT).await.map_err(failed)?;
-    Ok(Connection {
-        name: name.clone(),
-        settings,
-        _session: session,
-    })
+    Ok(Given { name, properties })
 }

@@ -2,12 +2,10 @@
 
 use std::{env, path::Path};
 
-use super::Cause;
-
 /// The file or folder to read them from: what `SSL_CERT_FILE` or `SSL_CERT_DIR` says,
 /// as for OpenSSL and Go, or where Linux distributions have them. The OpenSSL that
 /// is built in knows none of these places.
-pub(super) fn system() -> Result<String, Cause> {
+pub fn system() -> Result<String, String> {
     if let Some(told) = told(|name| env::var(name).ok()) {
         return told;
     }
@@ -16,15 +14,14 @@ pub(super) fn system() -> Result<String, Cause> {
     first
         .and_then(|path| path.into_os_string().into_string().ok())
         .ok_or_else(|| {
-            Cause::other(
-                "this system has no certificate authorities: give the brokers' one as `caCert`, \
-                 install ca-certificates, or set SSL_CERT_FILE to a file with them",
-            )
+            "this system has no certificate authorities: give the brokers' one as `caCert`, \
+                 install ca-certificates, or set SSL_CERT_FILE to a file with them"
+                .into()
         })
 }
 
 /// What the environment says, if it says anything.
-fn told(variable: impl Fn(&str) -> Option<String>) -> Option<Result<String, Cause>> {
+fn told(variable: impl Fn(&str) -> Option<String>) -> Option<Result<String, String>> {
     let set = |name| Some((name, variable(name).filter(|path| !path.is_empty())?));
     let (name, path) = ["SSL_CERT_FILE", "SSL_CERT_DIR"]
         .into_iter()
@@ -33,7 +30,7 @@ fn told(variable: impl Fn(&str) -> Option<String>) -> Option<Result<String, Caus
         return Some(Ok(path));
     }
     let cause = format!("the environment's {name} is {path}, which is not there");
-    Some(Err(Cause::other(cause)))
+    Some(Err(cause))
 }
 
 #[cfg(test)]
@@ -54,7 +51,7 @@ mod tests {
         let both = with(&[("SSL_CERT_DIR", "/tmp"), ("SSL_CERT_FILE", "/")]);
         assert_eq!(both, Some(Ok("/".into())));
         let wrong = with(&[("SSL_CERT_FILE", "/no/such/file")]);
-        let text = wrong.and_then(Result::err).map(|cause| cause.text);
+        let text = wrong.and_then(Result::err);
         let expected = "the environment's SSL_CERT_FILE is /no/such/file, which is not there";
         assert_eq!(text.as_deref(), Some(expected));
     }

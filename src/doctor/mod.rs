@@ -1,0 +1,40 @@
+//! Why a component can't connect, publish or subscribe, and what to change.
+//!
+//! The checks speak Kafka's protocol themselves, because a client library does not tell
+//! what it saw. They go in [`Stage`]s, from a broker's name to a record's round trip, and
+//! stop where the next one can't work. Everything they can find is a [`Row`] of the table
+//! in `rows`, by its stable code; docs/doctor.md is made from it.
+//!
+//! A check is fine only by a [`Seen`], which is made where an answer was seen.
+
+#![allow(
+    dead_code,
+    clippy::unused_async,
+    reason = "the stages that use it follow"
+)]
+
+pub mod authorities;
+mod command;
+mod context;
+mod finding;
+pub mod handshake;
+mod recorder;
+mod render;
+mod report;
+mod row;
+mod rows;
+mod run;
+mod stage;
+mod stages;
+mod wire;
+
+pub use command::{Doctor, command};
+pub use context::{Patience, Token};
+pub use finding::{Finding, Fix};
+pub use recorder::Recorder;
+pub use report::{Check, Outcome, Report};
+pub use row::{Row, Severity};
+pub use rows::all as rows;
+pub use run::{Options, Wanted, WantedTopic, full};
+pub use stage::Stage;
+pub use wire::Seen;

@@ -1,0 +1,59 @@
+use super::{Finding, Seen, Severity, Stage};
+
+/// All that was checked, in the order of the checks.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Each check and what came of it.
+    pub checks: Vec<Check>,
+}
+
+/// One check.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// What it is about.
+    pub stage: Stage,
+    /// Which broker, topic or group.
+    pub subject: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a check.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It is fine: this was seen.
+    Fine(Seen),
+    /// It is not.
+    Found(Finding),
+    /// It was not checked, and why: nothing is known.
+    Skipped(String),
+}
+
+impl Report {
+    /// What was found, worst first; of equal ones the earlier stage first.
+    pub fn findings(&self) -> Vec<&Check> {
+        let mut found: Vec<_> = self
+            .checks
+            .iter()
+            .filter(|check| check.finding().is_some())
+            .collect();
+        found.sort_by_key(|check| (check.finding().map(|found| found.severity), check.stage));
+        found
+    }
+
+    /// How bad the worst finding is.
+    pub fn worst(&self) -> Option<Severity> {
+        let findings = self.checks.iter().filter_map(Check::finding);
+        findings.map(|found| found.severity).min()
+    }
+}
+
+impl Check {
+    /// What was found, if anything was.
+    pub fn finding(&self) -> Option<&Finding> {
+        match &self.outcome {
+            Outcome::Found(finding) => Some(finding),
+            Outcome::Fine(_) | Outcome::Skipped(_) => None,
+        }
+    }
+}

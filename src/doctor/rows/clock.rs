@@ -1,0 +1,6 @@
+//! What can be found in the stage `clock`.
+
+use crate::doctor::row::rows;
+
+rows! { Clock:
+}

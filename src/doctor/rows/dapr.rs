@@ -1,0 +1,6 @@
+//! What can be found in the stage `dapr`.
+
+use crate::doctor::row::rows;
+
+rows! { Dapr:
+}

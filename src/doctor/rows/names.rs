@@ -1,0 +1,6 @@
+//! What can be found in the stage `names`.
+
+use crate::doctor::row::rows;
+
+rows! { Names:
+}

@@ -1,0 +1,6 @@
+//! What can be found in the stage `round_trip`.
+
+use crate::doctor::row::rows;
+
+rows! { RoundTrip:
+}

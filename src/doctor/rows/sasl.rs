@@ -1,0 +1,6 @@
+//! What can be found in the stage `sasl`.
+
+use crate::doctor::row::rows;
+
+rows! { Sasl:
+}

@@ -1,0 +1,6 @@
+//! What can be found in the stage `settings`.
+
+use crate::doctor::row::rows;
+
+rows! { Settings:
+}

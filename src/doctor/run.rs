@@ -1,0 +1,98 @@
+//! All checks, in their order.
+
+use std::time::Duration;
+
+use super::{
+    Patience, Recorder, Report, Token,
+    context::{Context, Target},
+    stages::{self, Cluster},
+    wire::Wire,
+};
+use crate::metadata::Settings;
+
+/// What the component is to do with brokers, as far as it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Topics.
+    pub topics: Vec<WantedTopic>,
+    /// The consumer group; `None` if it is not known.
+    pub group: Option<String>,
+}
+
+/// A topic, and what is done with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedTopic {
+    /// Its name.
+    pub name: String,
+    /// It is published to.
+    pub publish: bool,
+    /// It is subscribed to.
+    pub subscribe: bool,
+    /// The topic whose refused records it gets, if it is a dead-letter topic.
+    pub dead_letters_of: Option<String>,
+}
+
+/// What is checked beside the brokers.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long each stage may take.
+    pub stage: Duration,
+    /// Whether a topic is made, a record sent and read, and the topic deleted.
+    pub round_trip: bool,
+    /// daprd's HTTP port.
+    pub dapr_http_port: Option<u16>,
+}
+
+/// Checks everything that can be checked.
+pub async fn full(
+    settings: &Settings,
+    wanted: &Wanted,
+    options: &Options,
+    recorder: &Recorder,
+) -> Report {
+    let context = Context {
+        settings,
+        token: Token::fetched(),
+        patience: Patience::EachStage(options.stage),
+        recorder,
+    };
+    if let Some(mut cluster) = reach(&context).await {
+        stages::topics::check(&context, &mut cluster, wanted).await;
+        stages::permissions::check(&context, &mut cluster, wanted).await;
+        stages::group::check(&context, &mut cluster, wanted).await;
+        stages::limits::check(&context, &mut cluster, wanted).await;
+        stages::clock::check(&context, &mut cluster).await;
+        if options.round_trip {
+            stages::round_trip::check(&context, &mut cluster).await;
+        }
+    }
+    recorder.report()
+}
+
+/// From the bootstrap brokers' names to the cluster.
+async fn reach(context: &Context<'_>) -> Option<Cluster> {
+    let brokers = context.settings.brokers.iter();
+    let each = brokers.map(|broker| async {
+        let target = Target::bootstrap(broker);
+        let wire = examine(context, &target).await;
+        wire.map(|wire| (target, wire))
+    });
+    let reached = futures_util::future::join_all(each).await;
+    let reached: Vec<_> = reached.into_iter().flatten().collect();
+    if reached.is_empty() {
+        return None;
+    }
+    stages::cluster::check(context, reached).await
+}
+
+/// One broker, from its name to the login; a connection that is logged in if all is well.
+pub(super) async fn examine(context: &Context<'_>, target: &Target) -> Option<Wire> {
+    let addresses = stages::names::resolve(context, target).await?;
+    let stream = stages::tcp::connect(context, target, &addresses).await?;
+    let mut wire = stages::tls::secure(context, target, stream).await?;
+    if !stages::versions::agree(context, target, &mut wire).await {
+        return None;
+    }
+    let logged_in = stages::sasl::log_in(context, target, &mut wire).await;
+    logged_in.then_some(wire)
+}

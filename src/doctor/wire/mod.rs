@@ -1,0 +1,179 @@
+//! Kafka's protocol over one connection: a request, its answer, and in between nothing.
+
+mod broken;
+mod ranges;
+mod seen;
+
+use std::{io, net::SocketAddr, time::Instant};
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use kafka_protocol::{
+    messages::{ApiKey, RequestHeader, ResponseHeader},
+    protocol::{Decodable as _, Encodable as _, HeaderVersion, Request, StrBytes},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    time::timeout_at,
+};
+
+pub(super) use broken::Broken;
+pub(super) use ranges::Ranges;
+pub(super) use seen::Answered;
+pub use seen::Seen;
+
+/// The largest answer that is read, in bytes: the metadata of 100,000 partitions is some
+/// 10 MiB.
+const LARGEST: usize = 64 * 1024 * 1024;
+
+/// The first correlation id. What no broker wrote, an echo for one, does not have it in
+/// its place by chance.
+const FIRST: i32 = 0x5244_4b01;
+
+/// What bytes go through: a socket, or TLS over one.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection to a broker.
+pub(super) struct Wire {
+    stream: Box<dyn Stream>,
+    /// The other end.
+    pub(super) peer: SocketAddr,
+    /// What the broker serves; empty until it was asked.
+    pub(super) ranges: Ranges,
+    client_id: StrBytes,
+    next: i32,
+}
+
+impl Wire {
+    pub(super) fn new(stream: impl Stream + 'static, peer: SocketAddr, client_id: &str) -> Self {
+        Self {
+            stream: Box::new(stream),
+            peer,
+            ranges: Ranges::default(),
+            client_id: StrBytes::from_string(client_id.to_owned()),
+            next: FIRST,
+        }
+    }
+
+    /// Asks, in the newest version that both know.
+    pub(super) async fn ask<R: Request>(
+        &mut self,
+        request: &R,
+        until: Instant,
+    ) -> Result<Answered<R::Response>, Broken> {
+        self.ask_below(request, i16::MAX, until).await
+    }
+
+    /// The same, in no newer version than this.
+    pub(super) async fn ask_below<R: Request>(
+        &mut self,
+        request: &R,
+        newest: i16,
+        until: Instant,
+    ) -> Result<Answered<R::Response>, Broken> {
+        let version = self.ranges.common::<R>(newest);
+        let version = version.ok_or(Broken::Unserved { key: R::KEY })?;
+        self.ask_in(request, version, until).await
+    }
+
+    /// The same, in just this version, whatever the broker says it serves.
+    pub(super) async fn ask_in<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+        until: Instant,
+    ) -> Result<Answered<R::Response>, Broken> {
+        let id = self.next;
+        self.next = id.wrapping_add(1);
+        let frame = frame(request, version, id, &self.client_id)?;
+        let body = self.exchange(&frame, until).await?;
+        let mut body = expect(body, id)?;
+        let header = R::Response::header_version(version);
+        let decoded = ResponseHeader::decode(&mut body, header)
+            .and_then(|_| R::Response::decode(&mut body, version));
+        let value = decoded.map_err(|error| Broken::Nonsense(error.to_string()))?;
+        Ok(Answered { value, version })
+    }
+
+    /// Sends bytes as they are, with their length before them, and reads an answer so.
+    pub(super) async fn exchange(&mut self, frame: &[u8], until: Instant) -> Result<Bytes, Broken> {
+        let exchanged = async {
+            self.stream.write_all(frame).await?;
+            self.stream.flush().await?;
+            let mut length = [0; 4];
+            let mut read = 0;
+            while read < length.len() {
+                match self.stream.read(&mut length[read..]).await? {
+                    0 if read == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    0 => return Ok(Err(Broken::Garbage(length[..read].to_vec().into()))),
+                    more => read += more,
+                }
+            }
+            let announced = usize::try_from(i32::from_be_bytes(length));
+            let Some(announced) = announced.ok().filter(|length| *length <= LARGEST) else {
+                return Ok(Err(self.garbage(&length).await));
+            };
+            let mut body = BytesMut::new();
+            let mut left = (&mut self.stream).take(announced as u64);
+            while body.len() < announced {
+                if left.read_buf(&mut body).await? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            Ok::<_, io::Error>(Ok(body.freeze()))
+        };
+        match timeout_at(until.into(), exchanged).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(error)) => Err(error.into()),
+            Err(_) => Err(Broken::Silent),
+        }
+    }
+
+    /// What comes and is no answer, as far as it is there.
+    async fn garbage(&mut self, first: &[u8]) -> Broken {
+        let mut bytes = BytesMut::from(first);
+        bytes.reserve(256);
+        // How it ends is no matter: the beginning tells what it is.
+        let _ = self.stream.read_buf(&mut bytes).await;
+        Broken::Garbage(bytes.freeze())
+    }
+}
+
+/// A request as it goes over the wire.
+fn frame<R: Request>(
+    request: &R,
+    version: i16,
+    id: i32,
+    client_id: &StrBytes,
+) -> Result<BytesMut, Broken> {
+    let header = RequestHeader::default()
+        .with_request_api_key(R::KEY)
+        .with_request_api_version(version)
+        .with_correlation_id(id)
+        .with_client_id(Some(client_id.clone()));
+    let mut bytes = BytesMut::new();
+    bytes.put_i32(0);
+    header
+        .encode(&mut bytes, R::header_version(version))
+        .and_then(|()| request.encode(&mut bytes, version))
+        .map_err(|error| Broken::Nonsense(error.to_string()))?;
+    let length = i32::try_from(bytes.len() - 4).unwrap_or(i32::MAX);
+    bytes[..4].copy_from_slice(&length.to_be_bytes());
+    Ok(bytes)
+}
+
+/// The answer to this very request.
+fn expect(body: Bytes, id: i32) -> Result<Bytes, Broken> {
+    let mut first = body.clone();
+    if first.remaining() >= 4 && first.get_i32() == id {
+        Ok(body)
+    } else {
+        Err(Broken::Garbage(body.slice(..body.len().min(256))))
+    }
+}
+
+/// The name of a request.
+pub(super) fn name(key: i16) -> String {
+    ApiKey::try_from(key).map_or_else(|()| format!("request {key}"), |key| format!("{key:?}"))
+}

@@ -1,0 +1,5 @@
+//! Brokers as they are advertised, and clusters of several.
+
+use crate::tests;
+
+tests!("system::doctor::cluster",);

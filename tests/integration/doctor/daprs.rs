@@ -1,0 +1,5 @@
+//! daprd, and the way to it.
+
+use crate::tests;
+
+tests!("system::doctor::daprs",);

@@ -1,0 +1,5 @@
+//! Versions and logins, and why the built-in failed.
+
+use crate::tests;
+
+tests!("system::doctor::logins",);

@@ -1,0 +1,5 @@
+//! Permissions, groups and the round trip.
+
+use crate::tests;
+
+tests!("system::doctor::rights",);

@@ -1,0 +1,5 @@
+//! Topics, limits and clocks.
+
+use crate::tests;
+
+tests!("system::doctor::topics",);
