@@ -7,6 +7,7 @@ pub(super) mod group;
 pub(super) mod limits;
 pub(super) mod names;
 pub(super) mod permissions;
+pub(super) mod port;
 pub(super) mod round_trip;
 pub(super) mod sasl;
 pub(super) mod tcp;

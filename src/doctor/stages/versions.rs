@@ -5,6 +5,7 @@ use kafka_protocol::{messages::ApiVersionsRequest, protocol::StrBytes};
 use crate::doctor::{
     Seen, Stage,
     context::{Context, Target},
+    stages::port,
     wire::{Ranges, Wire},
 };
 
@@ -17,8 +18,12 @@ pub(in crate::doctor) async fn agree(
     let request = ApiVersionsRequest::default()
         .with_client_software_name(StrBytes::from_static_str("dapr-rdkafka"))
         .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")));
-    let Ok(answer) = wire.ask_in(&request, 0, context.until()).await else {
-        return false;
+    let answer = match wire.ask_in(&request, 0, context.until()).await {
+        Ok(answer) => answer,
+        Err(broken) => {
+            port::explain(context, target, wire.peer, &broken).await;
+            return false;
+        }
     };
     wire.ranges = Ranges::from(&answer.value);
     let seen = Seen::by(&answer, format!("{} requests", wire.ranges.iter().count()));
