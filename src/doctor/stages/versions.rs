@@ -26,6 +26,9 @@ pub(in crate::doctor) async fn agree(
         }
     };
     wire.ranges = Ranges::from(&answer.value);
+    if port::is_no_broker(context, target, &wire.ranges) {
+        return false;
+    }
     let seen = Seen::by(&answer, format!("{} requests", wire.ranges.iter().count()));
     context
         .recorder

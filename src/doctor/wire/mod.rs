@@ -177,3 +177,12 @@ fn expect(body: Bytes, id: i32) -> Result<Bytes, Broken> {
 pub(super) fn name(key: i16) -> String {
     ApiKey::try_from(key).map_or_else(|()| format!("request {key}"), |key| format!("{key:?}"))
 }
+
+/// What came, as text: its beginning, without what moves a cursor.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let plain = text
+        .chars()
+        .map(|one| if one.is_control() { '.' } else { one });
+    plain.take(100).collect()
+}
