@@ -170,7 +170,7 @@ fn no_way(user: &User, closed: &Path) -> Finding {
     let cause =
         format!("daprd runs as user {id}, who may not pass the folder {path} (mode {mode:o})");
     let fix = Fix::words("let daprd's user read the folder, and then restart daprd");
-    Finding::new(&rows::DENIED, cause, fix.run(format!("chmod o+rx {path}")))
+    Finding::new(&rows::DENIED, cause, fix.run(format!("chmod a+rx {path}")))
 }
 
 /// One socket: whether someone listens, and whether daprd may write to it.
