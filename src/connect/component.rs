@@ -4,16 +4,15 @@ use std::collections::HashMap;
 
 use crate::metadata::component::{Component, Document, documents};
 
-/// The name and the metadata of the pub/sub Component in a text of one or more YAML
+/// A Component's name, its type and its metadata.
+type Found = (String, String, HashMap<String, String>);
+
+/// The name, the type and the metadata of the pub/sub Component in a text of one or more YAML
 /// documents. References are left out for the keys that are `set` elsewhere.
 ///
 /// # Errors
 /// When there is none, several and no name, or a value that only daprd can look up.
-pub(super) fn properties(
-    text: &str,
-    name: Option<&str>,
-    set: &[&str],
-) -> Result<(String, HashMap<String, String>), String> {
+pub(super) fn properties(text: &str, name: Option<&str>, set: &[&str]) -> Result<Found, String> {
     let (mut found, mut broken) = (Vec::new(), None);
     for document in documents(text) {
         match document {
@@ -54,9 +53,10 @@ pub(super) fn properties(
     values(component, set)
 }
 
-fn values(component: Component, set: &[&str]) -> Result<(String, HashMap<String, String>), String> {
+fn values(component: Component, set: &[&str]) -> Result<Found, String> {
     let Component {
         name,
+        of,
         mut properties,
         elsewhere,
         shapes,
@@ -72,7 +72,7 @@ fn values(component: Component, set: &[&str]) -> Result<(String, HashMap<String,
     let elsewhere = elsewhere.into_iter().map(|(key, _)| key);
     let elsewhere: Vec<_> = elsewhere.filter(|key| !is_set(key)).collect();
     let Some(example) = elsewhere.first() else {
-        return Ok((name, properties));
+        return Ok((name, of, properties));
     };
     let keys = elsewhere.join(", ");
     Err(format!(
@@ -129,8 +129,8 @@ spec:
 
     #[test]
     fn the_pubsub_component_of_several_documents_is_read() {
-        let (name, properties) = properties(FILE, None, &[]).expect("there is one");
-        assert_eq!(name, "todo-pubsub");
+        let (name, kind, properties) = properties(FILE, None, &[]).expect("there is one");
+        assert_eq!((&*name, &*kind), ("todo-pubsub", "pubsub.rdkafka"));
         let wanted = [
             ("brokers", "a:1,b:2"),
             ("maxInFlight", "10"),
@@ -145,7 +145,7 @@ spec:
         let both = format!("{FILE}{SECRETS}");
         let several = properties(&both, None, &[]).unwrap_err();
         assert!(several.contains("--name: todo-pubsub, other"), "{several}");
-        let (name, _) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
+        let (name, ..) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
         assert_eq!(name, "todo-pubsub");
         let none = properties(&both, Some("x"), &[]).unwrap_err();
         assert!(none.contains("todo-pubsub, other"), "{none}");
@@ -159,7 +159,7 @@ spec:
         for part in ["saslPassword", "--instance other", "--set saslPassword="] {
             assert!(error.contains(part), "{error}");
         }
-        let (_, given) = properties(SECRETS, None, &["SASLpassword"]).expect("it is set");
+        let (.., given) = properties(SECRETS, None, &["SASLpassword"]).expect("it is set");
         assert_eq!(given.len(), 1);
     }
 
@@ -174,7 +174,7 @@ spec:
   - {name: x, value: {a: b}}
 ";
         let both = format!("{FILE}{foreign}");
-        let (name, _) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
+        let (name, ..) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
         assert_eq!(name, "todo-pubsub");
         let error = properties(&both, Some("foreign"), &[]).unwrap_err();
         assert!(error.contains("the value of x is no text"), "{error}");

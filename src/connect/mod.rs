@@ -58,6 +58,8 @@ pub enum Output {
 pub struct Given {
     /// The component's name; for messages.
     pub name: String,
+    /// Its type, such as `pubsub.rdkafka`, where that is written.
+    pub kind: Option<String>,
     /// Keys and values, secrets included.
     pub properties: HashMap<String, String>,
 }
@@ -68,13 +70,14 @@ pub struct Given {
 /// # Errors
 /// When there is none, or more than one that could be meant.
 pub async fn find(connect: &Connect, nameless: &str) -> Result<Given, Unknown> {
-    let (name, mut properties) = match &connect.source {
+    let (name, kind, mut properties) = match &connect.source {
         Source::Component { file, name } => {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Unknown(format!("reading {}: {error}", file.display())))?;
             let set: Vec<_> = connect.set.iter().map(|(key, _)| key.as_str()).collect();
-            component::properties(&text, name.as_deref(), &set)
-                .map_err(|problem| Unknown(format!("{}: {problem}", file.display())))?
+            let (name, kind, properties) = component::properties(&text, name.as_deref(), &set)
+                .map_err(|problem| Unknown(format!("{}: {problem}", file.display())))?;
+            (name, Some(kind), properties)
         }
         Source::Instance {
             name,
@@ -82,16 +85,20 @@ pub async fn find(connect: &Connect, nameless: &str) -> Result<Given, Unknown> {
             folder,
         } => {
             let properties = instance::properties(folder, name, *process).await?;
-            (name.clone(), properties)
+            (name.clone(), None, properties)
         }
         Source::Flags => {
             let none = ("authType".to_owned(), "none".to_owned());
-            (nameless.to_owned(), HashMap::from([none]))
+            (nameless.to_owned(), None, HashMap::from([none]))
         }
     };
     for (key, value) in &connect.set {
         properties.retain(|there, _| !there.eq_ignore_ascii_case(key));
         properties.insert(key.clone(), value.clone());
     }
-    Ok(Given { name, properties })
+    Ok(Given {
+        name,
+        kind,
+        properties,
+    })
 }

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::{Options, Recorder, Report, Wanted, WantedTopic, full, render};
+use super::{Component, Options, Recorder, Report, Wanted, WantedTopic, full, render};
 use crate::{
-    connect::{Connect, Given, Unknown, find},
+    connect::{Connect, Given, Source, Unknown, find},
     metadata,
 };
 
@@ -24,7 +24,11 @@ pub struct Doctor {
 /// # Errors
 /// When the component's metadata is not to be had.
 pub async fn command(doctor: &Doctor, out: &mut impl Write) -> Result<Report, Unknown> {
-    let Given { name, properties } = find(&doctor.connect, "doctor").await?;
+    let Given {
+        name,
+        kind,
+        properties,
+    } = find(&doctor.connect, "doctor").await?;
     let resolved =
         metadata::resolve(&properties).map_err(|problems| Unknown(problems.to_string()))?;
     let settings = resolved.settings;
@@ -38,7 +42,12 @@ pub async fn command(doctor: &Doctor, out: &mut impl Write) -> Result<Report, Un
         topics: topics.collect(),
         group: settings.consumer_group.clone(),
     };
-    let report = full(&settings, &wanted, &doctor.options, &Recorder::default()).await;
+    let mut options = doctor.options.clone();
+    options.dapr.component = (doctor.connect.source != Source::Flags).then(|| Component {
+        name: name.clone(),
+        kind,
+    });
+    let report = full(&settings, &wanted, &options, &Recorder::default()).await;
     let _ = writeln!(out, "{:#}", render::json(&name, &report));
     Ok(report)
 }

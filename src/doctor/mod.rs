@@ -37,4 +37,5 @@ pub use row::{Row, Severity};
 pub use rows::all as rows;
 pub use run::{Options, Wanted, WantedTopic, full};
 pub use stage::Stage;
+pub use stages::dapr::{Component, Dapr, User};
 pub use wire::Seen;

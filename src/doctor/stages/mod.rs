@@ -3,6 +3,7 @@
 
 pub(super) mod clock;
 pub(super) mod cluster;
+pub(super) mod dapr;
 pub(super) mod group;
 pub(super) mod limits;
 pub(super) mod names;

@@ -40,5 +40,11 @@ impl Evidence for SocketAddr {}
 /// A connection was taken.
 impl Evidence for TcpStream {}
 
+/// daprd answered.
+impl Evidence for reqwest::Response {}
+
+/// Someone listens on a socket.
+impl Evidence for tokio::net::UnixStream {}
+
 /// A handshake was done.
 impl<S> Evidence for tokio_openssl::SslStream<S> {}
