@@ -3,6 +3,7 @@
 mod broken;
 mod ranges;
 mod seen;
+mod versions;
 
 use std::{io, net::SocketAddr, time::Instant};
 
@@ -28,6 +29,9 @@ const LARGEST: usize = 64 * 1024 * 1024;
 /// The first correlation id. What no broker wrote, an echo for one, does not have it in
 /// its place by chance.
 const FIRST: i32 = 0x5244_4b01;
+
+/// How much of a broker's own words is shown, in characters.
+const SHOWN: usize = 200;
 
 /// What bytes go through: a socket, or TLS over one.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -84,16 +88,28 @@ impl Wire {
         version: i16,
         until: Instant,
     ) -> Result<Answered<R::Response>, Broken> {
-        let id = self.next;
-        self.next = id.wrapping_add(1);
-        let frame = frame(request, version, id, &self.client_id)?;
-        let body = self.exchange(&frame, until).await?;
-        let mut body = expect(body, id)?;
+        let mut body = self.ask_for_bytes(request, version, until).await?;
         let header = R::Response::header_version(version);
+        // The decoder reserves as much as an answer announces. That is trusted of whoever
+        // has answered the first request as a broker does, which is read with more care
+        // (`versions`): the component's own client gives it passwords and records.
         let decoded = ResponseHeader::decode(&mut body, header)
             .and_then(|_| R::Response::decode(&mut body, version));
         let value = decoded.map_err(|error| Broken::Nonsense(error.to_string()))?;
         Ok(Answered { value, version })
+    }
+
+    /// The answer with its header, as it came; it is one to this request.
+    async fn ask_for_bytes<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+        until: Instant,
+    ) -> Result<Bytes, Broken> {
+        let id = self.next;
+        self.next = id.wrapping_add(1);
+        let frame = frame(request, version, id, &self.client_id)?;
+        expect(self.exchange(&frame, until).await?, id)
     }
 
     /// Sends bytes as they are, with their length before them, and reads an answer so.
@@ -176,4 +192,14 @@ fn expect(body: Bytes, id: i32) -> Result<Bytes, Broken> {
 /// The name of a request.
 pub(super) fn name(key: i16) -> String {
     ApiKey::try_from(key).map_or_else(|()| format!("request {key}"), |key| format!("{key:?}"))
+}
+
+/// A broker's own words, as they may be shown: short, and without what moves a cursor.
+pub(super) fn shown(text: &str) -> String {
+    let plain = text.chars().filter(|char| !char.is_control());
+    let mut shown: String = plain.clone().take(SHOWN).collect();
+    if plain.count() > SHOWN {
+        shown.push('…');
+    }
+    shown
 }
