@@ -14,6 +14,7 @@
 )]
 
 pub mod authorities;
+mod builtin;
 mod command;
 mod context;
 mod finding;
