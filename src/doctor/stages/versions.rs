@@ -58,6 +58,9 @@ pub(in crate::doctor) async fn agree(
         context.recorder.found(target.subject(), finding);
         return false;
     }
+    if port::is_no_broker(context, target, &wire.ranges) {
+        return false;
+    }
     context.recorder.saw(BrokerSeen {
         subject: target.subject(),
         product: product(&wire.ranges, None),

@@ -30,7 +30,7 @@ const LARGEST: usize = 64 * 1024 * 1024;
 /// its place by chance.
 const FIRST: i32 = 0x5244_4b01;
 
-/// How much of a broker's own words is shown, in characters.
+/// How much of what came is shown, in characters.
 const SHOWN: usize = 200;
 
 /// What bytes go through: a socket, or TLS over one.
@@ -194,12 +194,11 @@ pub(super) fn name(key: i16) -> String {
     ApiKey::try_from(key).map_or_else(|()| format!("request {key}"), |key| format!("{key:?}"))
 }
 
-/// A broker's own words, as they may be shown: short, and without what moves a cursor.
-pub(super) fn shown(text: &str) -> String {
-    let plain = text.chars().filter(|char| !char.is_control());
-    let mut shown: String = plain.clone().take(SHOWN).collect();
-    if plain.count() > SHOWN {
-        shown.push('…');
-    }
-    shown
+/// What came, as text that may be shown: its beginning, without what moves a cursor.
+pub(super) fn shown(bytes: impl AsRef<[u8]>) -> String {
+    let text = String::from_utf8_lossy(bytes.as_ref());
+    let plain = text
+        .chars()
+        .map(|one| if one.is_control() { '.' } else { one });
+    plain.take(SHOWN).collect()
 }

@@ -14,6 +14,8 @@ pub struct Kafka {
     jvm: String,
     /// Where it listens, `host:port`.
     pub address: String,
+    /// Where its controller does.
+    pub controller: String,
 }
 
 impl Kafka {
@@ -65,6 +67,7 @@ impl Kafka {
             folder,
             jvm: allowed_urls(more),
             address: format!("127.0.0.1:{port}"),
+            controller: format!("127.0.0.1:{controller}"),
         };
         kafka.up().await?;
         Ok(kafka)

@@ -85,7 +85,7 @@ pub(super) async fn offered(
         SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(mechanism));
     let answer = wire.ask_below(&request, WRAPPED, until).await?;
     let offered = answer.value.mechanisms.iter();
-    let offered = offered.map(|name| shown(name)).take(20).collect();
+    let offered = offered.map(|name| shown(name.as_str())).take(20).collect();
     match answer.value.error_code {
         0 if answer.version < WRAPPED => Err(Failure::Broken(Broken::Nonsense(
             "it knows only the first version of logins".to_owned(),
@@ -155,7 +155,7 @@ async fn show(
     if answer.value.error_code == 0 {
         return Ok(answer);
     }
-    let text = answer.value.error_message.as_deref().map(shown);
+    let text = answer.value.error_message.as_deref().map(|text| shown(text));
     let text = text.filter(|text| !text.is_empty());
     Err(Failure::Refused(text.unwrap_or_else(|| {
         format!("error {}", answer.value.error_code)

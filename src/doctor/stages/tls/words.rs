@@ -1,0 +1,309 @@
+//! What went wrong with a handshake, and what helps.
+
+use openssl::ssl::{Error, ErrorCode};
+
+use crate::{
+    doctor::{
+        Finding, Fix, Row,
+        context::Target,
+        handshake::{Kind, Objection, Unusable},
+        rows::tls,
+        stages::port,
+        wire::Broken,
+    },
+    metadata::security::Tls,
+};
+
+/// Where the placeholder for an authority's certificate begins.
+pub(in crate::doctor::stages) const AUTHORITY: &str = "the PEM of the authority";
+/// A client's certificate.
+pub(in crate::doctor::stages) const CERTIFICATE: &str =
+    "<the PEM of a client's certificate that the broker trusts>";
+/// Its key.
+pub(in crate::doctor::stages) const KEY: &str = "<the PEM of its private key>";
+
+/// Alerts (RFC 8446, section 6.2) that are about versions and ciphers.
+const NOTHING_IN_COMMON: [i32; 3] = [40, 70, 71];
+/// Alerts about certificates; 40 is what older servers say of a missing one, and 45 to 48
+/// and 51 are what they say of one that they don't like.
+const CERTIFICATES: [i32; 13] = [40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 116];
+
+/// What stands for something that only the user knows.
+pub(in crate::doctor::stages) fn placeholder(what: &str, name: Option<&str>) -> String {
+    match name {
+        Some(name) => format!("<{what} \"{name}\">"),
+        None => format!("<{what} that signed the brokers' certificates>"),
+    }
+}
+
+/// Findings for all objections; one per row.
+pub(super) fn objections(
+    settings: &Tls,
+    target: &Target,
+    host: &str,
+    all: &[Objection],
+) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for found in all {
+        let finding = objection(settings, target, host, found);
+        if findings.iter().all(|one| one.row.code != finding.row.code) {
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
+fn objection(settings: &Tls, target: &Target, host: &str, found: &Objection) -> Finding {
+    let Objection {
+        subject, signer, ..
+    } = found;
+    let authority = placeholder(AUTHORITY, Some(signer));
+    let at_broker = |row, cause, words| Finding::new(row, cause, Fix::words(words));
+    match found.kind {
+        Kind::UnknownSigner => unknown(settings, subject, signer, authority),
+        Kind::NoIntermediate => {
+            let cause = format!(
+                "the certificate \"{subject}\" came alone, and is signed by \"{signer}\", an \
+                 intermediate authority, whose certificate is not known here"
+            );
+            let words = "let the broker send the intermediate certificate behind its own, or \
+                         write it in caCert, with the root behind it";
+            let value = format!("<the PEM of \"{signer}\", and behind it that of its root>");
+            Finding::new(
+                &tls::NO_INTERMEDIATE,
+                cause,
+                Fix::words(words).set("caCert", value),
+            )
+        }
+        Kind::NoRoot => {
+            let cause = format!(
+                "\"{subject}\" is trusted, but it is signed by \"{signer}\", whose certificate \
+                 is not known here"
+            );
+            let words = "a chain must end at its root: write that in caCert, behind what is there";
+            Finding::new(
+                &tls::NO_ROOT,
+                cause,
+                Fix::words(words).set("caCert", authority),
+            )
+        }
+        Kind::Expired => {
+            let cause = format!("the certificate \"{subject}\" expired at {}", found.until);
+            at_broker(&tls::EXPIRED, cause, "give the broker a new certificate")
+        }
+        Kind::NotYetValid => {
+            let cause = format!(
+                "the certificate \"{subject}\" is valid from {} on",
+                found.from
+            );
+            let words = "set the clocks of both systems right, or give the broker a certificate \
+                         that is valid now";
+            at_broker(&tls::NOT_YET_VALID, cause, words)
+        }
+        Kind::OtherName => other_name(target, host, &found.names),
+        Kind::Other(words) => {
+            let cause = format!("the certificate \"{subject}\": {words}");
+            at_broker(&tls::UNFIT, cause, "give the broker another certificate")
+        }
+    }
+}
+
+fn unknown(settings: &Tls, subject: &str, signer: &str, authority: String) -> Finding {
+    let cause = format!("the certificate \"{subject}\" is signed by \"{signer}\"");
+    if settings.ca.is_some() {
+        let cause = format!("{cause}, who is not in caCert");
+        let words = "write that authority's certificate in caCert; of several the order is no \
+                     matter";
+        Finding::new(
+            &tls::NOT_IN_CA,
+            cause,
+            Fix::words(words).set("caCert", authority),
+        )
+    } else {
+        let cause = format!("{cause}, whom this system does not know");
+        let words = "give that authority's certificate";
+        Finding::new(
+            &tls::NOT_IN_SYSTEM,
+            cause,
+            Fix::words(words).set("caCert", authority),
+        )
+    }
+}
+
+fn other_name(target: &Target, host: &str, names: &[String]) -> Finding {
+    let has = match names {
+        [] => "no host's name at all".to_owned(),
+        names => names.join(", "),
+    };
+    let cause = format!("the certificate is for {has}, not for {host}");
+    let fix = if target.advertised.is_some() {
+        Fix::words(
+            "let the broker advertise a name that its certificate has (`advertised.listeners`, \
+             in Redpanda `advertised_kafka_api`), or give it a certificate with this name",
+        )
+    } else {
+        let value = "<host:port of the brokers, by names that their certificates have>";
+        let words = "write a name that the certificate has, or give the broker a certificate \
+                     with this name";
+        Fix::words(words).set("brokers", value)
+    };
+    Finding::new(&tls::OTHER_NAME, cause, fix)
+}
+
+/// Why a handshake that failed did so; what to explain otherwise if it never was one.
+/// `shown` is whether the broker had shown its certificate.
+pub(super) fn broken(settings: &Tls, error: &Error, shown: bool) -> Result<Finding, Broken> {
+    if let Some(alert) = port::alert(error) {
+        return Ok(match (shown, NOTHING_IN_COMMON.contains(&alert)) {
+            (false, true) => nothing_in_common(&said(error)),
+            (true, _) if is_about_certificate(alert) => refused_certificate(settings, alert),
+            _ => failed(&said(error)),
+        });
+    }
+    let stack = error.ssl_error().map(openssl::error::ErrorStack::errors);
+    let reasons: Vec<_> = stack
+        .unwrap_or_default()
+        .iter()
+        .filter_map(openssl::error::Error::reason)
+        .collect();
+    let is = |words: &[&str]| reasons.iter().any(|reason| words.contains(reason));
+    if is(&[
+        "unsupported protocol",
+        "wrong ssl version",
+        "wrong cipher returned",
+    ]) {
+        return Ok(nothing_in_common(&said(error)));
+    }
+    if shown {
+        return Ok(failed(&said(error)));
+    }
+    if error.code() == ErrorCode::SYSCALL || is(&["unexpected eof while reading"]) {
+        return Err(Broken::Closed);
+    }
+    // What can't be read as the beginning of a handshake is something else.
+    let is_none = is(&[
+        "wrong version number",
+        "packet length too long",
+        "http request",
+        "https proxy request",
+        "unexpected message",
+        "bad record type",
+        "record layer failure",
+        "invalid record type",
+    ]);
+    if is_none {
+        Err(Broken::Nonsense(
+            "it answers a handshake with something that is no TLS".into(),
+        ))
+    } else {
+        Ok(failed(&said(error)))
+    }
+}
+
+/// What OpenSSL says, without its codes and files.
+fn said(error: &Error) -> String {
+    let stack = error.ssl_error().map(openssl::error::ErrorStack::errors);
+    let reasons = stack
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|one| one.reason());
+    let reasons: Vec<_> = reasons.collect();
+    match (reasons.as_slice(), error.io_error()) {
+        ([], Some(io)) => io.to_string(),
+        ([], None) => "it ended early".into(),
+        (reasons, _) => reasons.join(", "),
+    }
+}
+
+fn nothing_in_common(said: &str) -> Finding {
+    let cause = format!("the handshake ended before a certificate was shown: {said}");
+    let words = "let the broker offer TLS 1.2 or 1.3 with usual ciphers";
+    Finding::new(&tls::NOTHING_IN_COMMON, cause, Fix::words(words))
+}
+
+fn failed(said: &str) -> Finding {
+    let cause = format!("the handshake failed: {said}");
+    let words = "look in the broker's log for what it says of this connection";
+    Finding::new(&tls::HANDSHAKE, cause, Fix::words(words))
+}
+
+/// Whether an alert that comes after the broker has shown its certificate is about the
+/// client's.
+pub(in crate::doctor::stages) fn is_about_certificate(alert: i32) -> bool {
+    CERTIFICATES.contains(&alert)
+}
+
+/// What an alert says that came after the handshake.
+pub(in crate::doctor::stages) fn alerted(settings: &Tls, alert: i32) -> Finding {
+    if is_about_certificate(alert) {
+        refused_certificate(settings, alert)
+    } else {
+        failed(&format!(
+            "the broker ended it by the alert {}",
+            alert_name(alert)
+        ))
+    }
+}
+
+/// The broker's alert about the client's certificate: it wants one, or another.
+fn refused_certificate(settings: &Tls, alert: i32) -> Finding {
+    let alert = alert_name(alert);
+    let set = |words: &str| {
+        let fix = Fix::words(words);
+        let fix = if settings.client.is_none() {
+            fix.set("authType", "mtls")
+        } else {
+            fix
+        };
+        fix.set("clientCert", CERTIFICATE).set("clientKey", KEY)
+    };
+    let (row, cause, fix): (&'static Row, _, _) = if settings.client.is_some() {
+        let cause = format!("the broker refused the client's certificate: alert {alert}");
+        let words = "give a certificate that is valid and that an authority in the broker's \
+                     trust store has signed, and its key";
+        (&tls::CLIENT_REFUSED, cause, set(words))
+    } else {
+        let cause = format!(
+            "the broker ended the connection by the alert {alert}: it wants a client's \
+             certificate, and these settings have none"
+        );
+        (
+            &tls::CLIENT_REQUIRED,
+            cause,
+            set("give a client's certificate and its key"),
+        )
+    };
+    Finding::new(row, cause, fix)
+}
+
+/// An alert as RFC 8446 and RFC 5246 call it.
+fn alert_name(alert: i32) -> String {
+    let name = match alert {
+        40 => "handshake_failure",
+        41 => "no_certificate",
+        42 => "bad_certificate",
+        43 => "unsupported_certificate",
+        44 => "certificate_revoked",
+        45 => "certificate_expired",
+        46 => "certificate_unknown",
+        48 => "unknown_ca",
+        49 => "access_denied",
+        50 => "decode_error",
+        51 => "decrypt_error",
+        116 => "certificate_required",
+        other => return other.to_string(),
+    };
+    format!("{name} ({alert})")
+}
+
+/// There can't even be a handshake.
+pub(super) fn unusable(why: Unusable) -> Finding {
+    match why {
+        Unusable::Authorities(why) => {
+            let words = "give the authority that signed the brokers' certificates";
+            let fix = Fix::words(words).set("caCert", placeholder(AUTHORITY, None));
+            Finding::new(&tls::NO_AUTHORITIES, why, fix)
+        }
+        Unusable::Other(why) => failed(&why),
+    }
+}
