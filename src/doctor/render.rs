@@ -43,7 +43,13 @@ pub fn json(component: &str, report: &Report) -> Value {
     let brokers: Vec<_> = report
         .brokers
         .iter()
-        .map(|broker| json!({ "broker": broker.subject, "product": broker.product }))
+        .map(|broker| {
+            json!({
+                "broker": broker.subject,
+                "product": broker.product,
+                "serves": broker.serves(),
+            })
+        })
         .collect();
     json!({
         "component": component,

@@ -1,4 +1,9 @@
-use super::{Finding, Seen, Severity, Stage, wire::Ranges};
+use std::collections::BTreeMap;
+
+use super::{
+    Finding, Seen, Severity, Stage,
+    wire::{self, Ranges},
+};
 
 /// All that was checked, in the order of the checks.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +27,15 @@ pub struct BrokerSeen {
     pub login: bool,
     /// The versions of each request that it serves.
     pub(super) ranges: Ranges,
+}
+
+impl BrokerSeen {
+    /// The oldest and the newest version of each request that it serves, by their names.
+    pub fn serves(&self) -> BTreeMap<String, (i16, i16)> {
+        let each = self.ranges.iter();
+        each.map(|(key, first, last)| (wire::name(key), (first, last)))
+            .collect()
+    }
 }
 
 /// One check.

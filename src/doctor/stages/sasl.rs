@@ -223,7 +223,7 @@ fn other_token(settings: &Settings) -> Fix {
 fn broke_off(broken: &Broken, at: &str) -> Finding {
     let cause = format!(
         "the broker told which versions it serves, but at {at} {}",
-        shown(&broken.to_string())
+        shown(broken.to_string())
     );
     let fix = Fix::words("look into the broker's log for why it ends connections from here");
     Finding::new(&rows::sasl::BROKEN, cause, fix)
