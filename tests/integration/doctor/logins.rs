@@ -218,6 +218,10 @@ async fn what_a_broker_does_not_serve_is_named(fixture: Arc<Fixture>) -> Result<
         patient.is_healthy(&[]).await?;
     }
 
+    // Only the oldest version of the first request: it is asked again.
+    let old = Lab::start(kafka, lacking(18, Some((0, 0)))?).await?;
+    patient(&old.address, &none)?.is_healthy(&[]).await?;
+
     let lab = Lab::start(kafka, lacking(22, None)?).await?;
     let mut patient = patient(&lab.address, &none)?;
     patient.is_cured_of("RDK-VER-02", &[], &[]).await?;
