@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use harness::{
-    PASSWORD, Result, SecureKafka, USER, Way,
+    Kafka, PASSWORD, Release, Result, SecureKafka, USER, Way,
     lab::{Behaviour, Lab, LabOptions, Ranges, edit},
 };
 use kafka_protocol::messages::ApiVersionsResponse;
@@ -241,10 +241,12 @@ async fn what_a_broker_does_not_serve_is_named(fixture: Arc<Fixture>) -> Result<
 
 async fn the_built_in_is_judged_by_what_was_seen(fixture: Arc<Fixture>) -> Result<()> {
     let kafka = fixture.kafka().await?;
+    let older = Kafka::start_release(Release::Three).await?;
     let lab = Lab::start(kafka, LabOptions::redpanda()?).await?;
     let none = [("authType", "none")];
     for (address, product, cut_off) in [
         (kafka, "Apache Kafka 4.1 or like it", false),
+        (&older.address, "Apache Kafka 3.9 or like it", false),
         (lab.address.as_str(), "another kind", true),
     ] {
         let diagnosis = patient(address, &none)?.diagnose(&[]).await?;
