@@ -14,6 +14,7 @@
 )]
 
 pub mod authorities;
+mod builtin;
 mod command;
 mod context;
 mod finding;
@@ -32,7 +33,7 @@ pub use command::{Doctor, command};
 pub use context::{Patience, Token};
 pub use finding::{Finding, Fix};
 pub use recorder::Recorder;
-pub use report::{Check, Outcome, Report};
+pub use report::{BrokerSeen, Check, Outcome, Report};
 pub use row::{Row, Severity};
 pub use rows::all as rows;
 pub use run::{Options, Wanted, WantedTopic, full};

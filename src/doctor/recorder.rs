@@ -1,6 +1,9 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use super::{Check, Finding, Outcome, Report, Seen, Stage};
+use super::{BrokerSeen, Check, Finding, Outcome, Report, Seen, Stage};
 
 /// Who is told of each check.
 type Watch = Box<dyn Fn(&Check) + Send + Sync>;
@@ -10,6 +13,7 @@ type Watch = Box<dyn Fn(&Check) + Send + Sync>;
 #[derive(Default)]
 pub struct Recorder {
     checks: Mutex<Vec<Check>>,
+    brokers: Mutex<BTreeMap<String, BrokerSeen>>,
     watch: Option<Watch>,
 }
 
@@ -34,6 +38,12 @@ impl Recorder {
         self.note(stage, subject.into(), Outcome::Skipped(why.into()));
     }
 
+    /// Keeps what a broker told of itself; the last that is said of it counts.
+    pub(super) fn saw(&self, broker: BrokerSeen) {
+        let mut brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        brokers.insert(broker.subject.clone(), broker);
+    }
+
     fn note(&self, stage: Stage, subject: String, outcome: Outcome) {
         let check = Check {
             stage,
@@ -50,7 +60,9 @@ impl Recorder {
     pub fn report(&self) -> Report {
         let mut checks = self.checks().clone();
         checks.sort_by_key(|check| check.stage);
-        Report { checks }
+        let brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
+        let brokers = brokers.values().cloned().collect();
+        Report { checks, brokers }
     }
 
     fn checks(&self) -> MutexGuard<'_, Vec<Check>> {

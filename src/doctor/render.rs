@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Outcome, Report};
+use super::{Outcome, Report, builtin};
 
 /// JSON for scripts; codes are stable.
 pub fn json(component: &str, report: &Report) -> Value {
@@ -40,5 +40,25 @@ pub fn json(component: &str, report: &Report) -> Value {
             })
         })
         .collect();
-    json!({ "component": component, "findings": findings, "checks": checks })
+    let brokers: Vec<_> = report
+        .brokers
+        .iter()
+        .map(|broker| {
+            json!({
+                "broker": broker.subject,
+                "product": broker.product,
+                "serves": broker.serves(),
+            })
+        })
+        .collect();
+    json!({
+        "component": component,
+        "findings": findings,
+        "checks": checks,
+        "brokers": brokers,
+        "built_in": {
+            "verdicts": builtin::section(report, None, None),
+            "lines": builtin::lines(report, None, None),
+        },
+    })
 }

@@ -1,10 +1,41 @@
-use super::{Finding, Seen, Severity, Stage};
+use std::collections::BTreeMap;
+
+use super::{
+    Finding, Seen, Severity, Stage,
+    wire::{self, Ranges},
+};
 
 /// All that was checked, in the order of the checks.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Each check and what came of it.
     pub checks: Vec<Check>,
+    /// The brokers that told what they serve, by their names.
+    pub brokers: Vec<BrokerSeen>,
+}
+
+/// A broker as it told of itself.
+#[derive(Clone, Debug)]
+pub struct BrokerSeen {
+    /// Which one, as checks call it.
+    pub subject: String,
+    /// What it seems to be, by its own words and ranges; to be shown, not to judge by.
+    pub product: String,
+    /// Whether it was spoken to by TLS.
+    pub tls: bool,
+    /// Whether the settings have a login.
+    pub login: bool,
+    /// The versions of each request that it serves.
+    pub(super) ranges: Ranges,
+}
+
+impl BrokerSeen {
+    /// The oldest and the newest version of each request that it serves, by their names.
+    pub fn serves(&self) -> BTreeMap<String, (i16, i16)> {
+        let each = self.ranges.iter();
+        each.map(|(key, first, last)| (wire::name(key), (first, last)))
+            .collect()
+    }
 }
 
 /// One check.

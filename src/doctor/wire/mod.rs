@@ -3,6 +3,7 @@
 mod broken;
 mod ranges;
 mod seen;
+mod versions;
 
 use std::{io, net::SocketAddr, time::Instant};
 
@@ -20,6 +21,7 @@ pub(super) use broken::Broken;
 pub(super) use ranges::Ranges;
 pub(super) use seen::Answered;
 pub use seen::Seen;
+pub(super) use versions::ranges_of;
 
 /// The largest answer that is read, in bytes: the metadata of 100,000 partitions is some
 /// 10 MiB.
@@ -28,6 +30,9 @@ const LARGEST: usize = 64 * 1024 * 1024;
 /// The first correlation id. What no broker wrote, an echo for one, does not have it in
 /// its place by chance.
 const FIRST: i32 = 0x5244_4b01;
+
+/// How much of what came is shown, in characters.
+const SHOWN: usize = 200;
 
 /// What bytes go through: a socket, or TLS over one.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -84,16 +89,28 @@ impl Wire {
         version: i16,
         until: Instant,
     ) -> Result<Answered<R::Response>, Broken> {
-        let id = self.next;
-        self.next = id.wrapping_add(1);
-        let frame = frame(request, version, id, &self.client_id)?;
-        let body = self.exchange(&frame, until).await?;
-        let mut body = expect(body, id)?;
+        let mut body = self.ask_for_bytes(request, version, until).await?;
         let header = R::Response::header_version(version);
+        // The decoder reserves as much as an answer announces. That is trusted of whoever
+        // has answered the first request as a broker does, which is read with more care
+        // (`versions`): the component's own client gives it passwords and records.
         let decoded = ResponseHeader::decode(&mut body, header)
             .and_then(|_| R::Response::decode(&mut body, version));
         let value = decoded.map_err(|error| Broken::Nonsense(error.to_string()))?;
         Ok(Answered { value, version })
+    }
+
+    /// The answer with its header, as it came; it is one to this request.
+    async fn ask_for_bytes<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+        until: Instant,
+    ) -> Result<Bytes, Broken> {
+        let id = self.next;
+        self.next = id.wrapping_add(1);
+        let frame = frame(request, version, id, &self.client_id)?;
+        expect(self.exchange(&frame, until).await?, id)
     }
 
     /// Sends bytes as they are, with their length before them, and reads an answer so.
@@ -178,11 +195,11 @@ pub(super) fn name(key: i16) -> String {
     ApiKey::try_from(key).map_or_else(|()| format!("request {key}"), |key| format!("{key:?}"))
 }
 
-/// What came, as text: its beginning, without what moves a cursor.
-pub(super) fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+/// What came, as text that may be shown: its beginning, without what moves a cursor.
+pub(super) fn shown(bytes: impl AsRef<[u8]>) -> String {
+    let text = String::from_utf8_lossy(bytes.as_ref());
     let plain = text
         .chars()
         .map(|one| if one.is_control() { '.' } else { one });
-    plain.take(100).collect()
+    plain.take(SHOWN).collect()
 }

@@ -5,7 +5,6 @@ use std::{net::SocketAddr, pin::Pin, time::Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use kafka_protocol::{messages::ApiVersionsResponse, protocol::Decodable as _};
 use openssl::{
     error::ErrorStack,
     ssl::{Ssl, SslContextBuilder, SslMethod, SslVerifyMode},
@@ -23,7 +22,7 @@ use crate::doctor::{
     authorities,
     context::{Context, Target},
     handshake,
-    wire::{Ranges, Stream},
+    wire::{Ranges, Stream, ranges_of},
 };
 
 /// `ApiVersions`, version 0, which every broker answers; without a client's id.
@@ -172,10 +171,9 @@ fn understood(answer: Bytes) -> Said {
     if answer.get(4..8) != QUESTION.get(8..12) {
         return Said::Bytes(answer);
     }
-    let decoded = ApiVersionsResponse::decode(&mut answer.slice(8..), 0);
-    match decoded {
-        Ok(versions) => Said::Kafka(Ranges::from(&versions)),
-        Err(_) => Said::Bytes(answer),
+    match ranges_of(answer.slice(4..)) {
+        Some(ranges) => Said::Kafka(ranges),
+        None => Said::Bytes(answer),
     }
 }
 
