@@ -62,13 +62,12 @@ pub(in crate::doctor) async fn check(context: &Context<'_>, dapr: &Dapr) {
     if dapr.http_port.is_none() && dapr.folder.is_none() && dapr.user.is_none() {
         return;
     }
-    let answer = match dapr.http_port {
-        Some(port) => Some(daprd::ask(port, dapr.token.as_ref(), context.until()).await),
-        None => {
-            let why = "--dapr-http-port is not given: what daprd has loaded is not known";
-            context.recorder.skipped(Stage::Dapr, "daprd", why);
-            None
-        }
+    let answer = if let Some(port) = dapr.http_port {
+        Some(daprd::ask(port, dapr.token.as_ref(), context.until()).await)
+    } else {
+        let why = "--dapr-http-port is not given: what daprd has loaded is not known";
+        context.recorder.skipped(Stage::Dapr, "daprd", why);
+        None
     };
     let known = answer.as_ref().and_then(|answer| answer.as_ref().ok());
     let listed = known.and_then(|(metadata, _)| listed(metadata, dapr));
@@ -101,7 +100,7 @@ pub(in crate::doctor) async fn check(context: &Context<'_>, dapr: &Dapr) {
             {
                 finding.cause += &waits;
             }
-            context.recorder.found(subject(dapr), finding);
+            context.recorder.found(subject(dapr), *finding);
         }
         None => {}
     }
