@@ -230,7 +230,7 @@ async fn the_built_in(fixture: &Fixture) -> Result<()> {
 
 async fn none(fixture: &Fixture) -> Result<()> {
     let bench = Bench::new(fixture, "pubsub.rdkafka").await?;
-    let _component = bench.place.component().await?;
+    let component = bench.place.component().await?;
     let daprd = bench.daprd().await?;
     let diagnosis = bench.ask(daprd.http_port, &[]).await?;
     diagnosis.is_first("RDK-DAPR-08")?;
@@ -238,6 +238,20 @@ async fn none(fixture: &Fixture) -> Result<()> {
     bench.load("pubsub.rdkafka")?;
     let daprd = bench.daprd().await?;
     bench.is_healthy(daprd.http_port, &[]).await?;
+
+    // A successor is not initialised by this daprd.
+    component.process.kill().await?;
+    let _component = bench.place.component().await?;
+    let diagnosis = bench.ask(daprd.http_port, &[]).await?;
+    diagnosis.is_first("RDK-DAPR-12")?;
+    drop(daprd);
+    let daprd = bench.daprd().await?;
+    let text = bench
+        .is_healthy(daprd.http_port, &[])
+        .await?
+        .json
+        .to_string();
+    ensure!(text.contains("was initialised by daprd"), "{text}");
     Ok(())
 }
 
@@ -260,27 +274,26 @@ async fn another_type(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
-/// No daprd with another version of this component is to be had: one is played.
+/// No daprd that has met another version of this component is to be had: one is played.
 async fn another_version(fixture: &Fixture) -> Result<()> {
     let bench = Bench::new(fixture, "pubsub.rdkafka").await?;
+    bench.load("pubsub.rdkafka")?;
     let _component = bench.place.component().await?;
-    let played = |version: &str| {
-        let component = json!({
-            "name": "todo-pubsub",
-            "type": "pubsub.rdkafka",
-            "capabilities": ["BULK_PUBSUB", format!("DAPR_RDKAFKA/{version}")],
-        });
-        let answer = json!({ "runtimeVersion": "1.16.5", "components": [component] });
-        serve(Router::new().route("/v1.0/metadata", get(|| async { Json(answer) })))
-    };
-    let diagnosis = bench.ask(played("0.0.1").await?, &[]).await?;
+    let daprd = bench.daprd().await?;
+    let component = json!({
+        "name": "todo-pubsub",
+        "type": "pubsub.rdkafka",
+        "capabilities": ["BULK_PUBSUB", "DAPR_RDKAFKA/0.0.1"],
+    });
+    let answer = json!({ "runtimeVersion": "1.16.5", "components": [component] });
+    let played = Router::new().route("/v1.0/metadata", get(|| async { Json(answer) }));
+    let diagnosis = bench.ask(serve(played).await?, &[]).await?;
     ensure!(
         diagnosis.codes() == ["RDK-DAPR-11"] && diagnosis.code == 0,
         "{:#}",
         diagnosis.json
     );
-    let port = played(env!("CARGO_PKG_VERSION")).await?;
-    bench.is_healthy(port, &[]).await?;
+    bench.is_healthy(daprd.http_port, &[]).await?;
     Ok(())
 }
 
@@ -461,17 +474,6 @@ pub async fn each_code_of_the_page_exists_and_each_link_leads_somewhere(
 ) -> Result<()> {
     let folder = root().join("docs");
     let page = fs::read_to_string(folder.join("troubleshooting.md"))?;
-    let known: Vec<_> = dapr_rdkafka::doctor::rows().map(|row| row.code).collect();
-    let is_code = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-';
-    let codes = page.match_indices("RDK-").map(|(at, _)| {
-        let code = &page[at..];
-        &code[..code.find(|c| !is_code(c)).unwrap_or(code.len())]
-    });
-    let mut unknown: Vec<_> = codes.filter(|code| !known.contains(code)).collect();
-    unknown.sort_unstable();
-    unknown.dedup();
-    ensure!(unknown.is_empty(), "no rows: {unknown:?}");
-
     let headings = |text: &str| -> Vec<String> {
         let titles = text.lines().filter(|line| line.starts_with('#'));
         titles.map(anchor).collect()
@@ -491,6 +493,17 @@ pub async fn each_code_of_the_page_exists_and_each_link_leads_somewhere(
         let is_there = place.is_empty() || headings(&text).iter().any(|it| it == place);
         ensure!(is_there, "{link}: no such heading");
     }
+
+    let known: Vec<_> = dapr_rdkafka::doctor::rows().map(|row| row.code).collect();
+    let is_code = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-';
+    let codes = page.match_indices("RDK-").map(|(at, _)| {
+        let code = &page[at..];
+        &code[..code.find(|c| !is_code(c)).unwrap_or(code.len())]
+    });
+    let mut unknown: Vec<_> = codes.filter(|code| !known.contains(code)).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    ensure!(unknown.is_empty(), "no rows: {unknown:?}");
     Ok(())
 }
 

@@ -179,7 +179,7 @@ fn no_token(cause: impl Into<String>) -> Box<Finding> {
 }
 
 /// The cause of all: reqwest's own text leaves it out.
-fn innermost(error: &reqwest::Error) -> String {
+pub(super) fn innermost(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     let mut text = error.to_string();
     while let Some(next) = cause {

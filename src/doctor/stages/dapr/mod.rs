@@ -2,6 +2,7 @@
 
 mod access;
 mod daprd;
+mod instances;
 mod process;
 mod sockets;
 
@@ -9,9 +10,11 @@ use std::path::PathBuf;
 
 use redact::Secret;
 use reqwest::Response;
+use tokio::time::timeout_at;
 
 pub use access::User;
 use daprd::{Listed, Metadata};
+use instances::Initialised;
 use process::Process;
 use sockets::Place;
 
@@ -84,6 +87,9 @@ pub(in crate::doctor) async fn check(context: &Context<'_>, dapr: &Dapr) {
     let mut faults = sockets::look(context, &place).await;
     if let Some((metadata, response)) = known {
         judge(context, dapr, &place, (metadata, response), &mut faults);
+    }
+    if place.reached && faults.is_empty() {
+        age(context, dapr, &place).await;
     }
     let is_explained = !faults.is_empty();
     for (subject, finding) in faults {
@@ -174,6 +180,36 @@ fn judge(
     }
     let words = subscriptions(metadata, name);
     recorder.fine(Stage::Dapr, name, Seen::by(response, words));
+}
+
+/// Whether the component knows of the daprd that has loaded it.
+async fn age(context: &Context<'_>, dapr: &Dapr, place: &Place<'_>) {
+    let (Some(wanted), Some(folder)) = (&dapr.component, place.folder()) else {
+        return;
+    };
+    let name = &wanted.name;
+    let daprd = place.process.map(|process| process.id);
+    let asked = timeout_at(context.until().into(), instances::ask(folder, name, daprd));
+    let unknown = match asked.await {
+        Ok(Initialised::Yes(response)) => {
+            let seen = Seen::by(&response, "the component was initialised by daprd");
+            return context.recorder.fine(Stage::Dapr, name, seen);
+        }
+        Ok(Initialised::No) => {
+            let cause = format!(
+                "daprd has loaded {name}, and the component that runs now was never initialised: \
+                 it was started after daprd"
+            );
+            let fix = Fix::words("restart daprd; --heal-daprd does that after each restart");
+            return context
+                .recorder
+                .found(name, Finding::new(&rows::OLDER, cause, fix));
+        }
+        Ok(Initialised::Unknown(why)) => shown(&why),
+        Err(_) => "no answer came in time".into(),
+    };
+    let why = format!("whether it was initialised is not known: {unknown}");
+    context.recorder.skipped(Stage::Dapr, name, why);
 }
 
 fn not_loaded(name: &str, metadata: &Metadata) -> Finding {
