@@ -52,7 +52,7 @@ pub struct Component {
 
 /// Others' words, as much as is shown of them.
 fn shown(text: &str) -> String {
-    beginning(&on_one_line(text), SHOWN).to_owned()
+    beginning(&on_one_line(text).replace('\t', " "), SHOWN).to_owned()
 }
 
 /// The part of a type that is the socket's name.
