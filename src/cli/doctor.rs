@@ -24,7 +24,8 @@ pub struct DoctorArgs {
     /// How long each stage may take at each broker.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
     pub timeout: Duration,
-    /// The HTTP port of the daprd whose component it is; $DAPR_API_TOKEN is sent if set.
+    /// The HTTP port of the daprd whose component it is; `DAPR_API_TOKEN` of the environment
+    /// is sent if it is set.
     #[arg(long, value_name = "PORT")]
     pub dapr_http_port: Option<u16>,
     /// As whom that daprd runs, in numbers; by default it is looked for in /proc.

@@ -58,4 +58,9 @@ rows! { Dapr:
         why "What this program says of settings and limits may not be true of the one in use."
         found "The version in the capability `DAPR_RDKAFKA/<version>` is compared with this program's."
         fix "Run the doctor of the component that is in use, or replace the component and restart daprd: it asks for the version only when it starts.";
+    OLDER "RDK-DAPR-12" Problem
+        "daprd is older than the component"
+        why "daprd initialises a component only once, and never opens a broken stream again: after a restart of the component alone nothing is published or delivered."
+        found "daprd lists the component as loaded, and the component, asked over its admin socket, was never initialised by this daprd."
+        fix "Restart daprd, or run the component with `--heal-daprd`.";
 }

@@ -1,25 +1,26 @@
 //! daprd, and the way to it.
 
+mod bench;
+mod page;
+
 use std::{
     fs::{self, Permissions},
     os::unix::{
         fs::{MetadataExt as _, PermissionsExt as _},
         net::UnixListener,
     },
-    path::Path,
-    process::Stdio,
     sync::Arc,
-    time::Duration,
 };
 
 use axum::{Json, Router, routing::get};
-use harness::{Daprd, DaprdOptions, Process, Result, eventually, free_port, root, write_component};
+use bench::{Bench, command_of, run, start};
+use harness::{Daprd, Result, eventually, free_port, write_component};
+use page::each_code_of_the_page_exists_and_each_link_leads_somewhere;
 use serde_json::json;
-use tokio::{process::Command, time::timeout};
 
 use crate::{
     ensure,
-    support::{Fixture, Place, SOON, app::App, doctor::Diagnosis, program},
+    support::{Fixture, Place, SOON, app::App},
     tests,
 };
 
@@ -32,139 +33,6 @@ tests!(
     a_daprd_that_looks_elsewhere_is_found_and_cured,
     each_code_of_the_page_exists_and_each_link_leads_somewhere,
 );
-
-/// How long the doctor may take.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A Component, the folder of its sockets, and a daprd that may have something else.
-struct Bench {
-    /// What daprd has.
-    place: Place,
-    /// What the doctor is asked about.
-    asked: Place,
-    brokers: String,
-    app_id: String,
-}
-
-impl Bench {
-    async fn new(fixture: &Fixture, kind: &str) -> Result<Self> {
-        let brokers = fixture.kafka().await?.to_owned();
-        let bench = Self {
-            place: Place::new()?,
-            asked: Place::new()?,
-            app_id: fixture.name("app"),
-            brokers,
-        };
-        fs::create_dir_all(bench.place.resources())?;
-        fs::create_dir_all(bench.place.sockets())?;
-        bench.write(&bench.asked, kind)?;
-        Ok(bench)
-    }
-
-    fn write(&self, place: &Place, kind: &str) -> Result<()> {
-        let metadata = [("brokers", self.brokers.as_str()), ("authType", "none")];
-        write_component(&place.resources(), "todo-pubsub", kind, &metadata)
-    }
-
-    /// Gives daprd the Component.
-    fn load(&self, kind: &str) -> Result<()> {
-        self.write(&self.place, kind)
-    }
-
-    async fn ask(&self, port: u16, more: &[&str]) -> Result<Diagnosis> {
-        self.ask_with(port, more, &[]).await
-    }
-
-    async fn ask_with(
-        &self,
-        port: u16,
-        more: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Result<Diagnosis> {
-        let mut command = Command::new(program());
-        command
-            .args(["doctor", "--output", "json", "--component"])
-            .arg(self.asked.resources().join("todo-pubsub.yaml"))
-            .arg("--socket-folder")
-            .arg(self.place.sockets())
-            .args(["--dapr-http-port", &port.to_string()])
-            .args(more)
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let output = timeout(PATIENCE, command.output()).await??;
-        let said = String::from_utf8_lossy(&output.stderr);
-        Ok(Diagnosis {
-            code: output.status.code().ok_or("it was killed")?,
-            json: serde_json::from_slice(&output.stdout)
-                .map_err(|error| format!("{error}; it said {said:?}"))?,
-        })
-    }
-
-    async fn is_healthy(&self, port: u16, more: &[&str]) -> Result<Diagnosis> {
-        let diagnosis = self.ask(port, more).await?;
-        ensure!(
-            diagnosis.code == 0 && diagnosis.findings().is_empty(),
-            "{:#}",
-            diagnosis.json
-        );
-        Ok(diagnosis)
-    }
-
-    async fn daprd(&self) -> Result<Daprd> {
-        self.place.daprd(&self.app_id, None).await
-    }
-
-    /// A daprd that a shell's commands prepare.
-    fn daprd_after(&self, commands: &str, port: u16) -> Result<Daprd> {
-        let script = self.place.resources().with_file_name("daprd.sh");
-        let daprd = Daprd::built();
-        let text = format!("#!/bin/sh\n{commands} {} \"$@\"\n", daprd.display());
-        fs::write(&script, text)?;
-        fs::set_permissions(&script, Permissions::from_mode(0o755))?;
-        self.spawn(&script, port)
-    }
-
-    fn spawn(&self, program: &Path, port: u16) -> Result<Daprd> {
-        let (resources, sockets) = (self.place.resources(), self.place.sockets());
-        let options = DaprdOptions {
-            app_id: &self.app_id,
-            app_port: None,
-            resources: &resources,
-            sockets: &sockets,
-        };
-        Daprd::spawn(program, &options, port)
-    }
-}
-
-/// The only finding is this; what its fix says to run.
-fn command_of(diagnosis: &Diagnosis, code: &str) -> Result<Vec<String>> {
-    diagnosis.is_first(code)?;
-    ensure!(diagnosis.codes() == [code], "{:#}", diagnosis.json);
-    let command = diagnosis.findings()[0]["fix"]["command"].as_str();
-    let words = command.ok_or("no command")?.split(' ');
-    Ok(words.map(str::to_owned).collect())
-}
-
-/// Starts the component as a fix says.
-async fn start(words: &[String]) -> Result<Process> {
-    ensure!(words[0] == "dapr-rdkafka", "{words:?}");
-    let mut command = Command::new(program());
-    command.args(&words[1..]).args(["--admin-listen", "off"]);
-    let mut process = Process::start("dapr-rdkafka", command)?;
-    let bound = "listens on";
-    process
-        .line(bound, SOON, |line| line.contains(bound))
-        .await?;
-    Ok(process)
-}
-
-/// Runs what a fix says.
-async fn run(words: &[String]) -> Result<()> {
-    let status = Command::new(&words[0]).args(&words[1..]).status().await?;
-    ensure!(status.success(), "{words:?}: {status}");
-    Ok(())
-}
 
 pub async fn a_daprd_that_uses_this_component_has_no_finding(fixture: Arc<Fixture>) -> Result<()> {
     let bench = Bench::new(&fixture, "pubsub.rdkafka").await?;
@@ -230,7 +98,7 @@ async fn the_built_in(fixture: &Fixture) -> Result<()> {
 
 async fn none(fixture: &Fixture) -> Result<()> {
     let bench = Bench::new(fixture, "pubsub.rdkafka").await?;
-    let _component = bench.place.component().await?;
+    let component = bench.place.component().await?;
     let daprd = bench.daprd().await?;
     let diagnosis = bench.ask(daprd.http_port, &[]).await?;
     diagnosis.is_first("RDK-DAPR-08")?;
@@ -238,6 +106,20 @@ async fn none(fixture: &Fixture) -> Result<()> {
     bench.load("pubsub.rdkafka")?;
     let daprd = bench.daprd().await?;
     bench.is_healthy(daprd.http_port, &[]).await?;
+
+    // A successor is not initialised by this daprd.
+    component.process.kill().await?;
+    let _component = bench.place.component().await?;
+    let diagnosis = bench.ask(daprd.http_port, &[]).await?;
+    diagnosis.is_first("RDK-DAPR-12")?;
+    drop(daprd);
+    let daprd = bench.daprd().await?;
+    let text = bench
+        .is_healthy(daprd.http_port, &[])
+        .await?
+        .json
+        .to_string();
+    ensure!(text.contains("was initialised by daprd"), "{text}");
     Ok(())
 }
 
@@ -260,27 +142,26 @@ async fn another_type(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
-/// No daprd with another version of this component is to be had: one is played.
+/// No daprd that has met another version of this component is to be had: one is played.
 async fn another_version(fixture: &Fixture) -> Result<()> {
     let bench = Bench::new(fixture, "pubsub.rdkafka").await?;
+    bench.load("pubsub.rdkafka")?;
     let _component = bench.place.component().await?;
-    let played = |version: &str| {
-        let component = json!({
-            "name": "todo-pubsub",
-            "type": "pubsub.rdkafka",
-            "capabilities": ["BULK_PUBSUB", format!("DAPR_RDKAFKA/{version}")],
-        });
-        let answer = json!({ "runtimeVersion": "1.16.5", "components": [component] });
-        serve(Router::new().route("/v1.0/metadata", get(|| async { Json(answer) })))
-    };
-    let diagnosis = bench.ask(played("0.0.1").await?, &[]).await?;
+    let daprd = bench.daprd().await?;
+    let component = json!({
+        "name": "todo-pubsub",
+        "type": "pubsub.rdkafka",
+        "capabilities": ["BULK_PUBSUB", "DAPR_RDKAFKA/0.0.1"],
+    });
+    let answer = json!({ "runtimeVersion": "1.16.5", "components": [component] });
+    let played = Router::new().route("/v1.0/metadata", get(|| async { Json(answer) }));
+    let diagnosis = bench.ask(serve(played).await?, &[]).await?;
     ensure!(
         diagnosis.codes() == ["RDK-DAPR-11"] && diagnosis.code == 0,
         "{:#}",
         diagnosis.json
     );
-    let port = played(env!("CARGO_PKG_VERSION")).await?;
-    bench.is_healthy(port, &[]).await?;
+    bench.is_healthy(daprd.http_port, &[]).await?;
     Ok(())
 }
 
@@ -453,52 +334,4 @@ pub async fn a_daprd_that_looks_elsewhere_is_found_and_cured(fixture: Arc<Fixtur
     daprd.ready().await?;
     bench.is_healthy(port, &[]).await?;
     Ok(())
-}
-
-/// docs/troubleshooting.md leads to codes and to other pages.
-pub async fn each_code_of_the_page_exists_and_each_link_leads_somewhere(
-    _: Arc<Fixture>,
-) -> Result<()> {
-    let folder = root().join("docs");
-    let page = fs::read_to_string(folder.join("troubleshooting.md"))?;
-    let known: Vec<_> = dapr_rdkafka::doctor::rows().map(|row| row.code).collect();
-    let is_code = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-';
-    let codes = page.match_indices("RDK-").map(|(at, _)| {
-        let code = &page[at..];
-        &code[..code.find(|c| !is_code(c)).unwrap_or(code.len())]
-    });
-    let mut unknown: Vec<_> = codes.filter(|code| !known.contains(code)).collect();
-    unknown.sort_unstable();
-    unknown.dedup();
-    ensure!(unknown.is_empty(), "no rows: {unknown:?}");
-
-    let headings = |text: &str| -> Vec<String> {
-        let titles = text.lines().filter(|line| line.starts_with('#'));
-        titles.map(anchor).collect()
-    };
-    for (at, _) in page.match_indices("](") {
-        let link = page[at + 2..].split(')').next().unwrap_or_default();
-        if link.starts_with("https://") {
-            continue;
-        }
-        let (file, place) = link.split_once('#').unwrap_or((link, ""));
-        let text = match file {
-            "" => page.clone(),
-            file => {
-                fs::read_to_string(folder.join(file)).map_err(|error| format!("{link}: {error}"))?
-            }
-        };
-        let is_there = place.is_empty() || headings(&text).iter().any(|it| it == place);
-        ensure!(is_there, "{link}: no such heading");
-    }
-    Ok(())
-}
-
-/// A heading's name in links, as GitHub makes it.
-fn anchor(heading: &str) -> String {
-    let title = heading.trim_start_matches('#').trim().to_lowercase();
-    let kept = title
-        .chars()
-        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
-    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }

@@ -89,7 +89,7 @@ pub(super) async fn ask(
     port: u16,
     token: Option<&Secret<String>>,
     until: Instant,
-) -> Result<(Metadata, Response), Finding> {
+) -> Result<(Metadata, Response), Box<Finding>> {
     let asked = timeout_at(until.into(), exchange(port, token)).await;
     asked.unwrap_or_else(|_| Err(silent(port, "it does not answer in time")))
 }
@@ -97,12 +97,12 @@ pub(super) async fn ask(
 async fn exchange(
     port: u16,
     token: Option<&Secret<String>>,
-) -> Result<(Metadata, Response), Finding> {
+) -> Result<(Metadata, Response), Box<Finding>> {
     let mut headers = HeaderMap::new();
     if let Some(token) = token {
         let Ok(mut value) = HeaderValue::from_str(token.expose_secret()) else {
             let why = "DAPR_API_TOKEN has characters that no HTTP header can have";
-            return Err(Finding::new(&rows::TOKEN, why, own_token()));
+            return Err(no_token(why));
         };
         value.set_sensitive(true);
         headers.insert(TOKEN_HEADER, value);
@@ -131,7 +131,7 @@ async fn exchange(
             "wants a token, and DAPR_API_TOKEN is not set"
         };
         let cause = format!("daprd at port {port} answers {status}: it {why}");
-        return Err(Finding::new(&rows::TOKEN, cause, own_token()));
+        return Err(no_token(cause));
     }
     if !status.is_success() {
         return Err(not_daprd(port, &format!("it answers {status}")));
@@ -153,31 +153,33 @@ async fn exchange(
     }
 }
 
-fn silent(port: u16, why: &str) -> Finding {
+fn silent(port: u16, why: &str) -> Box<Finding> {
     let fix = Fix::words(
         "start daprd, or give the HTTP port that it has; if it was started, its log says why it \
          ended or what it waits for",
     );
     let cause = format!("no daprd answers at 127.0.0.1:{port}: {why}");
-    Finding::new(&rows::SILENT, cause, fix)
+    Box::new(Finding::new(&rows::SILENT, cause, fix))
 }
 
-fn not_daprd(port: u16, why: &str) -> Finding {
+fn not_daprd(port: u16, why: &str) -> Box<Finding> {
     let fix = Fix::words(
         "give daprd's HTTP port as --dapr-http-port (3500 unless daprd was told another); if it \
          is, allow `metadata` in `api.allowed` of daprd's Configuration",
     );
     let cause =
         format!("what listens at 127.0.0.1:{port} does not answer as daprd's HTTP API: {why}");
-    Finding::new(&rows::NOT_DAPRD, cause, fix)
+    Box::new(Finding::new(&rows::NOT_DAPRD, cause, fix))
 }
 
-fn own_token() -> Fix {
-    Fix::words("run the doctor with daprd's own token in the environment's DAPR_API_TOKEN")
+fn no_token(cause: impl Into<String>) -> Box<Finding> {
+    let fix =
+        Fix::words("run the doctor with daprd's own token in the environment's DAPR_API_TOKEN");
+    Box::new(Finding::new(&rows::TOKEN, cause, fix))
 }
 
 /// The cause of all: reqwest's own text leaves it out.
-fn innermost(error: &reqwest::Error) -> String {
+pub(super) fn innermost(error: &reqwest::Error) -> String {
     let mut cause = error.source();
     let mut text = error.to_string();
     while let Some(next) = cause {

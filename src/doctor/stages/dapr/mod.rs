@@ -2,6 +2,7 @@
 
 mod access;
 mod daprd;
+mod instances;
 mod process;
 mod sockets;
 
@@ -9,9 +10,11 @@ use std::path::PathBuf;
 
 use redact::Secret;
 use reqwest::Response;
+use tokio::time::timeout_at;
 
 pub use access::User;
 use daprd::{Listed, Metadata};
+use instances::Initialised;
 use process::Process;
 use sockets::Place;
 
@@ -49,7 +52,7 @@ pub struct Component {
 
 /// Others' words, as much as is shown of them.
 fn shown(text: &str) -> String {
-    beginning(&on_one_line(text), SHOWN).to_owned()
+    beginning(&on_one_line(text).replace('\t', " "), SHOWN).to_owned()
 }
 
 /// The part of a type that is the socket's name.
@@ -62,13 +65,12 @@ pub(in crate::doctor) async fn check(context: &Context<'_>, dapr: &Dapr) {
     if dapr.http_port.is_none() && dapr.folder.is_none() && dapr.user.is_none() {
         return;
     }
-    let answer = match dapr.http_port {
-        Some(port) => Some(daprd::ask(port, dapr.token.as_ref(), context.until()).await),
-        None => {
-            let why = "--dapr-http-port is not given: what daprd has loaded is not known";
-            context.recorder.skipped(Stage::Dapr, "daprd", why);
-            None
-        }
+    let answer = if let Some(port) = dapr.http_port {
+        Some(daprd::ask(port, dapr.token.as_ref(), context.until()).await)
+    } else {
+        let why = "--dapr-http-port is not given: what daprd has loaded is not known";
+        context.recorder.skipped(Stage::Dapr, "daprd", why);
+        None
     };
     let known = answer.as_ref().and_then(|answer| answer.as_ref().ok());
     let listed = known.and_then(|(metadata, _)| listed(metadata, dapr));
@@ -86,6 +88,9 @@ pub(in crate::doctor) async fn check(context: &Context<'_>, dapr: &Dapr) {
     if let Some((metadata, response)) = known {
         judge(context, dapr, &place, (metadata, response), &mut faults);
     }
+    if place.reached && faults.is_empty() {
+        age(context, dapr, &place).await;
+    }
     let is_explained = !faults.is_empty();
     for (subject, finding) in faults {
         context.recorder.found(subject, finding);
@@ -101,7 +106,7 @@ pub(in crate::doctor) async fn check(context: &Context<'_>, dapr: &Dapr) {
             {
                 finding.cause += &waits;
             }
-            context.recorder.found(subject(dapr), finding);
+            context.recorder.found(subject(dapr), *finding);
         }
         None => {}
     }
@@ -175,6 +180,36 @@ fn judge(
     }
     let words = subscriptions(metadata, name);
     recorder.fine(Stage::Dapr, name, Seen::by(response, words));
+}
+
+/// Whether the component knows of the daprd that has loaded it.
+async fn age(context: &Context<'_>, dapr: &Dapr, place: &Place<'_>) {
+    let (Some(wanted), Some(folder)) = (&dapr.component, place.folder()) else {
+        return;
+    };
+    let name = &wanted.name;
+    let daprd = place.process.map(|process| process.id);
+    let asked = timeout_at(context.until().into(), instances::ask(folder, name, daprd));
+    let unknown = match asked.await {
+        Ok(Initialised::Yes(response)) => {
+            let seen = Seen::by(&response, "the component was initialised by daprd");
+            return context.recorder.fine(Stage::Dapr, name, seen);
+        }
+        Ok(Initialised::No) => {
+            let cause = format!(
+                "daprd has loaded {name}, and the component that runs now was never initialised: \
+                 it was started after daprd"
+            );
+            let fix = Fix::words("restart daprd; --heal-daprd does that after each restart");
+            return context
+                .recorder
+                .found(name, Finding::new(&rows::OLDER, cause, fix));
+        }
+        Ok(Initialised::Unknown(why)) => shown(&why),
+        Err(_) => "no answer came in time".into(),
+    };
+    let why = format!("whether it was initialised is not known: {unknown}");
+    context.recorder.skipped(Stage::Dapr, name, why);
 }
 
 fn not_loaded(name: &str, metadata: &Metadata) -> Finding {

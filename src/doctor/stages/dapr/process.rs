@@ -140,7 +140,7 @@ mod tests {
         for (line, port, expected) in [
             ("daprd", "3500", true),
             ("/usr/bin/daprd\0--app-id\0x\0", "3500", true),
-            ("./daprd\0--dapr-http-port\03501\0", "3501", true),
+            ("./daprd\0--dapr-http-port\x003501\0", "3501", true),
             ("daprd\0--dapr-http-port=3501\0", "3501", true),
             ("daprd\0--dapr-http-port=3501\0", "3500", false),
             ("daprd\0--dapr-http-port", "3500", false),

@@ -40,7 +40,7 @@ impl Place<'_> {
     }
 
     /// The folder to look into: where daprd looks, or where the sockets are said to be.
-    fn folder(&self) -> Option<&Path> {
+    pub(super) fn folder(&self) -> Option<&Path> {
         self.told.or(self.daprds())
     }
 

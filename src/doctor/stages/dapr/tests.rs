@@ -68,3 +68,24 @@ fn others_words_are_cut_and_steer_nothing() {
         "{text}"
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_answered_is_read_or_not(
+        version in ".{0,20}",
+        kind in ".{0,20}",
+        capability in "(DAPR_RDKAFKA/)?.{0,10}",
+        topic in ".{0,8}#?.{0,8}",
+    ) {
+        let answer = serde_json::json!({
+            "runtimeVersion": version,
+            "components": [{ "name": "a", "type": kind, "capabilities": [capability] }],
+            "subscriptions": [{ "pubsubname": "a", "topic": topic }],
+        });
+        let metadata: Metadata = serde_json::from_value(answer).expect("its form is right");
+        let words = subscriptions(&metadata, "a") + &not_loaded("b", &metadata).cause;
+        proptest::prop_assert!(!words.contains(char::is_control), "{}", words);
+        let listed = &metadata.components[0];
+        proptest::prop_assert!(!(listed.is_built_in() && listed.version().is_some()));
+    }
+}
