@@ -3,6 +3,8 @@
 mod described;
 mod finding;
 mod offsets;
+#[cfg(test)]
+mod tests;
 
 pub(super) use finding::{Coordinator, find as coordinator};
 

@@ -1,9 +1,13 @@
 //! What this client may do, found out without effects.
 
+#[cfg(test)]
+pub(super) mod fake;
 mod idempotence;
 mod of_group;
 mod of_topics;
 mod principal;
+#[cfg(test)]
+mod tests;
 mod words;
 
 pub(super) use principal::allow;

@@ -1,6 +1,8 @@
 //! A record to a topic of its own, and back.
 
 mod record;
+#[cfg(test)]
+mod tests;
 mod topic;
 
 use std::time::{Duration, Instant};

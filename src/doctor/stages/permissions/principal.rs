@@ -85,7 +85,11 @@ fn quoted(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use harness::Authority;
+    use openssl::{
+        pkey::PKey,
+        rsa::Rsa,
+        x509::{X509Builder, X509NameBuilder},
+    };
 
     use super::*;
     use crate::metadata::security::{ClientCertificate, Mechanism, Password, Tls};
@@ -115,6 +119,37 @@ mod tests {
         assert_eq!(with(user("app"), None), "app");
         assert_eq!(with(Login::None, None), "ANONYMOUS");
         assert_eq!(with(Login::None, Some("no PEM".into())), "<principal>");
+    }
+
+    /// The subject of a certificate with these parts, as it comes out.
+    fn of(parts: &[(Nid, &str)]) -> String {
+        let mut name = X509NameBuilder::new().expect("a name");
+        for (nid, value) in parts {
+            name.append_entry_by_nid(*nid, value).expect("a part");
+        }
+        let mut certificate = X509Builder::new().expect("a certificate");
+        certificate
+            .set_subject_name(&name.build())
+            .expect("a subject");
+        let key = PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key");
+        certificate.set_pubkey(&key).expect("a key");
+        let pem = certificate.build().to_pem().expect("it is whole");
+        with(Login::None, String::from_utf8(pem).ok())
+    }
+
+    #[test]
+    fn a_certificates_subject_is_written_as_java_does() {
+        assert_eq!(
+            of(&[
+                (Nid::COUNTRYNAME, "DE"),
+                (Nid::ORGANIZATIONNAME, "Todo, Inc."),
+                (Nid::COMMONNAME, "app"),
+            ]),
+            r"CN=app,O=Todo\, Inc.,C=DE"
+        );
+        // Java writes that by its number; and nobody has no name.
+        assert_eq!(of(&[(Nid::PKCS9_EMAILADDRESS, "a@b.c")]), "<principal>");
+        assert_eq!(of(&[]), "<principal>");
     }
 
     #[test]

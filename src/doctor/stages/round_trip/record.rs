@@ -84,26 +84,32 @@ pub(super) async fn write(
             }
             Some(_) => {
                 let said = told(code, partition.error_message.as_deref());
-                return Err(refused(code, &said));
+                return Err(refused(trip, code, &said));
             }
         }
     }
 }
 
-fn refused(code: i16, said: &str) -> Failed {
+fn refused(trip: &Trip<'_>, code: i16, said: &str) -> Failed {
     let cause = format!("a record to a topic with the brokers' defaults is refused: {said}");
-    let few = [
-        ResponseError::NotEnoughReplicas,
-        ResponseError::NotEnoughReplicasAfterAppend,
-    ];
-    let fix = if few.iter().any(|error| error.code() == code) {
-        let command = "kafka-configs.sh --bootstrap-server <bootstrap> --alter --entity-type \
-                       brokers --entity-default --add-config min.insync.replicas=1";
-        let words = "Let min.insync.replicas be no higher than the number of replicas, by more \
-                     replicas or by a lower number";
-        Fix::words(words).run(command)
-    } else {
-        Fix::words("Do what the error says; the brokers' logs have more of it")
+    let set = "kafka-configs.sh --bootstrap-server <bootstrap> --alter --entity-type brokers \
+               --entity-default --add-config";
+    let fix = match ResponseError::try_from_code(code) {
+        Some(
+            ResponseError::NotEnoughReplicas | ResponseError::NotEnoughReplicasAfterAppend,
+        ) => Fix::words(
+            "Let min.insync.replicas be no higher than the number of replicas, by more replicas or \
+             by a lower number",
+        )
+        .run(format!("{set} min.insync.replicas=1")),
+        Some(ResponseError::MessageTooLarge) => Fix::words(
+            "Let brokers take records as large as `maxMessageBytes`",
+        )
+        .run(format!(
+            "{set} message.max.bytes={}",
+            trip.context.settings.max_message_bytes
+        )),
+        _ => Fix::words("Do what the error says; the brokers' logs have more of it"),
     };
     Failed::Found(Box::new(Finding::new(&rows::REFUSED, cause, fix)))
 }
@@ -216,4 +222,35 @@ fn is_early(error: ResponseError) -> bool {
 /// Whether there is time to ask once more.
 fn is_time(until: Instant) -> bool {
     until.saturating_duration_since(Instant::now()) > PAUSE
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_record_is_known_again() {
+        let Ok(batch) = batch("0123456789abcdef") else {
+            panic!("it can be written");
+        };
+        assert!(holds(Some(&batch), "0123456789abcdef"));
+        assert!(!holds(Some(&batch), "another value 16"));
+        assert!(!holds(None, "0123456789abcdef"));
+        let compressed = |flags: u8| {
+            let mut compressed = BytesMut::from(&batch[..HEADER]);
+            compressed[ATTRIBUTES] |= flags;
+            compressed.freeze()
+        };
+        assert!(holds(Some(&compressed(4)), "0123456789abcdef"));
+        assert!(!holds(Some(&compressed(0)), "0123456789abcdef"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_looked_at(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = holds(Some(&bytes.into()), "0123456789abcdef");
+        }
+    }
 }
