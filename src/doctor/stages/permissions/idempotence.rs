@@ -26,7 +26,9 @@ pub(super) async fn check(context: &Context<'_>, cluster: &mut Cluster, writes: 
         Writes::Forbidden => return skipped("writing is not allowed at all: see there".into()),
         Writes::Some => {}
     }
-    let request = InitProducerIdRequest::default().with_transaction_timeout_ms(60_000);
+    let request = InitProducerIdRequest::default()
+        .with_transactional_id(None)
+        .with_transaction_timeout_ms(60_000);
     let answer = match cluster.any().ask(&request, context.until()).await {
         Ok(answer) => answer,
         Err(broken) => return skipped(broken.to_string()),

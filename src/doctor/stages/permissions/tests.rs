@@ -30,7 +30,8 @@ fn fake(init: i16, heartbeat: i16, fetch: i16) -> Fake {
     Fake::default()
         .on((0, 3), coordinator)
         .on((0, 2), described)
-        .on((0, 1), move |_: InitProducerIdRequest| {
+        .on((0, 1), move |request: InitProducerIdRequest| {
+            assert_eq!(request.transactional_id, None);
             InitProducerIdResponse::default().with_error_code(init)
         })
         .on((0, 2), move |_: HeartbeatRequest| {

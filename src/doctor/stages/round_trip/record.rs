@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     ResponseError,
+    indexmap::IndexMap,
     messages::{
         BrokerId, FetchRequest, FetchResponse, ProduceRequest, ProduceResponse,
         fetch_request::{FetchPartition, FetchTopic},
@@ -191,7 +192,7 @@ fn batch(value: &str) -> Result<Bytes, Failed> {
         timestamp: now,
         key: None,
         value: Some(Bytes::from(value.to_owned())),
-        headers: Default::default(),
+        headers: IndexMap::new(),
     };
     let options = RecordEncodeOptions {
         version: 2,
