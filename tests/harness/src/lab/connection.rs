@@ -29,13 +29,16 @@ pub(super) async fn serve(shape: &Shape, client: TcpStream) -> Result<()> {
         Some(acceptor) => {
             let ssl = openssl::ssl::Ssl::new(acceptor.context())?;
             let mut stream = tokio_openssl::SslStream::new(ssl, client)?;
-            std::pin::Pin::new(&mut stream).accept().await?;
+            if let Err(error) = std::pin::Pin::new(&mut stream).accept().await {
+                hang_up(stream.get_mut()).await?;
+                return Err(error.into());
+            }
             Box::new(stream)
         }
     };
     match shape.options.behaviour {
         Behaviour::Broker | Behaviour::CloseAfterVersions => broker(shape, client).await,
-        Behaviour::Hangup => Ok(()),
+        Behaviour::Hangup => hang_up(&mut client).await,
         Behaviour::CloseAtFirst => read(&mut client).await.map(drop),
         Behaviour::Garbage => reply(client, &[0xfe; 64]).await,
         Behaviour::Http => {
@@ -56,9 +59,14 @@ pub(super) async fn serve(shape: &Shape, client: TcpStream) -> Result<()> {
 async fn reply(mut client: Box<dyn Stream>, bytes: &[u8]) -> Result<()> {
     client.read_u8().await?;
     client.write_all(bytes).await?;
+    hang_up(&mut client).await
+}
+
+/// Says that no more comes, and waits for the other end to go: if bytes were left unread,
+/// the system would reset the connection, and throw away what was written.
+async fn hang_up(client: &mut (impl AsyncRead + AsyncWrite + Unpin + ?Sized)) -> Result<()> {
     client.shutdown().await?;
-    // What was not read would make the system throw the answer away.
-    tokio::io::copy(&mut client, &mut tokio::io::sink()).await?;
+    tokio::io::copy(client, &mut tokio::io::sink()).await?;
     Ok(())
 }
 
@@ -79,13 +87,12 @@ async fn broker(shape: &Shape, mut client: Box<dyn Stream>) -> Result<()> {
         let asked = Asked { key, version };
         let closes = shape.options.behaviour == Behaviour::CloseAfterVersions;
         let ranges = shape.options.ranges.as_ref();
-        if (closes && key != API_VERSIONS)
-            || (key != API_VERSIONS && ranges.is_some_and(|ranges| !ranges.serves(key, version)))
-        {
-            shape.note(asked, true);
+        let served = !closes && ranges.is_none_or(|ranges| ranges.serves(key, version));
+        let cut = key != API_VERSIONS && !served;
+        shape.note(asked, cut);
+        if cut {
             return Ok(());
         }
-        shape.note(asked, false);
         let answer = match ranges {
             Some(ranges) if key == API_VERSIONS => ranges.answer(version, correlation)?,
             _ => {
@@ -96,6 +103,9 @@ async fn broker(shape: &Shape, mut client: Box<dyn Stream>) -> Result<()> {
                 rewrite::answer(shape, key, version, read(&mut kafka).await?)?
             }
         };
+        if answer.is_empty() {
+            return Ok(());
+        }
         tokio::time::sleep(shape.options.delay).await;
         write(&mut client, &answer).await?;
     }

@@ -11,7 +11,7 @@ use super::Ranges;
 use crate::{Identity, Result};
 
 /// Changes an answer: the request's key and version, and the answer from its correlation
-/// id on. See [`super::edit`].
+/// id on. See [`super::edit`]. An empty one is not given: the connection is closed.
 pub type Rewrite = Arc<dyn Fn(i16, i16, Bytes) -> Bytes + Send + Sync>;
 
 /// How a lab differs from the Kafka behind it. By default it does not, but for the

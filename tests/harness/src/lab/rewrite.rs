@@ -32,23 +32,28 @@ pub fn edit<T: Decodable + Encodable + HeaderVersion>(
 /// Answers to Produce and Fetch that tell of a moved leader (from versions 10 and 16 on)
 /// keep its real address.
 pub(super) fn answer(shape: &Shape, key: i16, version: i16, bytes: Bytes) -> Result<Bytes> {
+    let moves = shape.options.advertise != Advertise::Untouched;
     let bytes = match ApiKey::try_from(key) {
-        Ok(ApiKey::Metadata) => edit::<MetadataResponse>(version, bytes, |answer| {
+        Ok(ApiKey::Metadata) if moves => edit::<MetadataResponse>(version, bytes, |answer| {
             for broker in &mut answer.brokers {
                 shape.advertised(&mut broker.host, &mut broker.port);
             }
         })?,
-        Ok(ApiKey::FindCoordinator) => edit::<FindCoordinatorResponse>(version, bytes, |answer| {
-            shape.advertised(&mut answer.host, &mut answer.port);
-            for one in &mut answer.coordinators {
-                shape.advertised(&mut one.host, &mut one.port);
-            }
-        })?,
-        Ok(ApiKey::DescribeCluster) => edit::<DescribeClusterResponse>(version, bytes, |answer| {
-            for broker in &mut answer.brokers {
-                shape.advertised(&mut broker.host, &mut broker.port);
-            }
-        })?,
+        Ok(ApiKey::FindCoordinator) if moves => {
+            edit::<FindCoordinatorResponse>(version, bytes, |answer| {
+                shape.advertised(&mut answer.host, &mut answer.port);
+                for one in &mut answer.coordinators {
+                    shape.advertised(&mut one.host, &mut one.port);
+                }
+            })?
+        }
+        Ok(ApiKey::DescribeCluster) if moves => {
+            edit::<DescribeClusterResponse>(version, bytes, |answer| {
+                for broker in &mut answer.brokers {
+                    shape.advertised(&mut broker.host, &mut broker.port);
+                }
+            })?
+        }
         Ok(ApiKey::DescribeQuorum) if shape.options.clock != 0 && version > 0 => {
             edit::<DescribeQuorumResponse>(version, bytes, |answer| {
                 shift(answer, shape.options.clock);
@@ -89,7 +94,7 @@ impl Shape {
             return;
         }
         let at = match &self.options.advertise {
-            Advertise::Untouched => return,
+            Advertise::Untouched => None,
             Advertise::Itself => Some((self.host.clone(), self.port)),
             Advertise::Host(name) => Some((name.clone(), self.port)),
             Advertise::At(name, port) => Some((name.clone(), *port)),
