@@ -7,7 +7,7 @@ use openssl::ssl::{SslAcceptor, SslVersion};
 use tokio::process::Command;
 
 use super::{
-    front::{Does, Front, mutual_server, old_server, server},
+    front::{Does, Front, mutual_server, old_server, server, strange_server},
     hosts,
 };
 use crate::{
@@ -114,6 +114,7 @@ async fn the_brokers(kafka: &SecureKafka) -> Result<()> {
         ),
         (server(&client, &[])?, "RDK-TLS-08"),
         (old_server(&root.server(&LOCAL)?)?, "RDK-TLS-11"),
+        (strange_server(&root.server(&LOCAL)?)?, "RDK-TLS-13"),
     ];
     for (acceptor, code) in cases {
         let front = front(kafka, acceptor).await?;

@@ -10,7 +10,8 @@ use harness::{Identity, Result};
 use openssl::{
     pkey::PKey,
     ssl::{
-        Ssl, SslAcceptor, SslAcceptorBuilder, SslConnector, SslMethod, SslVerifyMode, SslVersion,
+        SniError, Ssl, SslAcceptor, SslAcceptorBuilder, SslAlert, SslConnector, SslMethod,
+        SslVerifyMode, SslVersion,
     },
     x509::X509,
 };
@@ -124,9 +125,8 @@ async fn read_all(stream: &mut TcpStream) -> Result<()> {
 }
 
 async fn say(mut stream: TcpStream, words: &[u8]) -> Result<()> {
-    // First what comes is read: closing a socket with something unread would be a reset.
-    let mut some = [0; 1024];
-    stream.read(&mut some).await?;
+    // The client begins; and closing with something unread would be a reset.
+    stream.readable().await?;
     stream.write_all(words).await?;
     stream.shutdown().await?;
     read_all(&mut stream).await
@@ -181,6 +181,16 @@ pub fn mutual_server(
     let authority = X509::from_pem(authority.as_bytes())?;
     acceptor.cert_store_mut().add_cert(authority)?;
     acceptor.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);
+    Ok(acceptor.build())
+}
+
+/// One that knows nobody by the name that it is asked for, and says so.
+pub fn strange_server(identity: &Identity) -> Result<SslAcceptor> {
+    let mut acceptor = builder(identity, &[])?;
+    acceptor.set_servername_callback(|_, alert| {
+        *alert = SslAlert::UNRECOGNIZED_NAME;
+        Err(SniError::ALERT_FATAL)
+    });
     Ok(acceptor.build())
 }
 

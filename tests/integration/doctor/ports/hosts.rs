@@ -22,13 +22,13 @@ pub fn command(place: &Place, names: &[&str]) -> Result<Command> {
 pub fn command_with(place: &Place, files: &[(&str, &str)]) -> Result<Command> {
     let hosts = place.sockets().with_extension("hosts");
     let mut command = SecureKafka::with_hosts("/bin/sh".as_ref(), &hosts, &["this-host.test"])?;
-    let mut script = String::new();
+    let mut mounts = Vec::new();
     for (number, (file, text)) in files.iter().enumerate() {
         let own = place.sockets().with_extension(format!("file{number}"));
         std::fs::write(&own, text)?;
-        script += &format!("mount --bind '{}' {file} && ", own.display());
+        mounts.push(format!("mount --bind '{}' {file} && ", own.display()));
     }
-    script += "exec \"$0\" \"$@\"";
+    let script = format!("{}exec \"$0\" \"$@\"", mounts.concat());
     command.args(["-c", &script]).arg(program());
     Ok(command)
 }
