@@ -58,6 +58,9 @@ pub(super) fn at(connect: &Connect, problem: &str) -> String {
     let Source::Component { files, .. } = &connect.source else {
         return problem.to_owned();
     };
-    let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     format!("{}: {problem}", files.join(", "))
 }

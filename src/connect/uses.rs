@@ -118,8 +118,14 @@ spec: {pubsubname: todo-pubsub}
         let [first, second] = &uses.subscriptions[..] else {
             panic!("{uses:?}");
         };
-        assert_eq!((&*first.topic, first.dead_letter_topic.as_deref()), ("orders", Some("bad")));
-        assert_eq!((&*second.topic, &second.dead_letter_topic), ("tasks#1", &None));
+        assert_eq!(
+            (&*first.topic, first.dead_letter_topic.as_deref()),
+            ("orders", Some("bad"))
+        );
+        assert_eq!(
+            (&*second.topic, &second.dead_letter_topic),
+            ("tasks#1", &None)
+        );
         assert_eq!(second.metadata.len(), 2);
     }
 

@@ -16,7 +16,13 @@ use tokio_util::{
 };
 use tonic::Status;
 
-use super::{brokers::Reach, diagnosis::{Brokers, Used, Uses}, lanes, limits, publish::Publisher, status};
+use super::{
+    brokers::Reach,
+    diagnosis::{Brokers, Used, Uses},
+    lanes, limits,
+    publish::Publisher,
+    status,
+};
 use crate::{
     delivery::{Drained, Group, Lane, Refused, Subscriber},
     kafka::{Cause, Outgoing, Producer, Session},
