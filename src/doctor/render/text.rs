@@ -201,9 +201,20 @@ fn cut(line: &str, width: usize) -> String {
     kept
 }
 
-/// A value in YAML's double quotes, whose escapes are those of JSON.
+/// A value in YAML's double quotes, whose escapes are those of JSON. What JSON leaves as it
+/// is and a terminal obeys is escaped too.
 fn quoted(value: &str) -> String {
-    serde_json::Value::from(value).to_string()
+    let json = serde_json::Value::from(value).to_string();
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        let steers = c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
+        if steers || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}') {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// A key, in quotes unless it is a plain word.
