@@ -111,6 +111,8 @@ fn tell(note: &str, given: &Given, recorder: &Recorder) {
         Some(key) if matches!(key.support, Support::Inert) => {
             recorder.skipped(Stage::Settings, written, cause);
         }
+        // It asks for no TLS where there is none: the same Component with a login needs it.
+        Some(key) if key.name == "disableTls" => {}
         Some(_) if note.contains("has no effect") => {
             let fix = Fix::words("Remove the key, or the one that it is for is to be given");
             let finding =
