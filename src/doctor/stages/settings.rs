@@ -129,7 +129,7 @@ fn tell(note: &str, given: &Given, recorder: &Recorder) {
                 Some((_, name)) => {
                     let fix = Fix::words(format!("Write `{name}` instead, or remove the key"));
                     let value = given.properties.get(written).map(String::as_str);
-                    let value = value.filter(|value| may_show(value, written));
+                    let value = value.filter(|value| may_show(value));
                     fix.set(name, value.unwrap_or("<the value>"))
                 }
                 None => Fix::words("Remove the key"),
@@ -144,9 +144,9 @@ fn tell(note: &str, given: &Given, recorder: &Recorder) {
     }
 }
 
-/// Whether an unknown key's value may be shown: never, since nobody knows what it is, unless
-/// it is a flag or a number.
-fn may_show(value: &str, _written: &str) -> bool {
+/// Whether an unknown key's value may be shown. Nobody knows what it is, so only a flag or a
+/// small number.
+fn may_show(value: &str) -> bool {
     let is_short = value.len() <= 5;
     is_short && (value.parse::<bool>().is_ok() || value.parse::<u32>().is_ok())
 }
