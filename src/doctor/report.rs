@@ -12,6 +12,10 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// The brokers that told what they serve, by their names.
     pub brokers: Vec<BrokerSeen>,
+    /// The component's `version`, which matters to the built-in component alone.
+    pub version: Option<String>,
+    /// The release of the daprd that answered, as it says itself.
+    pub daprd: Option<String>,
 }
 
 /// A broker as it told of itself.

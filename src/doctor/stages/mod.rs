@@ -11,6 +11,7 @@ pub(super) mod permissions;
 pub(super) mod port;
 pub(super) mod round_trip;
 pub(super) mod sasl;
+pub(super) mod settings;
 pub(super) mod tcp;
 pub(super) mod tls;
 pub(super) mod topics;

@@ -34,6 +34,9 @@ pub(in crate::doctor) struct Answered<T> {
 
 impl<T> Evidence for Answered<T> {}
 
+/// The metadata was read, and all of it can be used.
+impl Evidence for crate::metadata::Resolved {}
+
 /// A name was resolved.
 impl Evidence for SocketAddr {}
 

@@ -142,6 +142,7 @@ fn judge(
     let runtime = shown(&metadata.runtime_version);
     let seen = Seen::by(response, format!("it is daprd {runtime}"));
     recorder.fine(Stage::Dapr, subject(dapr), seen);
+    recorder.saw_daprd(&runtime);
     let Some(wanted) = &dapr.component else {
         let why = "which component is not known: give --component or --instance";
         return recorder.skipped(Stage::Dapr, subject(dapr), why);

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    doctor::{Options, Recorder, Report, Wanted, WantedTopic, full},
+    doctor::{Dapr, Options, Recorder, Report, Wanted, WantedTopic, full},
     metadata,
 };
 
@@ -77,7 +77,7 @@ impl Fake {
         let options = Options {
             stage: std::time::Duration::from_secs(2),
             round_trip,
-            dapr_http_port: None,
+            dapr: Dapr::default(),
         };
         let recorder = Recorder::default();
         let report = full(&resolved.settings, wanted, &options, &recorder).await;

@@ -65,7 +65,7 @@ async fn a_right_of_its_own_for_idempotence_is_missed() {
     let report = fake(31, 25, 0).diagnose(8, ALL, &wanted(None), false).await;
     assert_eq!(codes(&report, "RDK-PERM"), ["RDK-PERM-06"]);
     let fix = &report.findings()[0].finding().expect("it is one").fix;
-    assert_eq!(fix.set, [("idempotence", "false".to_owned())]);
+    assert_eq!(fix.set, [("idempotence".into(), "false".to_owned())]);
     let report = fake(15, 25, 0).diagnose(8, ALL, &wanted(None), false).await;
     assert_eq!(codes(&report, "RDK-PERM"), [""; 0]);
 }
