@@ -191,8 +191,10 @@ fn judge(
     answer: &Answered<MetadataResponse>,
     topics: &[Topic],
 ) {
+    // Those of the same answer: since the cluster was examined some may have gone.
+    let brokers = answer.value.brokers.iter();
     let around = Around {
-        brokers: cluster.brokers.keys().copied().collect(),
+        brokers: brokers.map(|broker| broker.node_id.0).collect(),
         acks_all: context.settings.acks == Acks::All,
     };
     for topic in topics {
