@@ -152,12 +152,11 @@ async fn session(context: &Context<'_>, cluster: &mut Cluster) {
         Duration::from_millis(shortest),
         Duration::from_millis(longest),
     );
-    match outside(&context.settings.group, bounds) {
-        Some(finding) => recorder.found("sessionTimeout", finding),
-        None => {
-            let seen = Seen::by(&told, format!("within {shortest} to {longest} ms"));
-            recorder.fine(stage, "sessionTimeout", seen);
-        }
+    if let Some(finding) = outside(&context.settings.group, bounds) {
+        recorder.found("sessionTimeout", finding);
+    } else {
+        let seen = Seen::by(&told, format!("within {shortest} to {longest} ms"));
+        recorder.fine(stage, "sessionTimeout", seen);
     }
 }
 
@@ -188,7 +187,7 @@ fn outside(group: &Group, (shortest, longest): (Duration, Duration)) -> Option<F
 /// A time as the metadata takes it.
 fn written(time: Duration) -> String {
     let millis = time.as_millis();
-    if millis % 1000 == 0 {
+    if millis.is_multiple_of(1000) {
         format!("{}s", millis / 1000)
     } else {
         format!("{millis}ms")

@@ -57,8 +57,8 @@ impl Cluster {
         if self.bootstrap_is.is_some() {
             return &mut self.bootstrap;
         }
-        let members = self.brokers.values_mut();
-        let first = members.filter_map(|member| member.wire.as_mut()).next();
+        let mut members = self.brokers.values_mut();
+        let first = members.find_map(|member| member.wire.as_mut());
         first.unwrap_or(&mut self.bootstrap)
     }
 

@@ -56,18 +56,18 @@ pub(super) fn judge<'a>(
         .into_iter()
         .filter_map(|source| Some((source.retention()?, source)))
         .max_by_key(|(kept, _)| *kept);
-    if let (Some(own), Some((kept, source))) = (topic.retention(), longest) {
-        if own < kept {
-            let written = if kept == i64::MAX { -1 } else { kept };
-            let cause = format!(
-                "retention.ms of {name} is {own}, that of {}, whose dead letters it gets, is \
+    if let (Some(own), Some((kept, source))) = (topic.retention(), longest)
+        && own < kept
+    {
+        let written = if kept == i64::MAX { -1 } else { kept };
+        let cause = format!(
+            "retention.ms of {name} is {own}, that of {}, whose dead letters it gets, is \
                  {written}",
-                source.name
-            );
-            let fix = Fix::words("keep dead letters at least as long")
-                .run(super::alter(name, &format!("retention.ms={written}")));
-            found.push(Finding::new(&rows::topics::DEAD_LETTER_SHORT, cause, fix));
-        }
+            source.name
+        );
+        let fix = Fix::words("keep dead letters at least as long")
+            .run(super::alter(name, &format!("retention.ms={written}")));
+        found.push(Finding::new(&rows::topics::DEAD_LETTER_SHORT, cause, fix));
     }
     found
 }

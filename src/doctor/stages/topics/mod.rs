@@ -89,21 +89,20 @@ pub(in crate::doctor) async fn check(
                 .as_ref()
                 .is_some_and(|known| known.as_str() == name)
         };
-        match topics.find(named) {
-            Some(found) => match sort(context, &name, found.error_code) {
-                Some(true) => there.push(Topic {
-                    name,
-                    wish,
-                    partitions: found.partitions.clone(),
-                    config: BTreeMap::new(),
-                }),
-                Some(false) => missing.push((name, wish)),
-                None => {}
-            },
-            None => {
-                let why = "the broker does not answer for it";
-                context.recorder.skipped(Stage::Topics, subject(&name), why);
-            }
+        let Some(found) = topics.find(named) else {
+            let why = "the broker does not answer for it";
+            context.recorder.skipped(Stage::Topics, subject(&name), why);
+            continue;
+        };
+        match sort(context, &name, found.error_code) {
+            Some(true) => there.push(Topic {
+                name,
+                wish,
+                partitions: found.partitions.clone(),
+                config: BTreeMap::new(),
+            }),
+            Some(false) => missing.push((name, wish)),
+            None => {}
         }
     }
     configure(context, cluster, &mut there).await;
