@@ -258,7 +258,7 @@ async fn swapped(addresses: &[String]) -> Result<()> {
         .iter()
         .map(|found| &found["cause"])
         .collect();
-    causes.sort_by_key(|cause| cause.to_string());
+    causes.sort_by_key(ToString::to_string);
     let expected = [
         "broker 1 answers there, not broker 2",
         "broker 2 answers there, not broker 1",

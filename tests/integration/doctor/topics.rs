@@ -31,7 +31,7 @@ tests!(
     what_brokers_do_not_tell_is_not_fine,
 );
 
-/// The version of CreateTopics in which topics are made here.
+/// The version of `CreateTopics` in which topics are made here.
 const CREATE: i16 = 5;
 
 /// Makes a topic of one replica.

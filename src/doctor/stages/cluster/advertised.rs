@@ -195,9 +195,7 @@ mod tests {
         ] {
             assert!(is_here(host), "{host}");
         }
-        for host in ["::ffff:127.0.0.1"] {
-            assert!(is_here(host), "{host}");
-        }
+        assert!(is_here("::ffff:127.0.0.1"));
         for host in [
             "localhost.example",
             "10.0.0.1",
