@@ -10,7 +10,7 @@ use sarama::{Behaviour, OLDEST, RELEASES, Release, Version};
 use serde::Serialize;
 
 use super::{
-    BrokerSeen, Report,
+    BrokerSeen, Report, Stage,
     wire::{self, Ranges},
 };
 
@@ -99,6 +99,7 @@ pub fn lines(report: &Report, version: Option<&str>, dapr: Option<&str>) -> Vec<
     if report.brokers.is_empty()
         && let Some(check) = report.findings().first()
         && let Some(finding) = check.finding()
+        && (Stage::Names..=Stage::Sasl).contains(&check.stage)
     {
         lines.push(format!(
             "No broker told what it serves; what keeps this component from it keeps the built-in \

@@ -14,7 +14,7 @@ rows! { Port:
     SILENT "RDK-PRT-03" Problem "The port takes connections and says nothing"
     why "Something that listens and never answers is no broker, or one that hangs."
     found "Neither Kafka's first request nor a TLS handshake nor HTTP is answered in time, and the connection stays open."
-    fix "See whether the broker hangs or is just starting, and whether it is a broker at all: a proxy or load balancer with nothing behind it does this too.";
+    fix "See whether the broker hangs or is starting, and whether it is a broker at all: a proxy or load balancer with nothing behind it does this too.";
     CLOSES "RDK-PRT-04" Problem "The port closes each connection without a word"
     why "What closes connections at once is no Kafka listener, or has nothing behind it."
     found "Kafka's first request, a TLS handshake and HTTP are all answered by an end of the connection."

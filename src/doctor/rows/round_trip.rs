@@ -28,7 +28,7 @@ rows! { RoundTrip:
     NOT_BACK "RDK-TRIP-04" Problem
         "A record does not come back"
         why "What was written and acknowledged can't be read, so nothing would be delivered."
-        found "The record that was just acknowledged is read from its partition."
+        found "The record that was acknowledged is read from its partition."
         fix "See the brokers' logs and the connections between them.";
     NOT_DELETED "RDK-TRIP-05" Warning
         "The topic of the round trip is still there"

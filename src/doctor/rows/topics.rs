@@ -20,7 +20,7 @@ rows! { Topics:
         fix "Create the topic with the partitions and replicas that it needs.";
     NO_LEADER "RDK-TOP-04" Problem
         "Partitions have no leader"
-        why "What is published to such a partition waits and fails, and nothing arrives from it. Records with a key have just one partition where they can go."
+        why "What is published to such a partition waits and fails, and nothing arrives from it. Records with a key have only one partition where they can go."
         found "The answer to Metadata names no leader for the partition: the brokers that hold it are down."
         fix "Start the brokers that hold the partition's replicas. They are named in the finding.";
     FEW_IN_SYNC "RDK-TOP-05" Problem

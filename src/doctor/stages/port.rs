@@ -18,7 +18,7 @@ use crate::{
         rows::port,
         wire::{Broken, Ranges, shown},
     },
-    metadata::security::Login,
+    metadata::security::{Login, Tls},
 };
 
 /// Notes why the first request to a broker, or the handshake before it, got no answer of a
@@ -128,15 +128,24 @@ fn plaintext(context: &Context<'_>, target: &Target) -> Finding {
                  how these settings begin";
     let words = "use the broker's TLS listener if it has one; else turn TLS off, and then whoever \
                  stands between can read what is sent";
+    let left = context.settings.security.tls.iter().flat_map(of_tls);
     let fix = match (&context.settings.security.login, target.advertised) {
         (_, Some(_)) => Fix::words(
             "let the broker advertise its TLS listener to clients that come by TLS \
              (`advertised.listeners`, in Redpanda `advertised_kafka_api`)",
         ),
-        (Login::None, None) => Fix::words(words).set("authType", "none"),
-        (_, None) => Fix::words(words).set("disableTls", "true"),
+        (Login::None, None) => left.fold(Fix::words(words).set("authType", "none"), Fix::remove),
+        (_, None) => left.fold(Fix::words(words).set("disableTls", "true"), Fix::remove),
     };
     Finding::new(&port::PLAINTEXT, cause, fix)
+}
+
+/// The keys of TLS, which mean nothing without it.
+fn of_tls(tls: &Tls) -> impl Iterator<Item = &'static str> {
+    let client = tls.client.iter().flat_map(|_| ["clientCert", "clientKey"]);
+    let ca = tls.ca.iter().map(|_| "caCert");
+    ca.chain(client)
+        .chain(tls.skip_verify.then_some("skipVerify"))
 }
 
 fn is_http(target: &Target, server: &http::Server, how: &str) -> Finding {

@@ -79,7 +79,7 @@ pub async fn what_a_cluster_says_of_itself_is_weighed(fixture: Arc<Fixture>) -> 
     };
     let cases = async {
         tokio::try_join!(
-            is_mended(kafka, closing, "RDK-CLU-05"),
+            is_mended(kafka, closing, "RDK-LGN-07"),
             is_mended(kafka, none, "RDK-CLU-06"),
             is_mended(kafka, headless, "RDK-CLU-07"),
             is_mended(kafka, doubled, "RDK-CLU-10"),

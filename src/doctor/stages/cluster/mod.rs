@@ -115,9 +115,7 @@ async fn metadata(
     target: &Target,
     wire: &mut Wire,
 ) -> Option<Answered<MetadataResponse>> {
-    let request = MetadataRequest::default()
-        .with_topics(Some(Vec::new()))
-        .with_allow_auto_topic_creation(false);
+    let request = MetadataRequest::default().with_topics(Some(Vec::new()));
     match wire.ask(&request, context.until()).await {
         Ok(answer) => {
             let id = id(&answer.value).unwrap_or_else(|| "without an id".into());

@@ -103,9 +103,7 @@ async fn offsets_topic_is_missing(
 async fn could_be_made(context: &Context<'_>, cluster: &mut Cluster) -> Coordinator {
     let unused = "no group was used on this cluster yet";
     let brokers = cluster.brokers.len();
-    let reached = cluster.brokers.iter_mut();
-    let mut reached = reached.filter_map(|(id, member)| Some((id, member.wire.as_mut()?)));
-    let Some((id, wire)) = reached.next() else {
+    let Some((id, wire)) = cluster.known() else {
         return Coordinator::Unknown(unused.into());
     };
     let keys = [REPLICAS, PARTITIONS].map(StrBytes::from_static_str);

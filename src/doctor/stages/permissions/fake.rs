@@ -27,7 +27,23 @@ use crate::{
 /// Answers one kind of request: its version and body to the answer's header and body.
 type Answer = Box<dyn Fn(i16, Bytes) -> BytesMut + Send + Sync>;
 
-/// A broker; it serves only what it was told the answers to.
+/// What no broker may lack, and what idempotence takes.
+const NEEDED: [(ApiKey, i16, i16); 12] = [
+    (ApiKey::Produce, 3, 7),
+    (ApiKey::Fetch, 4, 11),
+    (ApiKey::ListOffsets, 1, 4),
+    (ApiKey::Metadata, 0, 8),
+    (ApiKey::OffsetCommit, 1, 8),
+    (ApiKey::OffsetFetch, 1, 7),
+    (ApiKey::FindCoordinator, 0, 2),
+    (ApiKey::JoinGroup, 0, 5),
+    (ApiKey::Heartbeat, 0, 3),
+    (ApiKey::LeaveGroup, 0, 1),
+    (ApiKey::SyncGroup, 0, 3),
+    (ApiKey::InitProducerId, 0, 3),
+];
+
+/// A broker; what it was not told the answers to it answers with nothing.
 #[derive(Default)]
 pub(in crate::doctor::stages) struct Fake {
     served: BTreeMap<i16, (i16, i16, Answer)>,
@@ -59,6 +75,12 @@ impl Fake {
     ) -> Report {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
+        // Older answers have no room for them.
+        let operations = if newest_metadata < 8 {
+            i32::MIN
+        } else {
+            operations
+        };
         let fake = self.on((0, newest_metadata), move |request: MetadataRequest| {
             cluster(&request, port, operations)
         });
@@ -85,6 +107,14 @@ impl Fake {
         report
     }
 
+    /// The requests that it says it serves.
+    fn claimed(&self) -> BTreeMap<i16, (i16, i16)> {
+        let needed = NEEDED.map(|(key, first, last)| (key as i16, (first, last)));
+        let told = self.served.iter();
+        let told = told.map(|(key, (first, last, _))| (*key, (*first, *last)));
+        needed.into_iter().chain(told).collect()
+    }
+
     /// One request and its answer; `None` at the end.
     async fn serve(&self, stream: &mut TcpStream) -> Option<()> {
         let length = stream.read_u32().await.ok()?;
@@ -97,19 +127,22 @@ impl Fake {
         let header = api.request_header_version(version);
         let header = RequestHeader::decode(&mut request, header).expect("a header");
         let body = if api == ApiKey::ApiVersions {
-            let each = self.served.iter().map(|(key, (first, last, _))| {
+            let each = self.claimed().into_iter().map(|(key, (first, last))| {
                 ApiVersion::default()
-                    .with_api_key(*key)
-                    .with_min_version(*first)
-                    .with_max_version(*last)
+                    .with_api_key(key)
+                    .with_min_version(first)
+                    .with_max_version(last)
             });
             encoded(
                 &ApiVersionsResponse::default().with_api_keys(each.collect()),
                 version,
             )
         } else {
-            let (_, _, answer) = self.served.get(&key).expect("it is served");
-            answer(version, request)
+            match self.served.get(&key) {
+                Some((_, _, answer)) => answer(version, request),
+                // Nothing that can be read.
+                None => BytesMut::new(),
+            }
         };
         let mut answer = BytesMut::new();
         ResponseHeader::default()

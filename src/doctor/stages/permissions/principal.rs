@@ -86,6 +86,7 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use openssl::{
+        asn1::Asn1Time,
         pkey::PKey,
         rsa::Rsa,
         x509::{X509Builder, X509NameBuilder},
@@ -133,6 +134,12 @@ mod tests {
             .expect("a subject");
         let key = PKey::from_rsa(Rsa::generate(2048).expect("a key")).expect("a key");
         certificate.set_pubkey(&key).expect("a key");
+        let day = |days| Asn1Time::days_from_now(days).expect("a day");
+        certificate.set_not_before(&day(0)).expect("a time");
+        certificate.set_not_after(&day(1)).expect("a time");
+        certificate
+            .sign(&key, openssl::hash::MessageDigest::sha256())
+            .expect("a signature");
         let pem = certificate.build().to_pem().expect("it is whole");
         with(Login::None, String::from_utf8(pem).ok())
     }

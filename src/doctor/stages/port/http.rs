@@ -109,7 +109,7 @@ mod tests {
             answers in prop::collection::vec(prop::option::of("HTTP/.{0,300}"), 0..6)
         ) {
             if let Some(server) = which(&answers) {
-                prop_assert!(server.said.chars().count() <= 100);
+                prop_assert!(server.said.chars().count() <= 201);
                 prop_assert!(!server.said.contains(char::is_control));
             } else {
                 prop_assert!(answers.iter().all(Option::is_none));

@@ -2,7 +2,10 @@
 
 use crate::{
     doctor::Fix,
-    metadata::{Settings, security::Login},
+    metadata::{
+        Settings,
+        security::{Login, Proof},
+    },
 };
 
 /// SASL's names of the mechanisms by a password, and the component's; the best first.
@@ -25,6 +28,7 @@ fn offers(offered: &[String], name: &str) -> bool {
 
 /// A login that the broker offers, instead of what the settings have.
 pub(super) fn log_in(settings: &Settings, offered: &[String]) -> Fix {
+    let left = of_login(&settings.security.login);
     let fix = if let Some(word) = by_password(offered) {
         let fix = Fix::words("log in by a mechanism that is offered");
         if matches!(settings.security.login, Login::Password(_)) {
@@ -50,6 +54,7 @@ pub(super) fn log_in(settings: &Settings, offered: &[String]) -> Fix {
              the component has no other",
         );
     };
+    let fix = left.into_iter().fold(fix, Fix::remove);
     // With authType none there was no TLS either, and any other has it unless it is told.
     if settings.security.tls.is_none() {
         fix.set("disableTls", "true")
@@ -72,11 +77,34 @@ pub(super) fn no_login(settings: &Settings) -> Fix {
             "<the PEM of the authority that signed the broker's certificate>",
         ),
     };
-    let keys: &[&str] = match &settings.security.login {
-        Login::None => &[],
-        Login::Password(_) => &["saslMechanism", "saslUsername", "saslPassword"],
-        Login::Oidc(_) => &["oidcTokenEndpoint", "oidcClientID", "oidcClientSecret"],
-        Login::Aws(_) => &["awsRegion", "awsAccessKey", "awsSecretKey"],
-    };
-    keys.iter().fold(fix, |fix, key| fix.remove(*key))
+    let left = of_login(&settings.security.login);
+    left.into_iter().fold(fix, Fix::remove)
+}
+
+/// The keys of a login, which mean nothing beside another `authType`.
+fn of_login(login: &Login) -> Vec<&'static str> {
+    match login {
+        Login::None => Vec::new(),
+        Login::Password(_) => vec!["saslMechanism", "saslUsername", "saslPassword"],
+        Login::Oidc(oidc) => {
+            let mut keys = vec!["oidcTokenEndpoint", "oidcClientID"];
+            keys.extend(match oidc.proof {
+                Proof::Secret(_) => &["oidcClientSecret"][..],
+                Proof::PrivateKeyJwt { .. } => {
+                    &["oidcClientAssertionCert", "oidcClientAssertionKey"]
+                }
+            });
+            keys.extend((!oidc.scopes.is_empty()).then_some("oidcScopes"));
+            keys.extend((!oidc.extensions.is_empty()).then_some("oidcExtensions"));
+            keys
+        }
+        Login::Aws(aws) => {
+            let mut keys = vec!["awsRegion"];
+            if aws.keys.is_some() {
+                keys.extend(["awsAccessKey", "awsSecretKey"]);
+            }
+            keys.extend(aws.role.is_some().then_some("awsIamRoleArn"));
+            keys
+        }
+    }
 }
