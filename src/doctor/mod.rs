@@ -14,11 +14,13 @@
 )]
 
 pub mod authorities;
+mod brief;
 mod builtin;
 mod command;
 mod context;
 mod finding;
 pub mod handshake;
+mod quick;
 mod recorder;
 mod render;
 mod report;
@@ -32,6 +34,7 @@ mod wire;
 pub use command::{Doctor, command};
 pub use context::{Patience, Token};
 pub use finding::{Finding, Fix};
+pub use quick::{Came, Verdict, one, quick, unanswered};
 pub use recorder::Recorder;
 pub use report::{BrokerSeen, Check, Outcome, Report};
 pub use row::{Row, Severity};

@@ -19,4 +19,8 @@ rows! { Cluster:
     why "Clients connect to brokers where they are advertised; the address in `brokers` is only for the first question."
     found "The system says that it has no route to the address that the broker advertises."
     fix "Advertise an address that clients can reach (`advertised.listeners`; in Redpanda `advertised_kafka_api`).";
+    CLIENT_UNANSWERED "RDK-CLU-20" Problem "The client gets no answer, although the checks do"
+    why "The checks speak to brokers by themselves; records go through librdkafka. As long as it has no answer, nothing is published and nothing is read."
+    found "At Init a broker is reached as it is advertised, and in the same time librdkafka has no answer to its request for metadata."
+    fix "See the brokers' logs and their load: they may be too slow for Init's few seconds. If it stays so, report it with the component's log at the level `debug`: it is a difference between the checks and librdkafka.";
 }
