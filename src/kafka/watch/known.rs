@@ -1,5 +1,5 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     time::{Duration, Instant},
 };
 
@@ -18,7 +18,7 @@ const BROKERS: usize = 256;
 pub(super) struct Known {
     brokers: HashMap<String, Broker>,
     /// Every code that there was, so that its figure goes back to zero.
-    codes: BTreeMap<&'static str, ()>,
+    codes: BTreeSet<&'static str>,
 }
 
 struct Broker {
@@ -104,22 +104,22 @@ impl Known {
                 return None;
             }
         };
-        broker.later(now);
         // A broker that restarts is not there for a while: that must be seen twice.
         let absent = matches!(check.stage, Stage::Names | Stage::Tcp | Stage::Cluster);
-        let restarts = absent && !std::mem::replace(&mut broker.absent, absent);
+        let first = absent && !std::mem::replace(&mut broker.absent, absent);
         let code = check.finding()?.row.code;
-        if (restarts && broker.told.is_none()) || broker.told == Some(code) {
-            return None;
+        let is_new = broker.told != Some(code) && !(first && broker.told.is_none());
+        if is_new {
+            broker.told = Some(code);
+            self.codes.insert(code);
         }
-        broker.told = Some(code);
-        self.codes.insert(code, ());
-        Some(Change::Problem(check))
+        broker.later(now);
+        is_new.then_some(Change::Problem(check))
     }
 
     /// How many brokers have each problem now.
     pub(super) fn counts(&self) -> impl Iterator<Item = (&'static str, u32)> {
-        self.codes.keys().map(|code| {
+        self.codes.iter().map(|code| {
             let told = self.brokers.values().filter(|one| one.told == Some(*code));
             (*code, u32::try_from(told.count()).unwrap_or(u32::MAX))
         })
