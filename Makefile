@@ -6,7 +6,8 @@
 CARGO ?= cargo
 DAPR_VERSION := 1.16.5
 BUILT_DAPRD := target/daprd/daprd
-KAFKA_JARS := target/kafka/.fetched
+OLDER_KAFKA := 3.9.1
+KAFKA_JARS := target/kafka/.fetched target/kafka-$(OLDER_KAFKA)/.fetched
 
 # A daprd that is there already serves the demo. The tests always use the built one.
 DAPRD ?= $(firstword $(shell command -v daprd 2>/dev/null) $(wildcard $(HOME)/.dapr/bin/daprd))
@@ -76,9 +77,11 @@ $(BUILT_DAPRD): tests/daprd/go.mod tests/daprd/go.sum
 		-ldflags "-s -w -X github.com/dapr/dapr/pkg/buildinfo.version=$(DAPR_VERSION)" \
 		-o $(CURDIR)/$@ github.com/dapr/dapr/cmd/daprd
 
+target/kafka-$(OLDER_KAFKA)/.fetched: VERSION = -Dkafka.version=$(OLDER_KAFKA)
+
 $(KAFKA_JARS): tests/kafka/pom.xml
 	@rm -rf $(@D) && mkdir -p $(@D)
-	mvn -B -q -f tests/kafka/pom.xml dependency:copy-dependencies \
+	mvn -B -q -f tests/kafka/pom.xml dependency:copy-dependencies $(VERSION) \
 		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(@D)
 	@touch $@
 

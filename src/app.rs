@@ -14,7 +14,8 @@ use crate::{
     config, connect,
     dapr::{Instances, Server, ServerError, socket::Access},
     delivery::Drained,
-    dlq, doctor,
+    dlq,
+    doctor::{self, Verdict},
     heal::{Healer, Healing},
     kafka::{Cause, EmbeddedBroker},
     shutdown,
@@ -311,10 +312,11 @@ fn tell_cut(dry_run: bool) {
 /// Looks for what is wrong with a component's connections.
 pub async fn doctor(args: &DoctorArgs) -> Result<Ended, Failed> {
     let asked = args.doctor(|name| std::env::var(name).ok());
-    let report = doctor::command(&asked, &mut std::io::stdout().lock()).await?;
-    Ok(match report.worst() {
-        Some(doctor::Severity::Problem) => Ended::Sick,
-        Some(doctor::Severity::Warning) if args.strict => Ended::Wrong,
-        _ => Ended::Clean,
+    let verdict = doctor::command(&asked, &mut std::io::stdout().lock()).await?;
+    Ok(match verdict {
+        Verdict::Problems => Ended::Sick,
+        Verdict::Warnings if args.strict => Ended::Wrong,
+        Verdict::Unknown => Ended::Wrong,
+        Verdict::Warnings | Verdict::Fine => Ended::Clean,
     })
 }

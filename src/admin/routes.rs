@@ -1,7 +1,5 @@
 //! What is answered where. Everything only reads.
 
-use std::collections::HashMap;
-
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -14,7 +12,7 @@ use serde_json::json;
 
 use super::Told;
 use crate::{
-    dapr::{InstanceHealth, InstanceInfo, Uninitialised, told},
+    dapr::{InstanceHealth, InstanceInfo, Instances, Uninitialised, told},
     heal::HealingStatus,
 };
 
@@ -31,6 +29,7 @@ pub(super) fn private(told: Told) -> Router {
     open()
         .route("/v1/instances", get(list))
         .route("/v1/instances/{name}/properties", get(properties))
+        .route("/v1/instances/{name}/uses", get(uses))
         .with_state(told)
 }
 
@@ -119,10 +118,28 @@ async fn properties(
     Path(name): Path<String>,
     Query(which): Query<Which>,
 ) -> Response {
+    one(&told, &name, &which, Instances::properties)
+}
+
+async fn uses(
+    State(told): State<Told>,
+    Path(name): Path<String>,
+    Query(which): Query<Which>,
+) -> Response {
+    one(&told, &name, &which, Instances::uses)
+}
+
+/// What is told of the one instance that is meant.
+fn one<T: Serialize>(
+    told: &Told,
+    name: &str,
+    which: &Which,
+    tell: impl Fn(&Instances, &InstanceInfo) -> Option<T>,
+) -> Response {
     let all = told.instances.list();
-    match choose(&all, &name, &which) {
-        Ok(instance) => match told.instances.properties(instance) {
-            Some(properties) => Json::<HashMap<_, _>>(properties).into_response(),
+    match choose(&all, name, which) {
+        Ok(instance) => match tell(&told.instances, instance) {
+            Some(found) => Json(found).into_response(),
             None => refused(
                 StatusCode::NOT_FOUND,
                 &format!("{name} has just ended"),
@@ -186,7 +203,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        dapr::{Component, Instances},
+        dapr::Component,
         telemetry::{metrics::Metrics, readiness::Readiness},
     };
 

@@ -14,9 +14,10 @@ use crate::connect::{Connect, Output, Source};
 #[command(group = ArgGroup::new("settings").required(true).args(["component", "instance", "brokers"]))]
 pub struct ConnectArgs {
     /// A file with a Dapr Component: its metadata says how to connect. Values must stand
-    /// in the file itself.
+    /// in the file itself. Repeatable; a folder stands for its YAML files, - for the standard
+    /// input.
     #[arg(long, value_name = "FILE")]
-    pub component: Option<PathBuf>,
+    pub component: Vec<PathBuf>,
     /// Which Component, when the file has several pub/subs.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["instance", "brokers"])]
     pub name: Option<String>,
@@ -51,17 +52,17 @@ impl ConnectArgs {
     /// What was asked for; `variable` reads the environment.
     pub fn connect(&self, variable: impl Fn(&str) -> Option<String>) -> Connect {
         let mut set = self.set.clone();
-        let source = match (&self.component, &self.instance) {
-            (Some(file), _) => Source::Component {
-                file: file.clone(),
+        let source = match (&self.component[..], &self.instance) {
+            ([_, ..], _) => Source::Component {
+                files: self.component.clone(),
                 name: self.name.clone(),
             },
-            (None, Some(name)) => Source::Instance {
+            ([], Some(name)) => Source::Instance {
                 name: name.clone(),
                 process: self.instance_process,
                 folder: sockets(self.socket_folder.as_ref(), variable),
             },
-            (None, None) => {
+            ([], None) => {
                 let brokers = self.brokers.clone().unwrap_or_default();
                 set.push(("brokers".into(), brokers));
                 Source::Flags

@@ -1,24 +1,18 @@
 //! A component's metadata from a file with Component YAML.
 
-use std::collections::HashMap;
+use super::Given;
+use crate::metadata::component::{Component, Document};
 
-use crate::metadata::component::{Component, Document, documents};
-
-/// The name and the metadata of the pub/sub Component in a text of one or more YAML
-/// documents. References are left out for the keys that are `set` elsewhere.
+/// The pub/sub Component among these documents that is meant.
 ///
 /// # Errors
-/// When there is none, several and no name, or a value that only daprd can look up.
-pub(super) fn properties(
-    text: &str,
-    name: Option<&str>,
-    set: &[&str],
-) -> Result<(String, HashMap<String, String>), String> {
+/// When there is none, or several and no name.
+pub(super) fn pick(documents: Vec<Document>, name: Option<&str>) -> Result<Component, String> {
     let (mut found, mut broken) = (Vec::new(), None);
-    for document in documents(text) {
+    for document in documents {
         match document {
             Document::PubSub(component) => found.push(component),
-            Document::Broken { problem, .. } => broken = Some(problem),
+            Document::Broken { problem, .. } => broken = broken.or(Some(problem)),
             Document::Other(_) => {}
         }
     }
@@ -33,48 +27,36 @@ pub(super) fn properties(
     {
         return Err(problem);
     }
-    let component = match (found.pop(), found.len(), name) {
-        (Some(component), 0, _) => component,
+    match (found.pop(), found.len(), name) {
+        (Some(component), 0, _) => Ok(component),
         (None, _, _) if names.is_empty() => {
-            return Err("no Component of a type pubsub.… is in this file".into());
+            Err("no Component of a type pubsub.… is in this file".into())
         }
         (None, _, _) => {
             let wanted = name.unwrap_or_default();
-            return Err(format!(
+            Err(format!(
                 "no pub/sub Component {wanted} in this file; there is {names}"
-            ));
+            ))
         }
-        (Some(_), _, None) => {
-            return Err(format!(
-                "several pub/sub Components; pick one with --name: {names}"
-            ));
-        }
-        (Some(_), _, Some(name)) => return Err(format!("several Components are named {name}")),
-    };
-    values(component, set)
+        (Some(_), _, None) => Err(format!(
+            "several pub/sub Components; pick one with --name: {names}"
+        )),
+        (Some(_), _, Some(name)) => Err(format!("several Components are named {name}")),
+    }
 }
 
-fn values(component: Component, set: &[&str]) -> Result<(String, HashMap<String, String>), String> {
-    let Component {
-        name,
-        mut properties,
-        elsewhere,
-        shapes,
-        ..
-    } = component;
-    let is_set = |key: &str| set.iter().any(|set| set.eq_ignore_ascii_case(key));
-    if let Some(key) = shapes.iter().find(|key| !is_set(key)) {
+/// Refuses a Component with values that nobody has here.
+pub(super) fn complete(given: &Given) -> Result<(), String> {
+    let name = &given.name;
+    if let Some(key) = given.shapes.first() {
         return Err(format!(
             "{name}: the value of {key} is no text, number or flag"
         ));
     }
-    properties.retain(|key, _| !is_set(key));
-    let elsewhere = elsewhere.into_iter().map(|(key, _)| key);
-    let elsewhere: Vec<_> = elsewhere.filter(|key| !is_set(key)).collect();
-    let Some(example) = elsewhere.first() else {
-        return Ok((name, properties));
+    let Some(example) = given.elsewhere.first() else {
+        return Ok(());
     };
-    let keys = elsewhere.join(", ");
+    let keys = given.elsewhere.join(", ");
     Err(format!(
         "{name}: only daprd can look up {keys} (a secretKeyRef, or an envRef without a value); where \
          the component runs use --instance {name}, or give it with --set {example}=VALUE"
@@ -83,7 +65,25 @@ fn values(component: Component, set: &[&str]) -> Result<(String, HashMap<String,
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
+    use crate::{connect::Uses, metadata::component::documents};
+
+    /// A Component's name and metadata, all of which must be there.
+    fn properties(
+        text: &str,
+        name: Option<&str>,
+        set: &[&str],
+    ) -> Result<(String, HashMap<String, String>), String> {
+        let mut given = Given::of(pick(documents(text), name)?, Uses::default());
+        let set: Vec<_> = set
+            .iter()
+            .map(|key| ((*key).to_owned(), "set".to_owned()))
+            .collect();
+        given.set(&set);
+        complete(&given).map(|()| (given.name, given.properties))
+    }
 
     const FILE: &str = r#"
 apiVersion: dapr.io/v1alpha1
@@ -145,7 +145,7 @@ spec:
         let both = format!("{FILE}{SECRETS}");
         let several = properties(&both, None, &[]).unwrap_err();
         assert!(several.contains("--name: todo-pubsub, other"), "{several}");
-        let (name, _) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
+        let (name, ..) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
         assert_eq!(name, "todo-pubsub");
         let none = properties(&both, Some("x"), &[]).unwrap_err();
         assert!(none.contains("todo-pubsub, other"), "{none}");
@@ -160,7 +160,7 @@ spec:
             assert!(error.contains(part), "{error}");
         }
         let (_, given) = properties(SECRETS, None, &["SASLpassword"]).expect("it is set");
-        assert_eq!(given.len(), 1);
+        assert_eq!(given.len(), 2);
     }
 
     #[test]
@@ -174,7 +174,7 @@ spec:
   - {name: x, value: {a: b}}
 ";
         let both = format!("{FILE}{foreign}");
-        let (name, _) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
+        let (name, ..) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
         assert_eq!(name, "todo-pubsub");
         let error = properties(&both, Some("foreign"), &[]).unwrap_err();
         assert!(error.contains("the value of x is no text"), "{error}");

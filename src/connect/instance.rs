@@ -11,7 +11,7 @@ use std::{
 use reqwest::StatusCode;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::Unknown;
+use super::{Given, Unknown, Uses};
 
 /// How long a process may take to answer: it does nothing but look it up.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,16 +53,17 @@ impl fmt::Display for Instance {
     }
 }
 
-/// The metadata that daprd gave an instance at Init; the process id of its daprd tells
-/// those of one name apart. All processes whose sockets are in the folder are asked.
+/// The metadata that daprd gave an instance at Init, and the topics it has seen; the process
+/// id of its daprd tells those of one name apart. All processes whose sockets are in the
+/// folder are asked.
 ///
 /// # Errors
 /// Names what was found when the instance is not there, or when several are meant.
-pub(super) async fn properties(
+pub(super) async fn look(
     folder: &Path,
     name: &str,
     process: Option<i32>,
-) -> Result<HashMap<String, String>, Unknown> {
+) -> Result<Given, Unknown> {
     let meant = |instance: &Instance| {
         instance.name == name && (process.is_none() || instance.process == process)
     };
@@ -71,8 +72,10 @@ pub(super) async fn properties(
     for socket in sockets(&folder.join("admin"))? {
         match ask::<Vec<Instance>>(&socket, &["v1", "instances"], None).await {
             Ok(instances) => {
-                if instances.iter().any(meant) {
-                    holders.push(socket.clone());
+                let kinds = instances.iter().filter(|instance| meant(instance));
+                let kinds: Vec<_> = kinds.map(|instance| instance.kind.clone()).collect();
+                if !kinds.is_empty() {
+                    holders.push((socket.clone(), kinds));
                 }
                 let found = if instances.is_empty() {
                     "no instance yet".to_owned()
@@ -85,9 +88,18 @@ pub(super) async fn properties(
         }
     }
     match holders.as_slice() {
-        [socket] => ask(socket, &["v1", "instances", name, "properties"], process)
-            .await
-            .map_err(|problem| Unknown(format!("{}: {problem}", socket.display()))),
+        [(socket, kinds)] => {
+            let path = |last| ["v1", "instances", name, last];
+            let properties = ask(socket, &path("properties"), process).await;
+            let properties: HashMap<_, _> = properties
+                .map_err(|problem| Unknown(format!("{}: {problem}", socket.display())))?;
+            let kind = kinds.first().cloned().flatten();
+            let mut given = Given::known(name.to_owned(), kind, properties);
+            // A process of an older version tells none.
+            let uses = ask::<Uses>(socket, &path("uses"), process).await;
+            given.uses = uses.unwrap_or_default();
+            Ok(given)
+        }
         [] => {
             let of = process.map_or(String::new(), |process| format!(" of process {process}"));
             let seen = seen.join("; ");

@@ -1,9 +1,15 @@
 //! Where a command's settings come from: a file, a running process, or flags.
 
 mod component;
+mod files;
 mod instance;
+mod uses;
 
 use std::{collections::HashMap, path::PathBuf};
+
+pub use uses::{Subscription, Uses};
+
+use crate::metadata::component::Component;
 
 /// There is no metadata to be had, or more than one that could be meant; with what
 /// was found instead.
@@ -14,10 +20,10 @@ pub struct Unknown(pub String);
 /// Where to look for a component's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A file with Component YAML; the name picks one of several.
+    /// Files with Component YAML; the name picks one of several.
     Component {
-        /// The file.
-        file: PathBuf,
+        /// The files, or folders with them; `-` is the standard input.
+        files: Vec<PathBuf>,
         /// The Component's name.
         name: Option<String>,
     },
@@ -58,40 +64,94 @@ pub enum Output {
 pub struct Given {
     /// The component's name; for messages.
     pub name: String,
+    /// Its type, such as `pubsub.rdkafka`, where that is written.
+    pub kind: Option<String>,
     /// Keys and values, secrets included.
     pub properties: HashMap<String, String>,
+    /// The keys whose values only daprd can look up.
+    pub elsewhere: Vec<String>,
+    /// Keys whose values are lists or maps, which no key takes.
+    pub shapes: Vec<String>,
+    /// Keys that are written more than once.
+    pub twice: Vec<String>,
+    /// What it is used for, as far as that is known.
+    pub uses: Uses,
+}
+
+impl Given {
+    fn of(component: Component, uses: Uses) -> Self {
+        let elsewhere = component.elsewhere.into_iter().map(|(key, _)| key);
+        Self {
+            name: component.name,
+            kind: Some(component.of),
+            properties: component.properties,
+            elsewhere: elsewhere.collect(),
+            shapes: component.shapes,
+            twice: component.twice,
+            uses,
+        }
+    }
+
+    fn known(name: String, kind: Option<String>, properties: HashMap<String, String>) -> Self {
+        Self {
+            name,
+            kind,
+            properties,
+            elsewhere: Vec::new(),
+            shapes: Vec::new(),
+            twice: Vec::new(),
+            uses: Uses::default(),
+        }
+    }
+
+    /// Writes keys over what is there.
+    fn set(&mut self, pairs: &[(String, String)]) {
+        for (key, value) in pairs {
+            let is_other = |there: &String| !there.eq_ignore_ascii_case(key);
+            self.properties.retain(|there, _| is_other(there));
+            for keys in [&mut self.elsewhere, &mut self.shapes, &mut self.twice] {
+                keys.retain(is_other);
+            }
+            self.properties.insert(key.clone(), value.clone());
+        }
+    }
 }
 
 /// Finds a component's metadata. Without a name, as with flags alone, it is called
 /// `nameless`.
 ///
 /// # Errors
-/// When there is none, or more than one that could be meant.
+/// When there is none, more than one that could be meant, or a value that nobody has here.
 pub async fn find(connect: &Connect, nameless: &str) -> Result<Given, Unknown> {
-    let (name, mut properties) = match &connect.source {
-        Source::Component { file, name } => {
-            let text = std::fs::read_to_string(file)
-                .map_err(|error| Unknown(format!("reading {}: {error}", file.display())))?;
-            let set: Vec<_> = connect.set.iter().map(|(key, _)| key.as_str()).collect();
-            component::properties(&text, name.as_deref(), &set)
-                .map_err(|problem| Unknown(format!("{}: {problem}", file.display())))?
+    let given = look(connect, nameless).await?;
+    let complete = component::complete(&given);
+    complete.map_err(|problem| Unknown(files::at(connect, &problem)))?;
+    Ok(given)
+}
+
+/// The same, also when values are not to be had: it says which.
+///
+/// # Errors
+/// When there is none, or more than one that could be meant.
+pub async fn look(connect: &Connect, nameless: &str) -> Result<Given, Unknown> {
+    let mut given = match &connect.source {
+        Source::Component { files, name } => {
+            let (documents, subscriptions) = files::read(files)?;
+            let component = component::pick(documents, name.as_deref())
+                .map_err(|problem| Unknown(files::at(connect, &problem)))?;
+            let uses = Uses::of(subscriptions, &component.name);
+            Given::of(component, uses)
         }
         Source::Instance {
             name,
             process,
             folder,
-        } => {
-            let properties = instance::properties(folder, name, *process).await?;
-            (name.clone(), properties)
-        }
+        } => instance::look(folder, name, *process).await?,
         Source::Flags => {
             let none = ("authType".to_owned(), "none".to_owned());
-            (nameless.to_owned(), HashMap::from([none]))
+            Given::known(nameless.to_owned(), None, HashMap::from([none]))
         }
     };
-    for (key, value) in &connect.set {
-        properties.retain(|there, _| !there.eq_ignore_ascii_case(key));
-        properties.insert(key.clone(), value.clone());
-    }
-    Ok(Given { name, properties })
+    given.set(&connect.set);
+    Ok(given)
 }

@@ -1,6 +1,6 @@
 //! What the instances tell about themselves to whoever asks.
 
-use std::time::SystemTime;
+use std::{collections::HashMap, time::SystemTime};
 
 use serde::Serialize;
 
@@ -34,6 +34,24 @@ impl InstanceInfo {
             group: group.map(str::to_owned),
         }
     }
+}
+
+/// The topics that an instance was used for.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Uses {
+    /// Those that a publish reached.
+    pub published: Vec<String>,
+    /// Those that were subscribed to.
+    pub subscriptions: Vec<Used>,
+}
+
+/// A topic that was subscribed to.
+#[derive(Clone, Debug, Serialize)]
+pub struct Used {
+    /// The topic.
+    pub topic: String,
+    /// The subscription's own metadata.
+    pub metadata: HashMap<String, String>,
 }
 
 /// Whether an instance's brokers answer.

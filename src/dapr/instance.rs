@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dashmap::DashSet;
+use dashmap::{DashMap, DashSet};
 use metrics::gauge;
 use tokio::sync::OnceCell;
 use tokio_util::{
@@ -16,7 +16,13 @@ use tokio_util::{
 };
 use tonic::Status;
 
-use super::{brokers::Reach, diagnosis::Brokers, lanes, limits, publish::Publisher, status};
+use super::{
+    brokers::Reach,
+    diagnosis::{Brokers, Used, Uses},
+    lanes, limits,
+    publish::Publisher,
+    status,
+};
 use crate::{
     delivery::{Drained, Group, Lane, Refused, Subscriber},
     kafka::{BrokerWatch, Cause, Outgoing, Producer, Session},
@@ -62,8 +68,8 @@ pub(super) struct Instance {
     properties: HashMap<String, String>,
     /// Topics that a publish reached: only these become labels of metrics.
     published: DashSet<String>,
-    /// Topics that were subscribed to.
-    subscribed: DashSet<String>,
+    /// Topics that were subscribed to, each with its subscription's last metadata.
+    subscribed: DashMap<String, HashMap<String, String>>,
     /// Its streams, counted.
     streams: TaskTracker,
     /// Finds out why connections to brokers break.
@@ -123,7 +129,7 @@ impl Instance {
             reach: Reach::default(),
             properties: properties.clone(),
             published: DashSet::new(),
-            subscribed: DashSet::new(),
+            subscribed: DashMap::new(),
             streams: TaskTracker::new(),
             _session: session,
             _background: background.drop_guard(),
@@ -223,7 +229,7 @@ impl Instance {
         let is_daprds = failure == Some(Failure::DeadLetteredByDaprd.name());
         if let (Some(topic), Some(group)) = (topic, &self.settings.consumer_group)
             && is_daprds
-            && self.subscribed.contains(topic)
+            && self.subscribed.contains_key(topic)
         {
             DaprdDeadLettered {
                 instance: &Member {
@@ -252,7 +258,7 @@ impl Instance {
         let policy = self.settings.policy(topic, &metadata).map_err(|problem| {
             Status::invalid_argument(format!("subscription to {name}: {problem}"))
         })?;
-        self.subscribed.insert(topic.to_owned());
+        self.subscribed.insert(topic.to_owned(), metadata.clone());
         let subscription = Subscriber {
             name: name.to_owned(),
             topic: topic.into(),
@@ -279,6 +285,22 @@ impl Instance {
     /// What daprd gave at Init, secrets included: only for the admin Unix socket.
     pub(super) fn properties(&self) -> &HashMap<String, String> {
         &self.properties
+    }
+
+    /// The topics that it was used for.
+    pub(super) fn uses(&self) -> Uses {
+        let mut published: Vec<_> = self.published.iter().map(|topic| topic.clone()).collect();
+        published.sort_unstable();
+        let subscriptions = self.subscribed.iter().map(|entry| Used {
+            topic: entry.key().clone(),
+            metadata: entry.value().clone(),
+        });
+        let mut subscriptions: Vec<_> = subscriptions.collect();
+        subscriptions.sort_unstable_by(|a, b| a.topic.cmp(&b.topic));
+        Uses {
+            published,
+            subscriptions,
+        }
     }
 
     /// Asks its brokers whether they answer.

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Status};
 
 use super::{
-    diagnosis::{InstanceHealth, InstanceInfo},
+    diagnosis::{InstanceHealth, InstanceInfo, Uses},
     inits::Inits,
     instance::Instance,
     limits, peer,
@@ -254,11 +254,20 @@ impl Instances {
 
     /// What daprd gave an instance at Init, secrets included; none if it is gone.
     pub fn properties(&self, wanted: &InstanceInfo) -> Option<HashMap<String, String>> {
+        self.at(wanted, |instance| instance.properties().clone())
+    }
+
+    /// The topics that an instance was used for; none if it is gone.
+    pub fn uses(&self, wanted: &InstanceInfo) -> Option<Uses> {
+        self.at(wanted, Instance::uses)
+    }
+
+    fn at<T>(&self, wanted: &InstanceInfo, tell: impl Fn(&Instance) -> T) -> Option<T> {
         let found = self.map.iter().find(|entry| {
             let identity = entry.key();
             identity.component() == wanted.component && identity.process == wanted.process
         });
-        found.map(|entry| entry.value().properties().clone())
+        found.map(|entry| tell(entry.value()))
     }
 
     /// Whether daprd called Init for a component since this process started.

@@ -28,7 +28,9 @@ pub struct Connection {
 /// # Errors
 /// When there is none, more than one, or it can't be used.
 pub async fn connect(connect: &Connect) -> Result<Connection, Failed> {
-    let Given { name, properties } = find(connect, "dlq").await?;
+    let Given {
+        name, properties, ..
+    } = find(connect, "dlq").await?;
     let resolved = metadata::resolve(&properties)
         .map_err(|problems| Failed::Connect(format!("{name}: {problems}")))?;
     for note in resolved.notes {

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{Row, Severity};
@@ -22,9 +24,9 @@ pub struct Fix {
     pub text: String,
     /// The metadata to write, in the component's YAML: keys and values; a value in `<…>`
     /// stands for what only the user knows.
-    pub set: Vec<(&'static str, String)>,
+    pub set: Vec<(Cow<'static, str>, String)>,
     /// The metadata to remove.
-    pub remove: Vec<&'static str>,
+    pub remove: Vec<Cow<'static, str>>,
     /// What to run where Kafka's own tools are, with `<bootstrap>` where brokers go.
     pub command: Option<String>,
 }
@@ -59,15 +61,15 @@ impl Fix {
 
     /// And this metadata is to be written.
     #[must_use]
-    pub fn set(mut self, key: &'static str, value: impl Into<String>) -> Self {
-        self.set.push((key, value.into()));
+    pub fn set(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.set.push((key.into(), value.into()));
         self
     }
 
     /// And this metadata is to be removed.
     #[must_use]
-    pub fn remove(mut self, key: &'static str) -> Self {
-        self.remove.push(key);
+    pub fn remove(mut self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.remove.push(key.into());
         self
     }
 

@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use super::{BrokerSeen, Check, Finding, Outcome, Report, Seen, Stage};
@@ -14,6 +14,7 @@ type Watch = Box<dyn Fn(&Check) + Send + Sync>;
 pub struct Recorder {
     checks: Mutex<Vec<Check>>,
     brokers: Mutex<BTreeMap<String, BrokerSeen>>,
+    daprd: OnceLock<String>,
     watch: Option<Watch>,
 }
 
@@ -44,6 +45,12 @@ impl Recorder {
         brokers.insert(broker.subject.clone(), broker);
     }
 
+    /// Keeps which release of daprd answered.
+    pub(super) fn saw_daprd(&self, release: &str) {
+        // One daprd is asked, once.
+        let _ = self.daprd.set(release.to_owned());
+    }
+
     fn note(&self, stage: Stage, subject: String, outcome: Outcome) {
         let check = Check {
             stage,
@@ -62,7 +69,12 @@ impl Recorder {
         checks.sort_by_key(|check| check.stage);
         let brokers = self.brokers.lock().unwrap_or_else(PoisonError::into_inner);
         let brokers = brokers.values().cloned().collect();
-        Report { checks, brokers }
+        Report {
+            checks,
+            brokers,
+            version: None,
+            daprd: self.daprd.get().cloned(),
+        }
     }
 
     fn checks(&self) -> MutexGuard<'_, Vec<Check>> {

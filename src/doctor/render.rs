@@ -1,11 +1,18 @@
 //! A report as it is written.
 
+mod text;
+
 use serde_json::{Value, json};
 
-use super::{Outcome, Report, builtin};
+use super::{Outcome, Report, Verdict, builtin};
+
+pub use text::text;
+
+/// The form of the JSON; it changes when something is removed from it or renamed.
+const SCHEMA: u32 = 1;
 
 /// JSON for scripts; codes are stable.
-pub fn json(component: &str, report: &Report) -> Value {
+pub fn json(component: &str, report: &Report, verdict: Verdict) -> Value {
     let checks: Vec<_> = report
         .checks
         .iter()
@@ -35,6 +42,7 @@ pub fn json(component: &str, report: &Report) -> Value {
                 "stage": check.stage,
                 "subject": check.subject,
                 "title": finding.row.title,
+                "why": finding.row.why,
                 "cause": finding.cause,
                 "fix": finding.fix,
             })
@@ -43,16 +51,27 @@ pub fn json(component: &str, report: &Report) -> Value {
     let brokers: Vec<_> = report
         .brokers
         .iter()
-        .map(|broker| json!({ "broker": broker.subject, "product": broker.product }))
+        .map(|broker| {
+            json!({
+                "broker": broker.subject,
+                "product": broker.product,
+                "serves": broker.serves(),
+            })
+        })
         .collect();
+    let (version, daprd) = (report.version.as_deref(), report.daprd.as_deref());
     json!({
+        "schema": SCHEMA,
+        "tool": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
         "component": component,
+        "verdict": verdict,
+        "summary": verdict.summary(report),
         "findings": findings,
         "checks": checks,
         "brokers": brokers,
         "built_in": {
-            "verdicts": builtin::section(report, None, None),
-            "lines": builtin::lines(report, None, None),
+            "verdicts": builtin::section(report, version, daprd),
+            "lines": builtin::lines(report, version, daprd),
         },
     })
 }

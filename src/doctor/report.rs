@@ -1,4 +1,9 @@
-use super::{Finding, Seen, Severity, Stage, wire::Ranges};
+use std::collections::BTreeMap;
+
+use super::{
+    Finding, Seen, Severity, Stage,
+    wire::{self, Ranges},
+};
 
 /// All that was checked, in the order of the checks.
 #[derive(Clone, Debug, Default)]
@@ -7,6 +12,10 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// The brokers that told what they serve, by their names.
     pub brokers: Vec<BrokerSeen>,
+    /// The component's `version`, which matters to the built-in component alone.
+    pub version: Option<String>,
+    /// The release of the daprd that answered, as it says itself.
+    pub daprd: Option<String>,
 }
 
 /// A broker as it told of itself.
@@ -22,6 +31,15 @@ pub struct BrokerSeen {
     pub login: bool,
     /// The versions of each request that it serves.
     pub(super) ranges: Ranges,
+}
+
+impl BrokerSeen {
+    /// The oldest and the newest version of each request that it serves, by their names.
+    pub fn serves(&self) -> BTreeMap<String, (i16, i16)> {
+        let each = self.ranges.iter();
+        each.map(|(key, first, last)| (wire::name(key), (first, last)))
+            .collect()
+    }
 }
 
 /// One check.

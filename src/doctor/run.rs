@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Patience, Recorder, Report, Token,
     context::{Context, Target},
-    stages::{self, Cluster},
+    stages::{self, Cluster, dapr::Dapr},
     wire::Wire,
 };
 use crate::metadata::Settings;
@@ -39,8 +39,8 @@ pub struct Options {
     pub stage: Duration,
     /// Whether a topic is made, a record sent and read, and the topic deleted.
     pub round_trip: bool,
-    /// daprd's HTTP port.
-    pub dapr_http_port: Option<u16>,
+    /// daprd, and what is known of it.
+    pub dapr: Dapr,
 }
 
 /// Checks everything that can be checked.
@@ -66,6 +66,7 @@ pub async fn full(
             stages::round_trip::check(&context, &mut cluster).await;
         }
     }
+    stages::dapr::check(&context, &options.dapr).await;
     recorder.report()
 }
 

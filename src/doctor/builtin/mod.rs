@@ -204,7 +204,7 @@ fn served(range: Option<(i16, i16)>) -> String {
 /// What happens at each `version`.
 fn spans(ranges: &Ranges, behaviour: Behaviour, login: bool) -> Vec<Span> {
     let mut spans: Vec<Span> = Vec::new();
-    for first in behaviour.turns() {
+    for first in sarama::turns() {
         let asked = behaviour.asks(first, login);
         let cut_off = asked
             .into_iter()
@@ -228,8 +228,8 @@ fn cut_off(ranges: &Ranges, behaviour: Behaviour, key: ApiKey, wanted: i16) -> O
         Some((_, newest)) if behaviour.negotiates(key) => wanted.min(newest),
         _ => wanted,
     };
-    let serves = served.is_some_and(|(oldest, newest)| (oldest..=newest).contains(&asked));
-    (!serves).then(|| CutOff {
+    let is_served = served.is_some_and(|(oldest, newest)| (oldest..=newest).contains(&asked));
+    (!is_served).then(|| CutOff {
         request: wire::name(key as i16),
         asked,
         served,

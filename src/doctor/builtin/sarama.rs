@@ -164,14 +164,14 @@ const NEWER: [(ApiKey, Version, i16); 4] = [
     (ApiKey::Heartbeat, V2_4, 4),
 ];
 
-impl Behaviour {
-    /// The configured versions from which on something is asked otherwise, the oldest first.
-    pub(super) fn turns(self) -> BTreeSet<Version> {
-        let all = LOGIN.iter().chain(&REQUESTS);
-        all.flat_map(|(_, steps)| steps.iter().map(|(from, _)| *from))
-            .collect()
-    }
+/// The configured versions from which on something is asked otherwise, the oldest first.
+pub(super) fn turns() -> BTreeSet<Version> {
+    let all = LOGIN.iter().chain(&REQUESTS);
+    all.flat_map(|(_, steps)| steps.iter().map(|(from, _)| *from))
+        .collect()
+}
 
+impl Behaviour {
     /// What is asked with this configured version, in order.
     pub(super) fn asks(self, version: Version, login: bool) -> Vec<(ApiKey, i16)> {
         let login = LOGIN.iter().filter(|_| login);
@@ -181,8 +181,8 @@ impl Behaviour {
             let newer = NEWER.iter().filter(|(newer, ..)| newer == key);
             let newer = newer.filter(|_| self == Self::Negotiated);
             let steps = steps.chain(newer.map(|(_, from, asked)| (*from, *asked)));
-            let asked = steps.filter(|(from, _)| *from <= version);
-            Some((*key, asked.last()?.1))
+            let mut asked = steps.filter(|(from, _)| *from <= version);
+            Some((*key, asked.next_back()?.1))
         })
         .collect()
     }

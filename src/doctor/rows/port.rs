@@ -39,8 +39,8 @@ rows! { Port:
     why "It runs connectors, by HTTP; records go through the brokers' Kafka listener."
     found "`GET /` is answered by the id of the Kafka cluster that it works with."
     fix "Write the host and port of the brokers' Kafka listener in `brokers`.";
-    CONTROLLER "RDK-PRT-10" Problem "The port is a KRaft controller's"
-    why "Controllers keep the cluster's metadata, and serve brokers; clients get nothing from them."
+    CONTROLLER "RDK-PRT-10" Problem "The port is for controllers, not for clients"
+    why "With KRaft, controllers keep the cluster's metadata, and serve brokers; clients get nothing from them."
     found "It says that it serves the requests of controllers among themselves, but neither Metadata nor Produce."
     fix "Write the port of a broker's listener for clients in `brokers`: in its configuration the one that `controller.listener.names` does not name.";
     OTHER "RDK-PRT-11" Problem "The port speaks something that is not Kafka"

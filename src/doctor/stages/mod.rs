@@ -3,6 +3,7 @@
 
 pub(super) mod clock;
 pub(super) mod cluster;
+pub(super) mod dapr;
 pub(super) mod group;
 pub(super) mod limits;
 pub(super) mod names;
@@ -10,6 +11,7 @@ pub(super) mod permissions;
 pub(super) mod port;
 pub(super) mod round_trip;
 pub(super) mod sasl;
+pub(super) mod settings;
 pub(super) mod tcp;
 pub(super) mod tls;
 pub(super) mod topics;

@@ -1,6 +1,137 @@
-//! Stage `round_trip`.
+//! A record to a topic of its own, and back.
 
-use crate::doctor::{context::Context, stages::Cluster};
+mod record;
+#[cfg(test)]
+mod tests;
+mod topic;
 
-/// Checks it.
-pub(in crate::doctor) async fn check(_context: &Context<'_>, _cluster: &mut Cluster) {}
+use std::time::{Duration, Instant};
+
+use crate::doctor::{
+    Finding, Fix, Seen, Stage,
+    context::Context,
+    rows::round_trip as rows,
+    stages::{Cluster, permissions::allow},
+    wire::{Answered, Broken},
+};
+
+/// What a topic's name begins with, so that rights can be given for it.
+const PREFIX: &str = "dapr-rdkafka-doctor-";
+
+/// What checks call the topic.
+const SUBJECT: &str = "temporary topic";
+
+/// How long it waits before it asks once more.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a step failed.
+enum Failed {
+    /// It says what is wrong.
+    Found(Box<Finding>),
+    /// Nothing is known.
+    Unknown(String),
+}
+
+/// A round trip.
+struct Trip<'a> {
+    context: &'a Context<'a>,
+    /// The topic's name.
+    name: String,
+    /// The record's value.
+    value: String,
+}
+
+/// Makes a topic, sends a record, reads it, and deletes the topic, whatever came in
+/// between.
+pub(in crate::doctor) async fn check(context: &Context<'_>, cluster: &mut Cluster) {
+    let mut random = [0; 8];
+    if openssl::rand::rand_bytes(&mut random).is_err() {
+        let why = "this system has no random numbers";
+        return context.recorder.skipped(Stage::RoundTrip, SUBJECT, why);
+    }
+    let value = format!("{:016x}", u64::from_be_bytes(random));
+    let trip = Trip {
+        context,
+        name: format!("{PREFIX}{value}"),
+        value,
+    };
+    let begun = Instant::now();
+    let made = topic::make(&trip, cluster).await;
+    let refused = matches!(made, Err(Failed::Found(_)));
+    let made = trip.note("made", begun, made);
+    if refused {
+        return;
+    }
+    if made {
+        trip.there_and_back(cluster).await;
+    }
+    // Also if it is not known whether it was made.
+    let begun = Instant::now();
+    let deleted = topic::delete(&trip, cluster, made).await;
+    trip.note("deleted", begun, deleted);
+}
+
+impl Trip<'_> {
+    async fn there_and_back(&self, cluster: &mut Cluster) {
+        let begun = Instant::now();
+        let leader = match topic::leader(self, cluster).await {
+            Ok(leader) => leader,
+            Err(failed) => return self.failed("led", failed),
+        };
+        let written = record::write(self, cluster, leader).await;
+        if self.note("written", begun, written) {
+            let begun = Instant::now();
+            let read = record::read(self, cluster, leader).await;
+            self.note("read", begun, read);
+        }
+    }
+
+    /// Notes what came of a step; true if it went well.
+    fn note<T>(&self, step: &str, begun: Instant, came: Result<Answered<T>, Failed>) -> bool {
+        match came {
+            Ok(answer) => {
+                let took = begun.elapsed().as_millis();
+                let seen = Seen::by(&answer, format!("{step} after {took} ms"));
+                self.context.recorder.fine(Stage::RoundTrip, SUBJECT, seen);
+                true
+            }
+            Err(failed) => {
+                self.failed(step, failed);
+                false
+            }
+        }
+    }
+
+    fn failed(&self, step: &str, failed: Failed) {
+        let recorder = self.context.recorder;
+        match failed {
+            Failed::Found(finding) => recorder.found(SUBJECT, *finding),
+            Failed::Unknown(why) => {
+                let why = format!("it is not known whether it was {step}: {why}");
+                recorder.skipped(Stage::RoundTrip, SUBJECT, why);
+            }
+        }
+    }
+
+    /// A step that is not allowed.
+    fn forbidden(&self, step: &str, error: &str) -> Failed {
+        let cause = format!("the topic {} can't be {step}: {error}", self.name);
+        // All that a round trip does, so that this is allowed once and for all.
+        let operations = ["Create", "Describe", "Write", "Read", "Delete"];
+        let operations = operations.map(|operation| format!("--operation {operation} "));
+        let on = format!(
+            "{}--topic {PREFIX} --resource-pattern-type prefixed",
+            operations.concat()
+        );
+        let command = allow(&self.context.settings.security, &on);
+        let words = "Allow this client to use topics for the round trip, or leave out --round-trip";
+        let finding = Finding::new(&rows::FORBIDDEN, cause, Fix::words(words).run(command));
+        Failed::Found(Box::new(finding))
+    }
+}
+
+impl From<Broken> for Failed {
+    fn from(broken: Broken) -> Self {
+        Self::Unknown(broken.to_string())
+    }
+}

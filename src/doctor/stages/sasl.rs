@@ -4,7 +4,7 @@ mod exchange;
 mod fixes;
 mod scram;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Instant};
 
 use exchange::{Failure, Proof};
 use kafka_protocol::messages::{MetadataRequest, MetadataResponse};
@@ -13,7 +13,7 @@ use tokio::{net::TcpStream, time::timeout_at};
 use super::versions::product;
 use crate::{
     doctor::{
-        BrokerSeen, Finding, Fix, Recorder, Seen, Stage,
+        BrokerSeen, Finding, Fix, Patience, Recorder, Seen, Stage,
         context::{Context, Target, Token},
         rows,
         wire::{Answered, Broken, Wire, shown},
@@ -31,119 +31,124 @@ pub(in crate::doctor) async fn log_in(
     target: &Target,
     wire: &mut Wire,
 ) -> bool {
-    let found = match &context.settings.security.login {
-        Login::None => without(context, target, wire).await,
-        Login::Password(password) => by(context, target, wire, &Proof::Password(password)).await,
-        login @ (Login::Oidc(_) | Login::Aws(_)) => match fetched(context, login).await {
-            Ok(token) => by(context, target, wire, &Proof::Token(&token)).await,
+    let until = context.until();
+    let stage = Attempt {
+        context,
+        target,
+        until,
+    };
+    let done = match &context.settings.security.login {
+        Login::None => stage.without(wire).await,
+        Login::Password(password) => stage.by(wire, &Proof::Password(password)).await,
+        login @ (Login::Oidc(_) | Login::Aws(_)) => match stage.token(login).await {
+            Ok(token) => stage.by(wire, &Proof::Token(&token)).await,
             Err(failed) => Err(no_token(login, &failed)),
         },
     };
-    if let Err(finding) = found {
-        context.recorder.found(target.subject(), finding);
-        return false;
-    }
-    true
-}
-
-/// Whether requests are answered without a login.
-async fn without(context: &Context<'_>, target: &Target, wire: &mut Wire) -> Result<(), Finding> {
-    let broken = match metadata(context, target, wire).await {
-        Ok(answer) => {
-            let seen = Seen::by(&answer, "answers without a login");
+    match done {
+        Ok(seen) => {
             let recorder = &context.recorder;
             recorder.fine(Stage::Sasl, target.subject(), seen);
-            return Ok(());
+            true
         }
-        Err(broken) => broken,
-    };
-    // Most brokers that require a login just close at what comes before it.
-    let offered = ask_anew(context, target, wire).await;
-    let offered = offered.filter(|offered| !offered.is_empty());
-    Err(match offered {
-        Some(offered) => {
-            let cause = format!(
-                "the settings have no login, and the listener requires one: it offers {}",
-                offered.join(", ")
-            );
-            let fix = fixes::log_in(context.settings, &offered);
-            Finding::new(&rows::sasl::REQUIRED, cause, fix)
+        Err(finding) => {
+            context.recorder.found(target.subject(), finding);
+            false
         }
-        None => broke_off(&broken, "the first request after ApiVersions"),
-    })
-}
-
-/// The mechanisms that the broker offers, by a connection of its own; `None` if it does
-/// not tell.
-async fn ask_anew(context: &Context<'_>, target: &Target, wire: &Wire) -> Option<Vec<String>> {
-    // What happens on the way to it was noted when it was gone the first time.
-    let aside = Recorder::default();
-    let context = Context {
-        settings: context.settings,
-        token: Token::fetched(),
-        patience: context.patience,
-        recorder: &aside,
-    };
-    let until = context.until();
-    let connected = timeout_at(until.into(), TcpStream::connect(wire.peer)).await;
-    let mut anew = super::tls::secure(&context, target, connected.ok()?.ok()?).await?;
-    anew.ranges = wire.ranges.clone();
-    match exchange::offered(&mut anew, Mechanism::Plain.name(), until).await {
-        Ok(offered) | Err(Failure::NotOffered(offered)) => Some(offered),
-        Err(_) => None,
     }
 }
 
-/// Logs in by this, and sees that requests are answered then.
-async fn by(
-    context: &Context<'_>,
-    target: &Target,
-    wire: &mut Wire,
-    proof: &Proof<'_>,
-) -> Result<(), Finding> {
-    let settings = context.settings;
-    let logged_in = exchange::log_in(wire, proof, context.until()).await;
-    let (answer, offered) = logged_in.map_err(|failure| failed(settings, proof, failure))?;
-    let seen = Seen::by(&answer, format!("logged in by {}", proof.mechanism()));
-    if let Err(broken) = metadata(context, target, wire).await {
-        return Err(broke_off(&broken, "the first request after the login"));
-    }
-    let recorder = &context.recorder;
-    recorder.fine(Stage::Sasl, target.subject(), seen);
-    // Once is enough: where else brokers are is not for this YAML to say.
-    if target.advertised.is_none() && readable(&settings.security, wire.peer.ip()) {
-        recorder.found(target.subject(), plain_text(&offered));
-    }
-    Ok(())
+/// The stage, at one broker.
+struct Attempt<'a> {
+    context: &'a Context<'a>,
+    target: &'a Target,
+    until: Instant,
 }
 
-/// Asks for nothing but the cluster's id, which every client may have.
-async fn metadata(
-    context: &Context<'_>,
-    target: &Target,
-    wire: &mut Wire,
-) -> Result<Answered<MetadataResponse>, Broken> {
-    let request = MetadataRequest::default().with_topics(Some(Vec::new()));
-    let answer = wire.ask(&request, context.until()).await?;
-    context.recorder.saw(BrokerSeen {
-        subject: target.subject(),
-        product: product(&wire.ranges, answer.value.cluster_id.as_deref()),
-        tls: context.settings.security.tls.is_some(),
-        login: context.settings.security.login != Login::None,
-        ranges: wire.ranges.clone(),
-    });
-    Ok(answer)
-}
+impl Attempt<'_> {
+    /// Whether requests are answered without a login.
+    async fn without(&self, wire: &mut Wire) -> Result<Seen, Finding> {
+        let broken = match self.metadata(wire).await {
+            Ok(answer) => return Ok(Seen::by(&answer, "answers without a login")),
+            Err(broken) => broken,
+        };
+        // Most brokers that require a login just close at what comes before it.
+        let offered = self.ask_anew(wire).await;
+        let offered = offered.filter(|offered| !offered.is_empty());
+        Err(match offered {
+            Some(offered) => {
+                let cause = format!(
+                    "the settings have no login, and the listener requires one: it offers {}",
+                    offered.join(", ")
+                );
+                let fix = fixes::log_in(self.context.settings, &offered);
+                Finding::new(&rows::sasl::REQUIRED, cause, fix)
+            }
+            None => broke_off(&broken, "the first request after ApiVersions"),
+        })
+    }
 
-/// A token, as long as the stage may take.
-async fn fetched(context: &Context<'_>, login: &Login) -> Result<token::Token, Failed> {
-    let fetched = timeout_at(context.until().into(), context.token.of(login)).await;
-    match fetched {
-        Ok(Some(token)) => token.clone(),
-        Ok(None) | Err(_) => Err(Failed {
-            kind: Kind::Unreachable,
-            text: "no token came in time".to_owned(),
-        }),
+    /// The mechanisms that the broker offers, by a connection of its own; `None` if it does
+    /// not tell.
+    async fn ask_anew(&self, wire: &Wire) -> Option<Vec<String>> {
+        // What happens on the way to it was noted when it was gone the first time.
+        let aside = Recorder::default();
+        let context = Context {
+            settings: self.context.settings,
+            token: Token::fetched(),
+            patience: Patience::Until(self.until),
+            recorder: &aside,
+        };
+        let connected = timeout_at(self.until.into(), TcpStream::connect(wire.peer)).await;
+        let mut anew = super::tls::secure(&context, self.target, connected.ok()?.ok()?).await?;
+        anew.ranges = wire.ranges.clone();
+        match exchange::offered(&mut anew, Mechanism::Plain.name(), self.until).await {
+            Ok(offered) | Err(Failure::NotOffered(offered)) => Some(offered),
+            Err(_) => None,
+        }
+    }
+
+    /// Logs in by this, and sees that requests are answered then.
+    async fn by(&self, wire: &mut Wire, proof: &Proof<'_>) -> Result<Seen, Finding> {
+        let settings = self.context.settings;
+        let logged_in = exchange::log_in(wire, proof, self.until).await;
+        let (answer, offered) = logged_in.map_err(|failure| failed(settings, proof, failure))?;
+        if let Err(broken) = self.metadata(wire).await {
+            return Err(broke_off(&broken, "the first request after the login"));
+        }
+        // Once is enough: where else brokers are is not for this YAML to say.
+        if self.target.advertised.is_none() && readable(&settings.security, wire.peer.ip()) {
+            let recorder = &self.context.recorder;
+            recorder.found(self.target.subject(), plain_text(&offered));
+        }
+        let words = format!("logged in by {}", proof.mechanism());
+        Ok(Seen::by(&answer, words))
+    }
+
+    /// Asks for nothing but the cluster's id, which every client may have.
+    async fn metadata(&self, wire: &mut Wire) -> Result<Answered<MetadataResponse>, Broken> {
+        let request = MetadataRequest::default().with_topics(Some(Vec::new()));
+        let answer = wire.ask(&request, self.until).await?;
+        let security = &self.context.settings.security;
+        self.context.recorder.saw(BrokerSeen {
+            subject: self.target.subject(),
+            product: product(&wire.ranges, answer.value.cluster_id.as_deref()),
+            tls: security.tls.is_some(),
+            login: security.login != Login::None,
+            ranges: wire.ranges.clone(),
+        });
+        Ok(answer)
+    }
+
+    /// A token, as long as the stage may take.
+    async fn token(&self, login: &Login) -> Result<token::Token, Failed> {
+        match timeout_at(self.until.into(), self.context.token.of(login)).await {
+            Ok(Some(token)) => token.clone(),
+            Ok(None) | Err(_) => Err(Failed {
+                kind: Kind::Unreachable,
+                text: "none came in time".to_owned(),
+            }),
+        }
     }
 }
 
@@ -223,7 +228,7 @@ fn other_token(settings: &Settings) -> Fix {
 fn broke_off(broken: &Broken, at: &str) -> Finding {
     let cause = format!(
         "the broker told which versions it serves, but at {at} {}",
-        shown(&broken.to_string())
+        shown(broken.to_string())
     );
     let fix = Fix::words("look into the broker's log for why it ends connections from here");
     Finding::new(&rows::sasl::BROKEN, cause, fix)

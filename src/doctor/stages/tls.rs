@@ -100,17 +100,16 @@ fn fine(
     stream: &SslStream<TcpStream>,
 ) {
     let certificate = stream.ssl().peer_certificate();
-    let mut said = stream.ssl().version_str().to_owned();
+    let mut said = vec![stream.ssl().version_str().to_owned()];
     if let Some(certificate) = &certificate {
         let signer = handshake::name(certificate.issuer_name());
-        said += &format!(
-            ", certificate signed by \"{signer}\", valid until {}",
-            certificate.not_after()
-        );
+        said.push(format!("certificate signed by \"{signer}\""));
+        said.push(format!("valid until {}", certificate.not_after()));
     }
     if written.ends_with('.') {
-        said += ", compared without the dot at the name's end";
+        said.push("compared without the dot at the name's end".into());
     }
+    let said = said.join(", ");
     let seen = Seen::by(stream, said);
     context.recorder.fine(Stage::Tls, target.subject(), seen);
     let is_first = context.settings.brokers.first() == Some(&target.address);

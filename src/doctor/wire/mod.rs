@@ -21,6 +21,7 @@ pub(super) use broken::Broken;
 pub(super) use ranges::Ranges;
 pub(super) use seen::Answered;
 pub use seen::Seen;
+pub(super) use versions::ranges_of;
 
 /// The largest answer that is read, in bytes: the metadata of 100,000 partitions is some
 /// 10 MiB.

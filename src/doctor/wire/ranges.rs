@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use kafka_protocol::{messages::ApiVersionsResponse, protocol::Request};
+use kafka_protocol::protocol::Request;
 
 /// The versions of each request that a broker serves, as it said itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,16 +26,6 @@ impl Ranges {
         self.0
             .iter()
             .map(|(key, (first, last))| (*key, *first, *last))
-    }
-}
-
-impl From<&ApiVersionsResponse> for Ranges {
-    fn from(answer: &ApiVersionsResponse) -> Self {
-        let each = answer.api_keys.iter();
-        Self(
-            each.map(|api| (api.api_key, (api.min_version, api.max_version)))
-                .collect(),
-        )
     }
 }
 

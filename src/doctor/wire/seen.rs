@@ -34,11 +34,20 @@ pub(in crate::doctor) struct Answered<T> {
 
 impl<T> Evidence for Answered<T> {}
 
+/// The metadata was read, and all of it can be used.
+impl Evidence for crate::metadata::Resolved {}
+
 /// A name was resolved.
 impl Evidence for SocketAddr {}
 
 /// A connection was taken.
 impl Evidence for TcpStream {}
+
+/// daprd answered.
+impl Evidence for reqwest::Response {}
+
+/// Someone listens on a socket.
+impl Evidence for tokio::net::UnixStream {}
 
 /// A handshake was done.
 impl<S> Evidence for tokio_openssl::SslStream<S> {}

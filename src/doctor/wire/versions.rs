@@ -46,6 +46,13 @@ impl Wire {
     }
 }
 
+/// What an answer in the oldest version says is served, from its correlation id on; `None`
+/// if it is no such answer.
+pub(in crate::doctor) fn ranges_of(answer: Bytes) -> Option<Ranges> {
+    let versions = read(answer, 0)?;
+    (versions.error == 0).then_some(versions.ranges)
+}
+
 /// Reads an answer with its header; `None` if it is none.
 fn read(mut body: Bytes, version: i16) -> Option<Versions> {
     // The id, which was compared already. The header has nothing else in any version.

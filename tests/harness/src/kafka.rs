@@ -1,15 +1,23 @@
-use std::{fmt::Write as _, path::Path, time::Duration};
+mod configuration;
+mod java;
+
+use std::{fmt::Write as _, time::Duration};
 
 use tempfile::TempDir;
-use tokio::process::Command;
 
-use crate::{Process, Result, STARTUP, free_port, root};
+pub(crate) use configuration::Listener;
+use configuration::{allowed_urls, configuration};
+pub use java::Release;
+use java::java;
+
+use crate::{Process, Result, STARTUP, free_port};
 
 /// A real Apache Kafka, one node in `KRaft` mode, in a fresh data folder.
 #[derive(Debug)]
 pub struct Kafka {
     process: Option<Process>,
     folder: TempDir,
+    release: Release,
     /// Options for its JVM.
     jvm: String,
     /// Where it listens, `host:port`.
@@ -18,36 +26,67 @@ pub struct Kafka {
     pub controller: String,
 }
 
+/// What a broker is started with beside what all have.
+#[derive(Default)]
+pub(crate) struct Setup<'a> {
+    pub(crate) release: Release,
+    /// More listeners.
+    pub(crate) listeners: &'a [Listener],
+    /// More properties; see [`Kafka::start_with`].
+    pub(crate) more: &'a [(&'a str, &'a str)],
+    /// More arguments for the tool that formats the folder, such as users.
+    pub(crate) format_with: &'a [&'a str],
+    /// Its port and its controller's, if they have to be known before.
+    pub(crate) ports: Option<(u16, u16)>,
+}
+
 impl Kafka {
     /// Formats a data folder, starts the broker and waits for it.
     pub async fn start() -> Result<Self> {
         Self::start_with(&[]).await
     }
 
+    /// The same of another release.
+    pub async fn start_release(release: Release) -> Result<Self> {
+        let setup = Setup {
+            release,
+            ..Setup::default()
+        };
+        Self::start_by(&setup).await
+    }
+
     /// The same with more of a broker's properties. In their values `{port}` and
     /// `{controller}` stand for the ports of the two listeners that it has anyway.
     pub async fn start_with(more: &[(&str, &str)]) -> Result<Self> {
-        Self::start_listening(&[], more, &[]).await
+        let setup = Setup {
+            more,
+            ..Setup::default()
+        };
+        Self::start_by(&setup).await
     }
 
-    /// The same with more listeners, and more arguments for the tool that formats the
-    /// folder, such as users.
-    pub(crate) async fn start_listening(
-        listeners: &[Listener],
-        more: &[(&str, &str)],
-        format_with: &[&str],
-    ) -> Result<Self> {
+    pub(crate) async fn start_by(setup: &Setup<'_>) -> Result<Self> {
+        let mut kafka = Self::formatted(setup).await?;
+        kafka.up().await?;
+        Ok(kafka)
+    }
+
+    /// One with a data folder, that is not started yet.
+    pub(crate) async fn formatted(setup: &Setup<'_>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (port, controller) = (free_port()?, free_port()?);
+        let (port, controller) = match setup.ports {
+            Some(ports) => ports,
+            None => (free_port()?, free_port()?),
+        };
         let properties = folder.path().join("server.properties");
-        let mut configuration = configuration(folder.path(), port, controller, listeners);
-        for (key, value) in more {
+        let mut configuration = configuration(folder.path(), port, controller, setup.listeners);
+        for (key, value) in setup.more {
             let value = value.replace("{port}", &port.to_string());
             let value = value.replace("{controller}", &controller.to_string());
             writeln!(configuration, "{key}={value}")?;
         }
         std::fs::write(&properties, configuration)?;
-        let mut format = java("kafka.tools.StorageTool")?;
+        let mut format = java(setup.release, "kafka.tools.StorageTool")?;
         format
             .args([
                 "format",
@@ -56,26 +95,25 @@ impl Kafka {
                 "--config",
             ])
             .arg(&properties)
-            .args(format_with);
+            .args(setup.format_with);
         let formatted = Process::start("Kafka's storage tool", format)?;
         let stopped = formatted.wait(STARTUP).await?;
         if !stopped.status.success() {
             return Err(format!("formatting Kafka's folder: {}", stopped.output).into());
         }
-        let mut kafka = Self {
+        Ok(Self {
             process: None,
             folder,
-            jvm: allowed_urls(more),
+            release: setup.release,
+            jvm: allowed_urls(setup.more),
             address: format!("127.0.0.1:{port}"),
             controller: format!("127.0.0.1:{controller}"),
-        };
-        kafka.up().await?;
-        Ok(kafka)
+        })
     }
 
     /// Starts it again on the same port and data.
     pub async fn up(&mut self) -> Result<()> {
-        let mut command = java("kafka.Kafka")?;
+        let mut command = java(self.release, "kafka.Kafka")?;
         command.arg(self.folder.path().join("server.properties"));
         command.env("JDK_JAVA_OPTIONS", &self.jvm);
         let mut process = Process::start("Kafka", command)?;
@@ -97,7 +135,7 @@ impl Kafka {
 
     /// Runs one of Kafka's command-line tools against it.
     pub async fn tool(&self, class: &str, arguments: &[&str]) -> Result<()> {
-        let mut command = java(class)?;
+        let mut command = java(self.release, class)?;
         command.args(["--bootstrap-server", &self.address]);
         command.args(arguments);
         let stopped = Process::start(class, command)?.wait(STARTUP).await?;
@@ -121,7 +159,7 @@ impl Kafka {
             Some("kafka-topics.sh") => "org.apache.kafka.tools.TopicCommand",
             other => return Err(format!("{other:?} is none of Kafka's scripts").into()),
         };
-        let mut command = java(class)?;
+        let mut command = java(self.release, class)?;
         command.args(words);
         let stopped = Process::start(class, command)?.wait(STARTUP).await?;
         if !stopped.status.success() {
@@ -137,91 +175,4 @@ impl Kafka {
         }
         Ok(())
     }
-}
-
-/// A listener beside the plaintext one that every Kafka here has.
-#[derive(Clone, Debug)]
-pub(crate) struct Listener {
-    /// Its name, in capitals.
-    pub(crate) name: &'static str,
-    /// Its `security.protocol`.
-    pub(crate) protocol: &'static str,
-    /// The host that it is advertised as.
-    pub(crate) host: &'static str,
-    /// Its port, on 127.0.0.1.
-    pub(crate) port: u16,
-    /// Its own properties, without the prefix that names it.
-    pub(crate) properties: Vec<(String, String)>,
-}
-
-fn configuration(folder: &Path, port: u16, controller: u16, more: &[Listener]) -> String {
-    let data = folder.join("data");
-    let (mut listeners, mut advertised) = (String::new(), String::new());
-    let (mut protocols, mut properties) = (String::new(), String::new());
-    for listener in more {
-        let (name, port) = (listener.name, listener.port);
-        let _ = write!(listeners, ",{name}://127.0.0.1:{port}");
-        let _ = write!(advertised, ",{name}://{}:{port}", listener.host);
-        let _ = write!(protocols, ",{name}:{}", listener.protocol);
-        for (key, value) in &listener.properties {
-            // What Java reads back as lines.
-            let value = value.trim_end().replace('\n', "\\n");
-            let name = name.to_lowercase();
-            let _ = writeln!(properties, "listener.name.{name}.{key}={value}");
-        }
-    }
-    format!(
-        "process.roles=broker,controller\n\
-         node.id=1\n\
-         controller.quorum.voters=1@127.0.0.1:{controller}\n\
-         controller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listeners}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}\n\
-         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}\n\
-         log.dirs={data}\n\
-         auto.create.topics.enable=false\n\
-         offsets.topic.num.partitions=1\n\
-         offsets.topic.replication.factor=1\n\
-         transaction.state.log.replication.factor=1\n\
-         transaction.state.log.min.isr=1\n\
-         transaction.state.log.num.partitions=1\n\
-         group.initial.rebalance.delay.ms=0\n\
-         message.max.bytes=10485760\n\
-         replica.fetch.max.bytes=10485760\n\
-         {properties}",
-        data = data.display()
-    )
-}
-
-/// Brokers ask only those URLs for keys that their JVM was told of.
-fn allowed_urls(properties: &[(&str, &str)]) -> String {
-    let url = properties
-        .iter()
-        .find(|(key, _)| key.ends_with("jwks.endpoint.url"));
-    url.map_or_else(String::new, |(_, url)| {
-        format!("-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={url}")
-    })
-}
-
-/// A class of the broker that `make` fetches from Maven.
-fn java(class: &str) -> Result<Command> {
-    let jars = root().join("target/kafka");
-    if !jars.is_dir() {
-        return Err(format!("{} is missing; `make kafka` fetches it", jars.display()).into());
-    }
-    let mut command = Command::new("java");
-    command
-        .args([
-            "-Xms256m",
-            "-Xmx512m",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
-        ])
-        // What the harness waits for is said at info level by this one.
-        .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-        .arg("-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info")
-        .arg("-cp")
-        .arg(jars.join("*"))
-        .arg(class);
-    Ok(command)
 }

@@ -2,7 +2,10 @@ use std::{fmt::Write as _, path::Path};
 
 use tokio::process::Command;
 
-use crate::{Authority, Identity, Kafka, Result, free_port, kafka::Listener};
+use crate::{
+    Authority, Identity, Kafka, Result, free_port,
+    kafka::{Listener, Setup},
+};
 
 /// The user that every listener with a login knows.
 pub const USER: &str = "app";
@@ -60,8 +63,13 @@ impl SecureKafka {
         let user = |mechanism| format!("{mechanism}=[name={USER},password={PASSWORD}]");
         let (short, long) = (user("SCRAM-SHA-256"), user("SCRAM-SHA-512"));
         let users = ["--add-scram", &short, "--add-scram", &long];
+        let setup = Setup {
+            listeners: &plain,
+            format_with: &users,
+            ..Setup::default()
+        };
         Ok(Self {
-            kafka: Kafka::start_listening(&plain, &[], &users).await?,
+            kafka: Kafka::start_by(&setup).await?,
             listeners,
             authority,
         })

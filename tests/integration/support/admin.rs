@@ -18,7 +18,7 @@ use super::SOON;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Creates a topic on a real Kafka.
+/// Creates a topic on a real Kafka, with as many copies as that has by default.
 pub async fn create_topic(
     brokers: &str,
     topic: &str,
@@ -28,7 +28,7 @@ pub async fn create_topic(
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .create()?;
-    let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
     for (name, value) in settings {
         new = new.set(name, value);
     }

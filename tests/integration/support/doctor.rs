@@ -71,13 +71,7 @@ impl Patient {
 
     /// Requires that nothing at all is found.
     pub async fn is_healthy(&self, arguments: &[&str]) -> Result<()> {
-        let diagnosis = self.diagnose(arguments).await?;
-        ensure!(
-            diagnosis.code == 0 && diagnosis.findings().is_empty(),
-            "{:#}",
-            diagnosis.json
-        );
-        Ok(())
+        self.diagnose(arguments).await?.is_clean()
     }
 
     /// Requires that the first finding is this, applies its metadata as it stands there,
@@ -131,6 +125,21 @@ impl Patient {
 }
 
 impl Diagnosis {
+    /// Requires that nothing at all was found.
+    pub fn is_clean(&self) -> Result<()> {
+        ensure!(
+            self.code == 0 && self.findings().is_empty(),
+            "{:#}",
+            self.json
+        );
+        Ok(())
+    }
+
+    /// All of it, as text.
+    pub fn text(&self) -> String {
+        self.json.to_string()
+    }
+
     /// What was found, worst first.
     pub fn findings(&self) -> &[Value] {
         self.json["findings"].as_array().map_or(&[], Vec::as_slice)

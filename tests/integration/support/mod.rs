@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod brokers;
 pub mod doctor;
 pub mod endpoints;
 pub mod idp;

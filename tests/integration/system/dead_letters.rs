@@ -12,6 +12,7 @@ use crate::{
     support::{
         Fixture, Place, SOON, admin,
         app::{App, Event, subscription},
+        brokers::Brokers,
         endpoints::at_least,
         player::{Player, properties},
         records::{self, Plain},
@@ -387,6 +388,12 @@ async fn daprd_gives_up(fixture: Arc<Fixture>, bulk: Option<Value>) -> Result<()
 pub async fn one_poison_message_on_a_quiet_topic_is_dead_lettered(
     fixture: Arc<Fixture>,
 ) -> Result<()> {
+    let brokers = Brokers::plain(fixture.kafka().await?);
+    one_poison_message(&fixture, &brokers).await
+}
+
+/// The same on any brokers.
+pub async fn one_poison_message(fixture: &Fixture, brokers: &Brokers) -> Result<()> {
     let poison = |event: &Event| {
         if event.body["data"] == "poison" {
             StatusCode::INTERNAL_SERVER_ERROR
@@ -394,7 +401,7 @@ pub async fn one_poison_message_on_a_quiet_topic_is_dead_lettered(
             StatusCode::OK
         }
     };
-    let bench = Bench::start(&fixture, &QUICK, poison).await?;
+    let bench = Bench::start(fixture, brokers, &QUICK, poison).await?;
     for data in ["before", "poison", "after"] {
         let query = "metadata.partitionKey=same";
         let data = json!(data);
@@ -432,7 +439,8 @@ pub async fn a_broken_app_does_not_drain_its_topic(fixture: Arc<Fixture>) -> Res
         }
     };
     let settings = [&QUICK[..], &[("breakerProbeInterval", "100ms")]].concat();
-    let mut bench = Bench::start(&fixture, &settings, answer).await?;
+    let brokers = Brokers::plain(fixture.kafka().await?);
+    let mut bench = Bench::start(&fixture, &brokers, &settings, answer).await?;
     for n in 0..MESSAGES {
         let query = format!("metadata.partitionKey=k{n}");
         let data = json!(n);
@@ -491,16 +499,17 @@ impl Bench {
 
     async fn start(
         fixture: &Fixture,
+        brokers: &Brokers,
         settings: &[(&str, &str)],
         answer: impl Fn(&Event) -> StatusCode + Send + Sync + 'static,
     ) -> Result<Self> {
-        let kafka = fixture.kafka().await?.to_owned();
+        let kafka = brokers.own.clone();
         let topic = fixture.name("dlq");
         let dead = format!("{topic}.dlq");
         admin::create_topic(&kafka, &topic, Self::PARTITIONS, &[]).await?;
         admin::create_topic(&kafka, &dead, 1, &[]).await?;
         let settings = [settings, &[("deadLetterTopic", "{topic}.dlq")]].concat();
-        let place = Place::with_component(&kafka, &settings)?;
+        let place = brokers.place("pubsub.rdkafka", &settings)?;
         let component = place.component().await?;
         let app = App::with(json!([subscription(&topic, &json!({}))]), answer).await?;
         let app_id = fixture.name("app");

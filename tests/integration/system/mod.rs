@@ -3,7 +3,7 @@
 mod admin;
 mod brokers;
 mod daprds;
-mod dead_letters;
+pub mod dead_letters;
 mod differential;
 mod dlq;
 mod hang;
@@ -16,14 +16,14 @@ mod migration;
 mod outage;
 mod partitions;
 mod publish;
-mod rebalance;
+pub mod rebalance;
 mod redriven;
 mod reload;
 mod restart;
 mod retention;
 mod rollout;
 mod security;
-mod todo;
+pub mod todo;
 mod tokens;
 
 use crate::tests;

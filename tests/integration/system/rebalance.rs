@@ -10,8 +10,9 @@ use crate::{
     ensure,
     support::{
         Fixture, Place, SOON, admin,
+        brokers::Brokers,
         endpoints::at_least,
-        player::{Player, properties, text},
+        player::{Player, text},
     },
 };
 
@@ -29,15 +30,15 @@ struct Member {
 
 impl Member {
     async fn join(
-        kafka: &str,
+        brokers: &Brokers,
         group: &str,
         topic: &str,
         seen: mpsc::Sender<String>,
     ) -> Result<(Self, Player)> {
         let place = Place::new()?;
         let component = place.component().await?;
-        let mut player =
-            Player::start(&place.socket("rdkafka"), properties(kafka, group, &[])).await?;
+        let properties = brokers.properties(group);
+        let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
         let mut pull = player.pull(topic).await?;
         let pulling = tokio::spawn(async move {
             while let Ok(message) = pull.next(SOON * 3).await {
@@ -79,11 +80,17 @@ impl Member {
 /// and since every member drains before it gives partitions up, nothing is
 /// delivered twice.
 pub async fn members_come_and_go_and_nothing_is_lost(fixture: Arc<Fixture>) -> Result<()> {
-    let kafka = fixture.kafka().await?;
+    let brokers = Brokers::plain(fixture.kafka().await?);
+    members_come_and_go(&fixture, &brokers).await
+}
+
+/// The same on any brokers.
+pub async fn members_come_and_go(fixture: &Fixture, brokers: &Brokers) -> Result<()> {
+    let kafka = brokers.own.as_str();
     let (topic, group) = (fixture.name("rebalance"), fixture.name("group"));
     admin::create_topic(kafka, &topic, PARTITIONS, &[]).await?;
     let (seen, mut all) = mpsc::channel(MESSAGES * 2);
-    let (mut first, first_player) = Member::join(kafka, &group, &topic, seen.clone()).await?;
+    let (mut first, first_player) = Member::join(brokers, &group, &topic, seen.clone()).await?;
 
     let admin = first.component.admin().await?;
     let rebalances = |event: &str| {
@@ -97,7 +104,7 @@ pub async fn members_come_and_go_and_nothing_is_lost(fixture: Arc<Fixture>) -> R
         if n == MESSAGES / 3 {
             // Else both would get their first partitions together, and give up none.
             at_least(&admin, &rebalances("assigned"), 1.0).await?;
-            let (member, player) = Member::join(kafka, &group, &topic, seen.clone()).await?;
+            let (member, player) = Member::join(brokers, &group, &topic, seen.clone()).await?;
             publisher = player.clone();
             second = Some((member, player));
         }

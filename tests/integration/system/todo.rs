@@ -14,26 +14,37 @@ const ROUND_TRIP: Duration = Duration::from_secs(30);
 /// The user's situation: the sample Component, the Todo app, nothing changed.
 pub async fn all_six_topics_go_around(fixture: Arc<Fixture>) -> Result<()> {
     let kafka = fixture.kafka().await?;
-    for topic in TODO_TOPICS {
-        admin::create_topic(kafka, topic, 3, &[]).await?;
-    }
+    create_topics(kafka).await?;
     let place = Place::new()?;
     copy_sample("todo-pubsub.yaml", &place.resources(), kafka)?;
     let component = place.component().await?;
+    let played = goes_around(&place, "todo").await;
+    played.map_err(|error| format!("{error}; {}", component.process.failed("ran")).into())
+}
+
+/// Creates the app's topics.
+pub async fn create_topics(kafka: &str) -> Result<()> {
+    for topic in TODO_TOPICS {
+        admin::create_topic(kafka, topic, 3, &[]).await?;
+    }
+    Ok(())
+}
+
+/// The Todo app with a daprd, by the Component and perhaps the socket of a place: an event
+/// of each topic goes around.
+pub async fn goes_around(place: &Place, app_id: &str) -> Result<()> {
     let (app_port, dapr_port) = (free_port()?, free_port()?);
     let app = build_folder()?.join("examples/todo");
     let todo = Todo::start(&app, app_port, dapr_port).await?;
     let options = DaprdOptions {
-        app_id: "todo",
+        app_id,
         app_port: Some(app_port),
         resources: &place.resources(),
         sockets: &place.sockets(),
     };
     let mut daprd = Daprd::spawn(&Daprd::built(), &options, dapr_port)?;
     daprd.ready().await?;
-
-    let played = play(&todo).await;
-    played.map_err(|error| format!("{error}; {}", component.process.failed("ran")).into())
+    play(&todo).await
 }
 
 async fn play(todo: &Todo) -> Result<()> {

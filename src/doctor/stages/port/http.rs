@@ -64,13 +64,14 @@ pub(super) fn which(answers: &[Option<String>]) -> Option<Server> {
     let says = |path, words: &[&str]| {
         of(path).is_some_and(|text| words.iter().any(|word| text.contains(word)))
     };
-    let row = if says("/v1", &["Redpanda Admin API"]) {
+    let described = |words| says("/v1", &["\"swagger\""]) && says("/v1", words);
+    let row = if described(&["Redpanda Admin API"]) {
         &port::REDPANDA_ADMIN
-    } else if says("/v1", &["Schema Registry"])
+    } else if described(&["Schema Registry"])
         || says("/schemas/types", &["vnd.schemaregistry", "\"AVRO\""])
     {
         &port::SCHEMA_REGISTRY
-    } else if says("/v1", &["Pandaproxy API", "HTTP Proxy"])
+    } else if described(&["Pandaproxy API", "HTTP Proxy"])
         || says("/brokers", &["vnd.kafka", "{\"brokers\":["])
     {
         &port::HTTP_PROXY
@@ -94,4 +95,35 @@ pub(super) fn which(answers: &[Option<String>]) -> Option<Server> {
         row,
         said: shown(said.as_bytes()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_a_server_writes_is_shown_in_one_short_line(
+            answers in prop::collection::vec(prop::option::of("HTTP/.{0,300}"), 0..6)
+        ) {
+            if let Some(server) = which(&answers) {
+                prop_assert!(server.said.chars().count() <= 100);
+                prop_assert!(!server.said.contains(char::is_control));
+            } else {
+                prop_assert!(answers.iter().all(Option::is_none));
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_that_only_speaks_of_an_api_is_not_the_api() {
+        let page = |text: &str| [Some(format!("HTTP/1.1 200 OK\r\n\r\n{text}"))];
+        let row = |text| which(&page(text)).map(|server| server.row.code);
+        let api = "{ \"swagger\": \"2.0\", \"info\": { \"title\": \"Redpanda Admin API\"";
+        assert_eq!(row(api), Some(port::REDPANDA_ADMIN.code));
+        let console = "<title>Redpanda Admin API explained</title>";
+        assert_eq!(row(console), Some(port::HTTP.code));
+    }
 }

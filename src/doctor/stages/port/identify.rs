@@ -5,7 +5,6 @@ use std::{net::SocketAddr, pin::Pin, time::Instant};
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use kafka_protocol::{messages::ApiVersionsResponse, protocol::Decodable as _};
 use openssl::{
     error::ErrorStack,
     ssl::{Ssl, SslContextBuilder, SslMethod, SslVerifyMode},
@@ -23,7 +22,7 @@ use crate::doctor::{
     authorities,
     context::{Context, Target},
     handshake,
-    wire::{Ranges, Stream},
+    wire::{Ranges, Stream, ranges_of},
 };
 
 /// `ApiVersions`, version 0, which every broker answers; without a client's id.
@@ -172,10 +171,9 @@ fn understood(answer: Bytes) -> Said {
     if answer.get(4..8) != QUESTION.get(8..12) {
         return Said::Bytes(answer);
     }
-    let decoded = ApiVersionsResponse::decode(&mut answer.slice(8..), 0);
-    match decoded {
-        Ok(versions) => Said::Kafka(Ranges::from(&versions)),
-        Err(_) => Said::Bytes(answer),
+    match ranges_of(answer.slice(4..)) {
+        Some(ranges) => Said::Kafka(ranges),
+        None => Said::Bytes(answer),
     }
 }
 
@@ -265,4 +263,34 @@ pub(in crate::doctor) fn alert(error: &openssl::ssl::Error) -> Option<i32> {
             .contains(&reason)
             .then(|| reason - FIRST)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_to_its_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            // With our own id too, so that what follows is read as an answer.
+            let ours = [&[0, 0, 0, 40, 0x52, 0x44, 0x4b, 0x70], &bytes[..]].concat();
+            for bytes in [bytes, ours] {
+                is_whole(&bytes);
+                let said = understood(bytes.into());
+                prop_assert!(matches!(said, Said::Kafka(_) | Said::Bytes(_)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_controller_is_who_votes_and_has_nothing_for_clients() {
+        let controller: Ranges = [(1, 0, 17), (18, 0, 4), (VOTE, 0, 2)].into_iter().collect();
+        let broker = [(PRODUCE, 3, 12), (1, 4, 17), (METADATA, 0, 13), (18, 0, 4)];
+        let broker: Ranges = broker.into_iter().collect();
+        assert!(is_controller(&controller));
+        assert!(!is_controller(&broker));
+        assert!(!is_controller(&Ranges::default()));
+    }
 }

@@ -155,11 +155,7 @@ async fn show(
     if answer.value.error_code == 0 {
         return Ok(answer);
     }
-    let text = answer
-        .value
-        .error_message
-        .as_deref()
-        .map(|text| shown(text));
+    let text = answer.value.error_message.as_deref().map(shown);
     let text = text.filter(|text| !text.is_empty());
     Err(Failure::Refused(text.unwrap_or_else(|| {
         format!("error {}", answer.value.error_code)

@@ -78,5 +78,5 @@ pub(super) fn no_login(settings: &Settings) -> Fix {
         Login::Oidc(_) => &["oidcTokenEndpoint", "oidcClientID", "oidcClientSecret"],
         Login::Aws(_) => &["awsRegion", "awsAccessKey", "awsSecretKey"],
     };
-    keys.iter().fold(fix, |fix, key| fix.remove(key))
+    keys.iter().fold(fix, |fix, key| fix.remove(*key))
 }

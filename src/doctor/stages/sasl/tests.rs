@@ -37,7 +37,7 @@ fn only_a_password_that_leaves_the_machine_in_plain_text_is_warned_of() {
     assert!(!of("PLAINTEXT", "false", away));
     assert!(!of("SHA-256", "true", away));
     let finding = plain_text(&names(&["PLAIN", "SCRAM-SHA-256"]));
-    assert_eq!(finding.fix.set, [("saslMechanism", "SHA-256".to_owned())]);
+    assert_eq!(finding.fix.set, [("saslMechanism".into(), "SHA-256".to_owned())]);
     assert!(plain_text(&names(&["PLAIN"])).fix.set.is_empty());
 }
 
@@ -48,18 +48,18 @@ fn what_is_offered_decides_the_fix() {
     let aws = fixes::log_in(&none, &names(&["OAUTHBEARER", "AWS_MSK_IAM"]));
     assert_eq!(keys(aws), ["authType", "awsRegion", "disableTls"]);
     let token = fixes::log_in(&none, &names(&["OAUTHBEARER"]));
-    assert_eq!(token.set[0], ("authType", "oidc".to_owned()));
+    assert_eq!(token.set[0], ("authType".into(), "oidc".to_owned()));
     assert!(keys(fixes::log_in(&none, &names(&["GSSAPI"]))).is_empty());
     let password = settings(&by_password("PLAINTEXT", "true"));
     let other = fixes::log_in(&password, &names(&["SCRAM-SHA-512", "SCRAM-SHA-256"]));
-    assert_eq!(other.set, [("saslMechanism", "SHA-512".to_owned())]);
+    assert_eq!(other.set, [("saslMechanism".into(), "SHA-512".to_owned())]);
 }
 
 #[test]
 fn without_a_login_the_listeners_tls_stays() {
     let fix = fixes::no_login(&settings(&by_password("SHA-512", "false")));
-    assert_eq!(fix.set[0], ("authType", "certificate".to_owned()));
+    assert_eq!(fix.set[0], ("authType".into(), "certificate".to_owned()));
     assert_eq!(fix.set[1].0, "caCert");
     let fix = fixes::no_login(&settings(&by_password("SHA-512", "true")));
-    assert_eq!(fix.set, [("authType", "none".to_owned())]);
+    assert_eq!(fix.set, [("authType".into(), "none".to_owned())]);
 }

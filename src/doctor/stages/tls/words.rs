@@ -1,6 +1,9 @@
 //! What went wrong with a handshake, and what helps.
 
-use openssl::ssl::{Error, ErrorCode};
+use openssl::{
+    error::ErrorStack,
+    ssl::{Error, ErrorCode},
+};
 
 use crate::{
     doctor::{
@@ -160,12 +163,7 @@ pub(super) fn broken(settings: &Tls, error: &Error, shown: bool) -> Result<Findi
             _ => failed(&said(error)),
         });
     }
-    let stack = error.ssl_error().map(openssl::error::ErrorStack::errors);
-    let reasons: Vec<_> = stack
-        .unwrap_or_default()
-        .iter()
-        .filter_map(openssl::error::Error::reason)
-        .collect();
+    let reasons = reasons(error);
     let is = |words: &[&str]| reasons.iter().any(|reason| words.contains(reason));
     if is(&[
         "unsupported protocol",
@@ -200,14 +198,16 @@ pub(super) fn broken(settings: &Tls, error: &Error, shown: bool) -> Result<Findi
     }
 }
 
+/// OpenSSL's reasons.
+fn reasons(error: &Error) -> Vec<&'static str> {
+    let stack = error.ssl_error().map(ErrorStack::errors);
+    let all = stack.unwrap_or_default().iter();
+    all.filter_map(openssl::error::Error::reason).collect()
+}
+
 /// What OpenSSL says, without its codes and files.
 fn said(error: &Error) -> String {
-    let stack = error.ssl_error().map(openssl::error::ErrorStack::errors);
-    let reasons = stack
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|one| one.reason());
-    let reasons: Vec<_> = reasons.collect();
+    let reasons = reasons(error);
     match (reasons.as_slice(), error.io_error()) {
         ([], Some(io)) => io.to_string(),
         ([], None) => "it ended early".into(),

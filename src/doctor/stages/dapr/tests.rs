@@ -1,0 +1,91 @@
+use super::*;
+
+fn metadata(text: &str) -> Metadata {
+    serde_json::from_str(text).expect("daprd's")
+}
+
+/// As daprd 1.16.5 writes it.
+const ANSWER: &str = r#"{"id":"x","runtimeVersion":"1.16.5","enabledFeatures":["SchedulerReminders"],
+    "components":[
+      {"name":"todo-pubsub","type":"pubsub.kafka","version":"v1","capabilities":["BULK_PUBSUB","DAPR_RDKAFKA/0.1.0"]},
+      {"name":"other","type":"pubsub.kafka","version":"v1"}],
+    "subscriptions":[
+      {"pubsubname":"todo-pubsub","topic":"a","rules":[{"path":"/a"}],"deadLetterTopic":"","type":"DECLARATIVE"},
+      {"pubsubname":"todo-pubsub","topic":"a#1","deadLetterTopic":"","type":"DECLARATIVE"},
+      {"pubsubname":"other","topic":"b","deadLetterTopic":"","type":"DECLARATIVE"}]}"#;
+
+#[test]
+fn what_daprd_tells_is_read() {
+    let metadata = metadata(ANSWER);
+    let [ours, other] = &metadata.components[..] else {
+        panic!("{metadata:?}");
+    };
+    assert_eq!((ours.version(), ours.is_built_in()), (Some("0.1.0"), false));
+    assert_eq!((other.version(), other.is_built_in()), (None, true));
+    assert_eq!(metadata.streams("todo-pubsub"), [("a", 2)].into());
+    let words = subscriptions(&metadata, "todo-pubsub");
+    assert!(
+        words.contains("a (2)") && words.contains("docs/lanes.md"),
+        "{words}"
+    );
+    assert!(!words.contains("b ("), "{words}");
+}
+
+#[test]
+fn an_app_that_only_publishes_has_nothing_wrong() {
+    let metadata = metadata(r#"{"runtimeVersion":"1.16.5"}"#);
+    let words = subscriptions(&metadata, "todo-pubsub");
+    assert_eq!(words, "the app has no subscription to it");
+}
+
+#[test]
+fn serial_versions_are_those_of_the_page_on_lanes() {
+    for (version, expected) in [
+        ("1.15.9", Some(false)),
+        ("1.16.0", Some(true)),
+        ("v1.16.0-rc.1", Some(true)),
+        ("1.18.3", Some(true)),
+        ("1.18.4", Some(false)),
+        ("2.0.0", Some(false)),
+        ("edge", None),
+        ("", None),
+        ("1.16", None),
+    ] {
+        let runtime_version = version.to_owned();
+        let metadata = Metadata {
+            runtime_version,
+            ..Metadata::default()
+        };
+        assert_eq!(metadata.is_serial(), expected, "{version}");
+    }
+}
+
+#[test]
+fn others_words_are_cut_and_steer_nothing() {
+    let text = shown(&format!("\u{1b}[2J\n{}", "ä".repeat(500)));
+    assert!(
+        text.len() <= SHOWN && !text.contains(['\u{1b}', '\n']),
+        "{text}"
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_answered_is_read_or_not(
+        version in ".{0,20}",
+        kind in ".{0,20}",
+        capability in "(DAPR_RDKAFKA/)?.{0,10}",
+        topic in ".{0,8}#?.{0,8}",
+    ) {
+        let answer = serde_json::json!({
+            "runtimeVersion": version,
+            "components": [{ "name": "a", "type": kind, "capabilities": [capability] }],
+            "subscriptions": [{ "pubsubname": "a", "topic": topic }],
+        });
+        let metadata: Metadata = serde_json::from_value(answer).expect("its form is right");
+        let words = subscriptions(&metadata, "a") + &not_loaded("b", &metadata).cause;
+        proptest::prop_assert!(!words.contains(char::is_control), "{}", words);
+        let listed = &metadata.components[0];
+        proptest::prop_assert!(!(listed.is_built_in() && listed.version().is_some()));
+    }
+}

@@ -1,0 +1,68 @@
+//! What no real broker does on request.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use kafka_protocol::messages::{
+    CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    FetchRequest, FetchResponse, ProduceRequest, ProduceResponse,
+    create_topics_response::CreatableTopicResult,
+    delete_topics_response::DeletableTopicResult,
+    fetch_response::{FetchableTopicResponse, PartitionData},
+    produce_response::{PartitionProduceResponse, TopicProduceResponse},
+};
+
+use crate::doctor::{
+    Wanted,
+    stages::permissions::fake::{Fake, codes},
+};
+
+/// A broker that answers writing and deleting with these errors, and has no records.
+/// Deletions are counted.
+fn fake(produce: i16, delete: i16, deleted: &Arc<AtomicUsize>) -> Fake {
+    let deleted = deleted.clone();
+    Fake::default()
+        .on((2, 7), |request: CreateTopicsRequest| {
+            let topic = CreatableTopicResult::default().with_name(request.topics[0].name.clone());
+            CreateTopicsResponse::default().with_topics(vec![topic])
+        })
+        .on((3, 11), move |request: ProduceRequest| {
+            let partition = PartitionProduceResponse::default().with_error_code(produce);
+            let topic = TopicProduceResponse::default()
+                .with_name(request.topic_data[0].name.clone())
+                .with_partition_responses(vec![partition]);
+            ProduceResponse::default().with_responses(vec![topic])
+        })
+        .on((4, 11), |request: FetchRequest| {
+            let topic = FetchableTopicResponse::default()
+                .with_topic(request.topics[0].topic.clone())
+                .with_partitions(vec![PartitionData::default()]);
+            FetchResponse::default().with_responses(vec![topic])
+        })
+        .on((1, 5), move |request: DeleteTopicsRequest| {
+            deleted.fetch_add(1, Ordering::Relaxed);
+            let topic = DeletableTopicResult::default()
+                .with_name(Some(request.topic_names[0].clone()))
+                .with_error_code(delete);
+            DeleteTopicsResponse::default().with_responses(vec![topic])
+        })
+}
+
+#[tokio::test]
+async fn the_topic_is_deleted_also_after_a_step_that_fails() {
+    for (produce, delete, expected) in [
+        // It is written, and does not come back.
+        (0, 0, &["RDK-TRIP-04"][..]),
+        (19, 0, &["RDK-TRIP-03"]),
+        (29, 0, &["RDK-TRIP-01"]),
+        (19, 7, &["RDK-TRIP-03", "RDK-TRIP-05"]),
+    ] {
+        let deleted = Arc::new(AtomicUsize::new(0));
+        let fake = fake(produce, delete, &deleted);
+        let report = fake.diagnose(8, -1, &Wanted::default(), true).await;
+        assert_eq!(codes(&report, "RDK-TRIP"), expected);
+        assert_eq!(deleted.load(Ordering::Relaxed), 1);
+    }
+}
