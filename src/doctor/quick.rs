@@ -40,7 +40,7 @@ pub enum Came {
 
 /// What came of examining one broker.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub enum Condition {
     /// It takes connections and the login.
     Reached,
     /// This is wrong.
@@ -108,7 +108,7 @@ pub async fn one(
     address: &str,
     node: Option<i32>,
     until: Instant,
-) -> Verdict {
+) -> Condition {
     let recorder = Recorder::default();
     let context = Context {
         settings,
@@ -122,13 +122,13 @@ pub async fn one(
     };
     let examined = timeout_at((until + GRACE).into(), run::examine(&context, &target)).await;
     if let Ok(Some(_)) = examined {
-        return Verdict::Reached;
+        return Condition::Reached;
     }
     let report = recorder.report();
     let first = report.findings().into_iter().next();
     match first.filter(|check| check.severity() == Some(Severity::Problem)) {
-        Some(check) => Verdict::Wrong(Box::new(check.clone())),
-        None => Verdict::Unknown,
+        Some(check) => Condition::Wrong(Box::new(check.clone())),
+        None => Condition::Unknown,
     }
 }
 

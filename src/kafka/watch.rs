@@ -18,7 +18,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::known::{Change, Known};
 use super::oauth;
 use crate::{
-    doctor::{self, Verdict},
+    doctor::{self, Condition},
     metadata::Settings,
     telemetry::events::{BrokerProblem, BrokerWell, broker_problems},
 };
@@ -118,7 +118,7 @@ async fn watch(settings: Settings, instance: Arc<str>, mut failures: mpsc::Recei
     }
 }
 
-async fn look(settings: &Settings, address: String, node: Option<i32>) -> (String, Verdict) {
+async fn look(settings: &Settings, address: String, node: Option<i32>) -> (String, Condition) {
     let token = oauth::known(&settings.security.login);
     let until = Instant::now() + LOOK;
     let verdict = doctor::one(settings, token, &address, node, until).await;

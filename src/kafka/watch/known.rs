@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::doctor::{Check, Stage, Verdict};
+use crate::doctor::{Check, Condition, Stage};
 
 /// The least time between two looks at a broker, and the most as long as its problem lasts.
 const LEAST: Duration = Duration::from_secs(5);
@@ -85,19 +85,19 @@ impl Known {
     pub(super) fn judged(
         &mut self,
         address: &str,
-        verdict: Verdict,
+        verdict: Condition,
         now: Instant,
     ) -> Option<Change> {
         let broker = self.brokers.get_mut(address)?;
         let check = match verdict {
-            Verdict::Wrong(check) => check,
-            Verdict::Reached => {
+            Condition::Wrong(check) => check,
+            Condition::Reached => {
                 // What broke since this look began is looked at all the same.
                 (broker.pause, broker.absent) = (LEAST, false);
                 return broker.told.take().map(Change::Well);
             }
             // As long as there is a problem it is looked for.
-            Verdict::Unknown => {
+            Condition::Unknown => {
                 if broker.told.is_some() {
                     broker.later(now);
                 }

@@ -37,7 +37,10 @@ fn only_a_password_that_leaves_the_machine_in_plain_text_is_warned_of() {
     assert!(!of("PLAINTEXT", "false", away));
     assert!(!of("SHA-256", "true", away));
     let finding = plain_text(&names(&["PLAIN", "SCRAM-SHA-256"]));
-    assert_eq!(finding.fix.set, [("saslMechanism".into(), "SHA-256".to_owned())]);
+    assert_eq!(
+        finding.fix.set,
+        [("saslMechanism".into(), "SHA-256".to_owned())]
+    );
     assert!(plain_text(&names(&["PLAIN"])).fix.set.is_empty());
 }
 

@@ -4,9 +4,9 @@ use crate::doctor::{Finding, Fix, Outcome, rows};
 const BROKER: &str = "a:9092";
 
 /// What a row of this stage found.
-fn wrong(stage: Stage) -> Verdict {
+fn wrong(stage: Stage) -> Condition {
     let row = rows().find(|row| row.stage == stage).expect("a row");
-    Verdict::Wrong(Box::new(Check {
+    Condition::Wrong(Box::new(Check {
         stage,
         subject: BROKER.into(),
         outcome: Outcome::Found(Finding::new(row, "seen", Fix::default())),
@@ -14,7 +14,7 @@ fn wrong(stage: Stage) -> Verdict {
 }
 
 /// Looks at the next due time, and says how long that was after `from`.
-fn look(known: &mut Known, from: Instant, verdict: Verdict) -> (u64, Option<Change>) {
+fn look(known: &mut Known, from: Instant, verdict: Condition) -> (u64, Option<Change>) {
     let due = known.next_due().expect("a look is due").max(from);
     let looked = known.take_due(due);
     assert_eq!(looked, [(BROKER.to_owned(), Some(1))]);
@@ -43,7 +43,7 @@ fn a_problem_is_told_once_and_looked_for_ever_more_seldom_until_it_is_over() {
     let (_, change) = look(&mut known, before, wrong(Stage::Sasl));
     assert!(matches!(change, Some(Change::Problem(_))));
     assert_eq!(problems(&known), 1);
-    let (_, change) = look(&mut known, before, Verdict::Reached);
+    let (_, change) = look(&mut known, before, Condition::Reached);
     assert!(matches!(change, Some(Change::Well(_))));
     assert_eq!((problems(&known), known.next_due()), (0, None));
 }
@@ -51,7 +51,7 @@ fn a_problem_is_told_once_and_looked_for_ever_more_seldom_until_it_is_over() {
 #[test]
 fn neither_an_idle_connection_nor_a_restart_is_a_problem() {
     let (mut known, now) = (Known::default(), Instant::now());
-    for verdict in [Verdict::Reached, Verdict::Unknown] {
+    for verdict in [Condition::Reached, Condition::Unknown] {
         known.failed(BROKER.into(), Some(1), now);
         let (_, change) = look(&mut known, now, verdict);
         assert!(change.is_none() && known.next_due().is_none());
@@ -59,7 +59,7 @@ fn neither_an_idle_connection_nor_a_restart_is_a_problem() {
     known.failed(BROKER.into(), Some(1), now);
     let (_, change) = look(&mut known, now, wrong(Stage::Tcp));
     assert!(change.is_none(), "it may be restarting");
-    let (_, change) = look(&mut known, now, Verdict::Reached);
+    let (_, change) = look(&mut known, now, Condition::Reached);
     assert!(change.is_none() && known.next_due().is_none());
     known.failed(BROKER.into(), Some(1), now);
     let (_, change) = look(&mut known, now, wrong(Stage::Tcp));
