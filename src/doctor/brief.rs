@@ -120,7 +120,7 @@ mod tests {
             .set("authType", "certificate")
             .remove("disableTls");
         let told = report("it speaks TLS", &fix, 3).brief(400);
-        let expected = "RDK-CLU-20 broker.example:9092: it speaks TLS. Fix: use TLS; set authType: \
+        let expected = "RDK-CLU-13 broker.example:9092: it speaks TLS. Fix: use TLS; set authType: \
                         \"certificate\", remove disableTls (+2 more, see the component's log)";
         assert_eq!(told.as_deref(), Some(expected));
         assert_eq!(Report::default().brief(400), None);
@@ -134,7 +134,7 @@ mod tests {
             .unwrap_or_default();
         assert_eq!(told.chars().count(), 400, "{told}");
         for part in [
-            "RDK-CLU-20 broker.example:9092: öööö",
+            "RDK-CLU-13 broker.example:9092: öööö",
             "set authType: \"certificate\" (+1 more",
         ] {
             assert!(told.contains(part), "{part} is not in {told}");

@@ -81,8 +81,18 @@ async fn check(context: &Context<'_>) -> Came {
     if reached.is_empty() {
         return Came::Nowhere;
     }
+    let reached_are: Vec<_> = reached.iter().map(|(target, _)| target.clone()).collect();
     let others = each.collect::<Vec<_>>();
-    let (cluster, _) = tokio::join!(cluster::check(context, reached), others);
+    let (cluster, others) = tokio::join!(cluster::check(context, reached), others);
+    // One bootstrap broker is enough.
+    let late = others.iter().flatten().map(|(target, _)| target);
+    let reached: Vec<_> = reached_are.iter().chain(late).collect();
+    for broker in &context.settings.brokers {
+        let target = Target::bootstrap(broker);
+        if !reached.contains(&&target) {
+            context.recorder.ease(&target.subject());
+        }
+    }
     let Some(mut cluster) = cluster else {
         return Came::Nowhere;
     };

@@ -3,7 +3,7 @@ use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use super::{BrokerSeen, Check, Finding, Outcome, Report, Seen, Stage};
+use super::{BrokerSeen, Check, Finding, Outcome, Report, Row, Seen, Severity, Stage};
 
 /// Who is told of each check.
 type Watch = Box<dyn Fn(&Check) + Send + Sync>;
@@ -51,6 +51,31 @@ impl Recorder {
         let _ = self.daprd.set(release.to_owned());
     }
 
+    /// Takes a subject's problems for warnings: it can be done without.
+    pub(super) fn ease(&self, subject: &str) {
+        self.findings_of(subject, |outcome, finding| {
+            let severity = finding.severity.max(Severity::Warning);
+            *outcome = Outcome::Found(finding.as_bad_as(severity));
+        });
+    }
+
+    /// Takes what was found of a subject for what follows from something else, which is
+    /// found next.
+    pub(super) fn explain(&self, subject: &str, by: &Row) {
+        self.findings_of(subject, |outcome, finding| {
+            *outcome = Outcome::Skipped(format!("{}: follows from {}", finding.cause, by.code));
+        });
+    }
+
+    fn findings_of(&self, subject: &str, change: impl Fn(&mut Outcome, Finding)) {
+        let mut checks = self.checks();
+        for check in checks.iter_mut().filter(|check| check.subject == subject) {
+            if let Outcome::Found(finding) = check.outcome.clone() {
+                change(&mut check.outcome, finding);
+            }
+        }
+    }
+
     fn note(&self, stage: Stage, subject: String, outcome: Outcome) {
         let check = Check {
             stage,
@@ -79,5 +104,50 @@ impl Recorder {
 
     fn checks(&self) -> MutexGuard<'_, Vec<Check>> {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::{Fix, rows};
+
+    fn with(subjects: &[&str]) -> Recorder {
+        let recorder = Recorder::default();
+        for subject in subjects {
+            let finding = Finding::new(&rows::cluster::LOOPBACK, "seen", Fix::default());
+            recorder.found(*subject, finding);
+        }
+        recorder
+    }
+
+    #[test]
+    fn what_can_be_done_without_is_a_warning_at_most() {
+        let recorder = with(&["a:1", "b:1"]);
+        let note = Finding::new(&rows::cluster::LOOPBACK, "seen", Fix::default());
+        recorder.found("a:1", note.as_bad_as(Severity::Note));
+        recorder.ease("a:1");
+        let report = recorder.report();
+        let severities: Vec<_> = report
+            .findings()
+            .iter()
+            .filter_map(|check| check.finding())
+            .map(|finding| finding.severity)
+            .collect();
+        assert_eq!(
+            severities,
+            [Severity::Problem, Severity::Warning, Severity::Note]
+        );
+        assert_eq!(report.findings()[0].subject, "b:1");
+    }
+
+    #[test]
+    fn what_follows_is_no_finding_and_keeps_its_words() {
+        let recorder = with(&["a:1", "b:1"]);
+        recorder.explain("a:1", &rows::cluster::TWO_CLUSTERS);
+        let report = recorder.report();
+        assert_eq!(report.findings().len(), 1);
+        assert!(report.checks.iter().any(|check| matches!(&check.outcome,
+            Outcome::Skipped(why) if why == "seen: follows from RDK-CLU-08")));
     }
 }

@@ -83,6 +83,14 @@ async fn reach(context: &Context<'_>) -> Option<Cluster> {
     if reached.is_empty() {
         return None;
     }
+    // One bootstrap broker is enough. What is wrong with the cluster's own brokers stands
+    // under the addresses that it advertises.
+    for broker in &context.settings.brokers {
+        let target = Target::bootstrap(broker);
+        if !reached.iter().any(|(there, _)| *there == target) {
+            context.recorder.ease(&target.subject());
+        }
+    }
     stages::cluster::check(context, reached).await
 }
 

@@ -33,7 +33,7 @@ async fn a_client_without_an_answer_is_told_as_such() {
     let reached = client.reach(Duration::from_secs(2), |_| None).await;
     let told = reached.expect_err("no answer").to_string();
     assert!(
-        told.starts_with("RDK-CLU-20") && told.contains("it says so"),
+        told.starts_with("RDK-CLU-13") && told.contains("it says so"),
         "{told}"
     );
 }

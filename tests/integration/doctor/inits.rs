@@ -1,32 +1,22 @@
 //! The same checks at Init, and when a running connection breaks.
 
+use std::{sync::Arc, time::Duration};
+
+use harness::{Advertise, Behaviour, Daprd, Lab, LabOptions, Result, eventually};
+
 use crate::{
+    ensure,
     support::{
         Fixture, Place,
         player::{Player, properties},
     },
     tests,
 };
-use harness::Result;
-use std::sync::Arc;
 
-tests!("system::doctor::inits", measure);
-
-async fn measure(fixture: Arc<Fixture>) -> Result<()> {
-    let kafka = fixture.kafka().await?;
-    let place = Place::new()?;
-    let _component = place.component().await?;
-    let mut took = Vec::new();
-    for _ in 0..21 {
-        let mut player = Player::connect(&place.socket("rdkafka"), "todo-pubsub").await?;
-        let begun = std::time::Instant::now();
-        player.init(properties(kafka, "group", &[])).await?;
-        took.push(begun.elapsed());
-    }
-    took.sort();
-    println!(
-        "MEASURED median {:?} min {:?} max {:?}",
-        took[10], took[0], took[20]
-    );
-    Ok(())
-}
+tests!(
+    "system::doctor::inits",
+    daprd_logs_the_code_and_the_fix,
+    brokers_that_are_advertised_elsewhere_fail_init,
+    one_broker_is_enough_and_the_others_are_told,
+    a_broken_connection_is_told_with_its_cause_until_it_is_well,
+);

@@ -171,7 +171,7 @@ async fn dlq(place: &Place) -> Result<String> {
         .wait(SOON)
         .await?;
     ensure!(
-        ended.output.contains("no broker answered"),
+        ended.output.contains("RDK-TCP-01"),
         "{}",
         ended.output
     );

@@ -191,7 +191,7 @@ pub async fn names_with_a_trailing_dot_are_verified_without_it(
         &place,
         "wrong",
         at(wrong, "wrong"),
-        &["is for another name"],
+        &["RDK-TLS-05"],
     )
     .await
 }

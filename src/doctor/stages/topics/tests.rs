@@ -1,0 +1,120 @@
+use kafka_protocol::messages::BrokerId;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    doctor::run::WantedTopic,
+    metadata::{Settings, resolve},
+};
+
+fn settings(more: &[(&str, &str)]) -> Settings {
+    let given = [("brokers", "a:1"), ("authType", "none")];
+    let pairs = given.iter().chain(more);
+    let pairs = pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    resolve(&pairs.collect()).expect("settings").settings
+}
+
+fn wanted(names: &[&str]) -> Wanted {
+    let topics = names.iter().map(|name| WantedTopic {
+        name: (*name).to_owned(),
+        publish: true,
+        subscribe: true,
+        dead_letters_of: None,
+    });
+    Wanted {
+        topics: topics.collect(),
+        group: None,
+    }
+}
+
+#[test]
+fn dead_letter_topics_are_wanted_too_and_lanes_are_their_topics() {
+    let settings = settings(&[("deadLetterTopic", "{topic}.dlq")]);
+    let (wishes, refused) = wishes(&settings, &wanted(&["a", "a#1", "b", "no name"]));
+    let names: Vec<_> = wishes.keys().map(String::as_str).collect();
+    assert_eq!(names, ["a", "a.dlq", "b", "b.dlq"]);
+    assert_eq!(wishes["a.dlq"].sources, ["a"]);
+    assert!(!wishes["a.dlq"].publish && wishes["a"].publish);
+    assert_eq!(refused.len(), 1);
+}
+
+#[test]
+fn what_is_known_of_a_dead_letter_topic_wins() {
+    let settings = settings(&[("deadLetterTopic", "{topic}.dlq")]);
+    let mut wanted = wanted(&["a"]);
+    wanted.topics.push(WantedTopic {
+        name: "letters".into(),
+        publish: false,
+        subscribe: false,
+        dead_letters_of: Some("a".into()),
+    });
+    let (wishes, _) = wishes(&settings, &wanted);
+    let names: Vec<_> = wishes.keys().map(String::as_str).collect();
+    assert_eq!(names, ["a", "letters"]);
+}
+
+fn partition(leader: i32, replicas: &[i32], in_sync: &[i32]) -> MetadataResponsePartition {
+    let ids = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect();
+    MetadataResponsePartition::default()
+        .with_leader_id(leader.into())
+        .with_replica_nodes(ids(replicas))
+        .with_isr_nodes(ids(in_sync))
+}
+
+fn topic(partitions: Vec<MetadataResponsePartition>, config: &[(&str, &str)]) -> Topic {
+    let config = config.iter();
+    Topic {
+        name: "t".into(),
+        wish: Wish {
+            publish: true,
+            subscribe: true,
+            sources: Vec::new(),
+        },
+        partitions,
+        config: config
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect(),
+    }
+}
+
+#[test]
+fn acknowledgements_of_all_want_enough_replicas_in_sync() {
+    let few = topic(
+        vec![partition(1, &[1, 2, 3], &[1])],
+        &[("min.insync.replicas", "2")],
+    );
+    let codes = |topic: &Topic, acks_all| -> Vec<_> {
+        let around = Around {
+            brokers: [1, 2, 3].into(),
+            acks_all,
+        };
+        let found = partitions::judge(topic, &around);
+        found.into_iter().map(|found| found.row.code).collect()
+    };
+    assert_eq!(codes(&few, true), ["RDK-TOP-05"]);
+    assert!(codes(&few, false).is_empty());
+    let mut read = few.clone();
+    read.wish.publish = false;
+    assert!(codes(&read, true).is_empty());
+    let unknown = topic(few.partitions.clone(), &[]);
+    assert!(codes(&unknown, true).is_empty());
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_brokers_say_is_too_much(
+        each in prop::collection::vec((any::<i32>(), prop::collection::vec(any::<i32>(), 0..5), prop::collection::vec(any::<i32>(), 0..5)), 0..5),
+        values in prop::collection::vec(("cleanup.policy|min.insync.replicas|retention.ms", "[-0-9]{0,22}|\\PC{0,300}"), 0..4),
+    ) {
+        let partitions = each.iter().map(|(leader, replicas, in_sync)| partition(*leader, replicas, in_sync));
+        let values: Vec<_> = values.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut topic = topic(partitions.collect(), &values);
+        topic.wish.sources = vec!["t".into()];
+        let around = Around { brokers: [1, 2, 3].into(), acks_all: true };
+        let mut found = partitions::judge(&topic, &around);
+        found.extend(kept::judge(&topic, [&topic]));
+        for finding in found {
+            prop_assert!(finding.cause.len() < 1000 && !finding.cause.contains(char::is_control));
+        }
+    }
+}
