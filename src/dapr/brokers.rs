@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use super::diagnosis::{Brokers, told};
 use crate::kafka::Producer;
 
-/// How long they are given. Each has its own verdict after half of it.
+/// How long they are given.
 const ASK: Duration = Duration::from_secs(2);
 
 /// How long an answer is good for, so that whoever asks all the time asks the
@@ -20,7 +20,7 @@ pub(super) struct Reach(Mutex<Option<Known>>);
 
 struct Known {
     asked: Instant,
-    /// Since when they do not answer, and what each said.
+    /// Since when they do not answer, and why.
     silent: Option<(SystemTime, String)>,
 }
 
@@ -34,7 +34,7 @@ impl Reach {
                 // It stays known: whoever asks may hang up in the middle.
                 let before = known.as_ref().and_then(|known| known.silent.as_ref());
                 let since = before.map_or_else(SystemTime::now, |(since, _)| *since);
-                let answer = producer.reach(ASK).await;
+                let answer = producer.answers(ASK).await;
                 known.insert(Known {
                     asked: Instant::now(),
                     silent: answer.err().map(|silent| (since, silent.to_string())),

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     delivery::{Drained, Group, Lane, Refused, Subscriber},
-    kafka::{Cause, Outgoing, Producer, Session},
+    kafka::{BrokerWatch, Cause, Outgoing, Producer, Session},
     metadata::{self, Headers, Settings},
     model::{
         dead_letter::{self, Failure},
@@ -72,6 +72,8 @@ pub(super) struct Instance {
     subscribed: DashMap<String, HashMap<String, String>>,
     /// Its streams, counted.
     streams: TaskTracker,
+    /// Finds out why connections to brokers break.
+    _watch: BrokerWatch,
     /// Keeps the login's token fresh.
     _session: Session,
     /// Ends what runs in the background for this instance.
@@ -104,11 +106,13 @@ impl Instance {
                 tracing::info!(instance = %name, brokers, "connected to {}", settings.brokers.join(","));
             }
             Err(unreachable) if settings.start_without_brokers => {
+                unreachable.tell(&name);
                 tracing::warn!(instance = %name, "started without brokers: {unreachable}");
                 let waiting = wait_for_brokers(name.clone(), producer.clone(), readiness.clone());
                 tokio::spawn(background.clone().run_until_cancelled_owned(waiting));
             }
             Err(unreachable) => {
+                unreachable.tell(&name);
                 session.linger();
                 // It waits for its threads, and daprd does not wait for that.
                 tokio::task::spawn_blocking(move || drop(producer));
@@ -116,6 +120,7 @@ impl Instance {
             }
         }
         Ok(Self {
+            _watch: BrokerWatch::open(&settings, &name),
             name,
             settings,
             producer,

@@ -77,16 +77,8 @@ async fn browser(connection: &Connection, group: &str) -> Result<Browser, Failed
     let name: Arc<str> = connection.name.clone();
     let browser = Browser::new(&connection.settings, group, name)
         .map_err(Failed::kafka("making a Kafka client"))?;
-    browser.reach(REACH).await.map_err(|unreachable| {
-        let each = unreachable.brokers.iter();
-        let each: Vec<_> = each
-            .map(|(broker, said)| format!("[{broker}: {said}]"))
-            .collect();
-        Failed::Connect(format!(
-            "no broker answered within {REACH:?}: {}",
-            each.join(" ")
-        ))
-    })?;
+    let reached = browser.reach(REACH).await;
+    reached.map_err(|unreachable| Failed::Connect(unreachable.to_string()))?;
     Ok(browser)
 }
 

@@ -64,6 +64,14 @@ impl Context<'_> {
     }
 }
 
+/// How checks call a broker where the cluster says that it is.
+const AS_ADVERTISED: &str = ", as advertised)";
+
+/// Whether checks of this subject are of a broker where the cluster says that it is.
+pub(super) fn is_advertised(subject: &str) -> bool {
+    subject.ends_with(AS_ADVERTISED)
+}
+
 /// A broker that is examined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
@@ -86,7 +94,7 @@ impl Target {
     /// What checks call it.
     pub(super) fn subject(&self) -> String {
         match self.advertised {
-            Some(id) => format!("{} (broker {id}, as advertised)", self.address),
+            Some(id) => format!("{} (broker {id}{AS_ADVERTISED}", self.address),
             None => self.address.clone(),
         }
     }

@@ -14,6 +14,7 @@
 )]
 
 pub mod authorities;
+mod brief;
 mod builtin;
 mod command;
 mod context;
@@ -21,6 +22,7 @@ mod docs;
 mod finding;
 pub mod handshake;
 mod progress;
+mod quick;
 mod recorder;
 mod render;
 mod report;
@@ -36,6 +38,7 @@ mod wire;
 pub use command::{Doctor, STAGES, command};
 pub use context::{Patience, Token};
 pub use finding::{Finding, Fix};
+pub use quick::{Came, Condition, one, quick, unanswered};
 pub use recorder::Recorder;
 pub use report::{BrokerSeen, Check, Outcome, Report};
 pub use row::{Row, Severity};

@@ -42,6 +42,7 @@ pub struct Browser {
     pub(super) inner: LoggedIn<Arc<StreamConsumer<Context>>>,
     pub(super) failures: Failures,
     settings: Settings,
+    instance: Arc<str>,
 }
 
 /// What a group has committed for a partition.
@@ -58,7 +59,7 @@ impl Browser {
     pub fn new(settings: &Settings, group: &str, instance: Arc<str>) -> Result<Self, Cause> {
         let failures = Failures::default();
         let context = Context {
-            instance,
+            instance: instance.clone(),
             failures: failures.clone(),
             signals: None,
             closing: AtomicBool::new(false),
@@ -68,18 +69,24 @@ impl Browser {
             inner: LoggedIn::shared(inner),
             failures,
             settings: settings.clone(),
+            instance,
         })
     }
 
-    /// Waits until one broker answers; an error names each bootstrap broker and what
-    /// happened there.
+    /// Waits until a broker answers that can be used; an error tells the first reason
+    /// why none does.
     pub async fn reach(&self, timeout: Duration) -> Result<usize, Unreachable> {
         let consumer = self.inner.clone();
-        reach::reach(&self.settings, timeout, move |timeout| {
+        let client = reach::Client {
+            settings: self.settings.clone(),
+            instance: self.instance.clone(),
+            failures: self.failures.clone(),
+        };
+        let ask = move |timeout| {
             let metadata = consumer.fetch_metadata(None, timeout).ok()?;
             Some(metadata.brokers().len())
-        })
-        .await
+        };
+        client.reach(timeout, ask).await
     }
 
     /// The names of all topics that this client may see, sorted.

@@ -17,7 +17,7 @@ use rdkafka::{
 };
 use tokio::sync::mpsc;
 
-use super::{Signal, connection, convert};
+use super::{Signal, connection, convert, watch};
 use crate::telemetry::events::BrokerFailed;
 
 /// One client's context. Everything here is called from librdkafka's threads or
@@ -41,7 +41,7 @@ const REPEATED: Duration = Duration::from_secs(30);
 pub(super) struct Failures(Arc<Mutex<Option<(Instant, String)>>>);
 
 impl Failures {
-    fn note(&self, reason: &str) {
+    pub(super) fn note(&self, reason: &str) {
         *self.lock() = Some((Instant::now(), reason.to_owned()));
     }
 
@@ -87,6 +87,9 @@ impl ClientContext for Context {
             let instance = &self.instance;
             BrokerFailed { instance, reason }.emit();
             self.failures.note(reason);
+            if let Some((address, node)) = connection::broker(reason) {
+                watch::failed(instance, address, node);
+            }
             return;
         }
         match level {

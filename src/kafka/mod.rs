@@ -21,6 +21,7 @@ mod sender;
 mod topics;
 #[cfg(openssl_wrapped)]
 mod trailing_dot;
+mod watch;
 
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
@@ -36,6 +37,7 @@ pub use reach::{Unreachable, broker_answers};
 pub use reading::Reading;
 pub use sender::{Confirmation, Sender};
 pub use topics::{Shape, create_topic};
+pub use watch::BrokerWatch;
 
 use rdkafka::{
     ClientConfig,

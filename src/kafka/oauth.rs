@@ -21,6 +21,7 @@ use super::{
     logged_in::{Native, Seat},
 };
 use crate::{
+    doctor,
     metadata::{Settings, security::Login},
     telemetry::events::{TokenFailed, TokenRenewed},
     token::{self, Failed, Source, Token},
@@ -218,6 +219,25 @@ pub(super) fn hindrance(login: &Login) -> Option<String> {
     let state = tokens.shared.lock();
     let failed = state.failed.as_ref().filter(|_| state.valid().is_none())?;
     Some(failed.text.clone())
+}
+
+/// The login's token for the doctor's checks: what there is, or why there is none.
+pub(super) fn known(login: &Login) -> doctor::Token {
+    let Some(tokens) = find(&sessions(), login) else {
+        return doctor::Token::fetched();
+    };
+    let state = tokens.shared.lock();
+    doctor::Token::known(match (state.valid(), &state.failed) {
+        (Some(token), _) => Ok(token.clone()),
+        (None, Some(failed)) => Err(failed.clone()),
+        (None, None) => Err(Failed {
+            kind: token::Kind::Unreachable,
+            text: format!(
+                "there is no token from {} yet; {}",
+                tokens.from, tokens.check
+            ),
+        }),
+    })
 }
 
 fn sessions() -> MutexGuard<'static, Vec<Weak<Tokens>>> {

@@ -239,15 +239,33 @@ impl Producer {
         });
     }
 
-    /// Waits until one broker answers, and returns how many there are. An error
-    /// names each bootstrap broker and what happened there.
+    /// Waits until a broker answers that can be used where it is advertised, and returns
+    /// how many there are. What is wrong with some of them is logged.
     pub async fn reach(&self, timeout: Duration) -> Result<usize, Unreachable> {
+        self.asked().reach(timeout, self.ask()).await
+    }
+
+    /// Waits until a broker answers, and returns how many there are: cheaper than
+    /// [`reach`](Self::reach) as long as one does.
+    pub async fn answers(&self, timeout: Duration) -> Result<usize, Unreachable> {
+        self.asked().answers(timeout, self.ask()).await
+    }
+
+    fn asked(&self) -> reach::Client {
+        reach::Client {
+            settings: self.shared.settings.clone(),
+            instance: self.shared.instance.clone(),
+            failures: self.shared.failures.clone(),
+        }
+    }
+
+    /// Asks the client itself how many brokers there are.
+    fn ask(&self) -> impl FnOnce(Duration) -> Option<usize> + Send + 'static {
         let producer = self.client().inner;
-        reach::reach(&self.shared.settings, timeout, move |timeout| {
+        move |timeout| {
             let metadata = producer.client().fetch_metadata(None, timeout).ok()?;
             Some(metadata.brokers().len())
-        })
-        .await
+        }
     }
 
     /// Waits until everything sent so far was acknowledged or failed.

@@ -1,268 +1,280 @@
-//! Whether a broker answers, and if none does, why not each of them.
+//! Whether brokers answer, and if they don't, why not.
+//!
+//! The client that is to work is asked, and beside it the doctor's checks look at each
+//! broker: a client that has an answer from a bootstrap broker may yet find none where
+//! the cluster says that its brokers are, and a client that has none does not say why.
 
 use std::{
-    collections::BTreeMap,
-    fmt,
     future::pending,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use rdkafka::{
-    ClientContext,
-    config::RDKafkaLogLevel,
-    error::KafkaError,
-    producer::{BaseProducer, Producer as _, ProducerContext},
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout, timeout_at},
 };
-use tokio::task::JoinSet;
 
-use super::{
-    connection::{self, Weight},
-    logged_in::LoggedIn,
-    oauth,
-};
+use super::{context::Failures, oauth};
 use crate::{
-    doctor::handshake,
-    metadata::{Settings, librdkafka},
+    doctor::{Came, Recorder, Report, Severity, Stage, quick, unanswered},
+    metadata::Settings,
+    telemetry::events::BrokerFound,
 };
 
-/// How long the producer may look for a broker alone. librdkafka tries bootstrap
-/// brokers one after the other; a cluster that is well answers far sooner.
+/// How long a client may look for a broker before the checks say why it finds none, where
+/// its answer alone is wanted. A cluster that is well answers far sooner.
 const HEAD_START: Duration = Duration::from_millis(500);
 
-/// How long a fresh client may take to get an answer.
-const PROBE: Duration = Duration::from_secs(3);
+/// How long a client's answer is waited for in any case: it counts more than what the
+/// checks say of bootstrap brokers.
+const FAIR: Duration = Duration::from_secs(1);
 
-/// The end of a probe's time, kept for hearing what went wrong.
-const LISTEN: Duration = Duration::from_millis(200);
+/// How long the checks may take where only they are asked.
+const ALONE: Duration = Duration::from_secs(3);
 
-/// How much longer a verdict is waited for: a busy machine may tell it late.
-const GRACE: Duration = Duration::from_secs(1);
+/// The end of the time, kept for telling what was found.
+const TELL: Duration = Duration::from_millis(300);
 
-/// The verdict on a broker of which nothing at all was heard.
-const NO_ANSWER: &str = "no answer, and no failure either: DNS may not answer, or the broker is \
-                         too slow";
+/// The pause before brokers that may just be starting are looked at again, and the least
+/// time that is worth it.
+const AGAIN: Duration = Duration::from_millis(300);
 
-/// A tenth of a second, in nanoseconds.
-const TENTH: u32 = 100_000_000;
+/// An error's longest text: whoever gets it logs it on one line.
+const LONGEST: usize = 400;
 
-/// No bootstrap broker answered.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// No broker can be used.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{line}")]
 pub struct Unreachable {
-    /// How long they were tried, in tenths of a second: less than there was if
-    /// trying on would have been of no use.
-    pub waited: Duration,
-    /// Each broker and what happened there.
-    pub brokers: BTreeMap<String, String>,
+    /// The first finding: code, broker, cause and fix, in at most 400 characters.
+    line: String,
+    /// All of them.
+    report: Report,
 }
 
-impl fmt::Display for Unreachable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no broker answered within {:?}:", self.waited)?;
-        for (broker, said) in &self.brokers {
-            write!(f, " [{broker}: {said}]")?;
-        }
-        write!(
-            f,
-            " (check the component's `brokers`; `startWithoutBrokers: \"true\"` starts anyway)"
-        )
+impl Unreachable {
+    fn new(report: Report) -> Self {
+        let line = report.brief(LONGEST);
+        let line = line.unwrap_or_else(|| {
+            "no broker answered in time, and the checks did not come to an end; see whether DNS \
+             answers, or run `dapr-rdkafka doctor`"
+                .into()
+        });
+        Self { line, report }
+    }
+
+    /// Writes everything that was found into the log.
+    pub fn tell(&self, instance: &Arc<str>) {
+        tell(instance, &self.report, false);
     }
 }
 
-/// Waits until `ask` says how many brokers there are. If that takes long, each
-/// bootstrap broker is tried for itself beside it, so that each has its own verdict.
-pub(super) async fn reach(
-    settings: &Settings,
-    timeout: Duration,
-    ask: impl FnOnce(Duration) -> Option<usize> + Send + 'static,
-) -> Result<usize, Unreachable> {
-    let begun = Instant::now();
-    let end = begun + timeout;
-    let asked = tokio::task::spawn_blocking(move || ask(timeout));
-    let mut answer = pin!(async {
-        match asked.await {
-            Ok(Some(brokers)) => return brokers,
-            // Why there is no answer is told broker by broker.
-            Ok(None) => {}
-            Err(ended) => tracing::error!("asking the brokers ended early: {ended}"),
-        }
-        pending().await
-    });
-    if let Ok(brokers) = tokio::time::timeout(HEAD_START, &mut answer).await {
-        return Ok(brokers);
-    }
-    let probed = tokio::select! {
-        brokers = answer => return Ok(brokers),
-        probed = probe_each(settings, end) => probed,
-    };
-    probed.map_err(|brokers| {
-        let elapsed = begun.elapsed();
-        let rest = Duration::from_nanos(u64::from(elapsed.subsec_nanos() % TENTH));
-        let waited = elapsed.saturating_sub(rest);
-        Unreachable { waited, brokers }
-    })
+/// Who is asked.
+#[derive(Clone)]
+pub(super) struct Client {
+    pub(super) settings: Settings,
+    pub(super) instance: Arc<str>,
+    pub(super) failures: Failures,
 }
 
-/// Whether a broker answers a fresh client.
+impl Client {
+    /// Waits until `ask` says how many brokers there are, and one of them was reached
+    /// where it is advertised. What is wrong with others is logged, when it is known.
+    pub(super) async fn reach(
+        &self,
+        within: Duration,
+        ask: impl FnOnce(Duration) -> Option<usize> + Send + 'static,
+    ) -> Result<usize, Unreachable> {
+        let begun = Instant::now();
+        let end = begun + within;
+        let mut answer = pin!(answer(within, ask));
+        let mut checks = pin!(self.checks(end - TELL.min(within)));
+        let checked = tokio::select! {
+            brokers = &mut answer => {
+                return match checks.await {
+                    Ok(checks) => {
+                        tokio::spawn(checks.tell(self.instance.clone()));
+                        Ok(brokers)
+                    }
+                    Err((Came::ToBootstrap, report)) => Err(Unreachable::new(report)),
+                    // The client got further than the checks; what they saw is told.
+                    Err((_, report)) => {
+                        tell(&self.instance, &report, true);
+                        Ok(brokers)
+                    }
+                };
+            }
+            checked = &mut checks => checked,
+        };
+        match checked {
+            Ok(checks) => match timeout_at(end.into(), answer).await {
+                Ok(brokers) => {
+                    tokio::spawn(checks.tell(self.instance.clone()));
+                    Ok(brokers)
+                }
+                Err(_) => Err(self.unanswered(begun, checks.recorder.report())),
+            },
+            Err((Came::ToBootstrap, report)) => Err(Unreachable::new(report)),
+            Err((_, report)) => {
+                let fair = (begun + FAIR).min(end);
+                match timeout_at(fair.into(), answer).await {
+                    Ok(brokers) => {
+                        tell(&self.instance, &report, true);
+                        Ok(brokers)
+                    }
+                    Err(_) => Err(Unreachable::new(report)),
+                }
+            }
+        }
+    }
+
+    /// Waits until `ask` says how many brokers there are. Only if that takes long there are
+    /// checks, and nothing of them is logged.
+    pub(super) async fn answers(
+        &self,
+        within: Duration,
+        ask: impl FnOnce(Duration) -> Option<usize> + Send + 'static,
+    ) -> Result<usize, Unreachable> {
+        let begun = Instant::now();
+        let end = begun + within;
+        let mut answer = pin!(answer(within, ask));
+        if let Ok(brokers) = timeout(HEAD_START, &mut answer).await {
+            return Ok(brokers);
+        }
+        let checks = Checks::begin(&self.settings, end - TELL.min(within));
+        tokio::select! {
+            brokers = &mut answer => Ok(brokers),
+            checked = checks.usable() => match checked {
+                Ok(checks) => match timeout_at(end.into(), answer).await {
+                    Ok(brokers) => Ok(brokers),
+                    Err(_) => Err(self.unanswered(begun, checks.recorder.report())),
+                },
+                Err((_, report)) => Err(Unreachable::new(report)),
+            }
+        }
+    }
+
+    /// Checks until a broker can be used. Where nothing takes connections it looks again:
+    /// a broker may just be starting.
+    async fn checks(&self, until: Instant) -> Result<Checks, (Came, Report)> {
+        loop {
+            match Checks::begin(&self.settings, until).usable().await {
+                Err((Came::Nowhere, report))
+                    if may_be_starting(&report) && Instant::now() + AGAIN * 2 < until =>
+                {
+                    sleep(AGAIN).await;
+                }
+                checked => return checked,
+            }
+        }
+    }
+
+    fn unanswered(&self, begun: Instant, mut report: Report) -> Unreachable {
+        let said = self.failures.since(begun);
+        report.checks.insert(0, unanswered(&self.settings, said));
+        Unreachable::new(report)
+    }
+}
+
+/// Whether a broker answers whoever comes anew.
 pub async fn broker_answers(settings: &Settings) -> bool {
-    probe_each(settings, Instant::now() + PROBE).await.is_ok()
+    let checks = Checks::begin(settings, Instant::now() + ALONE);
+    checks.usable().await.is_ok()
 }
 
-/// Tries each bootstrap broker for itself until `end`, or a little longer.
-async fn probe_each(settings: &Settings, end: Instant) -> Result<usize, BTreeMap<String, String>> {
-    each(&settings.brokers, end + GRACE, |broker| {
-        let alone = Settings {
-            brokers: vec![broker.to_owned()],
-            ..settings.clone()
+/// What the client answers; if it has no answer this does not end.
+async fn answer(
+    within: Duration,
+    ask: impl FnOnce(Duration) -> Option<usize> + Send + 'static,
+) -> usize {
+    match tokio::task::spawn_blocking(move || ask(within)).await {
+        Ok(Some(brokers)) => return brokers,
+        // Why there is no answer is for the checks to tell.
+        Ok(None) => {}
+        Err(ended) => tracing::error!("asking the brokers ended early: {ended}"),
+    }
+    pending().await
+}
+
+/// Whether all that is wrong is that nothing is there yet.
+fn may_be_starting(report: &Report) -> bool {
+    let findings = report.findings();
+    !findings.is_empty() && findings.iter().all(|check| check.stage <= Stage::Tcp)
+}
+
+/// Checks that go on by themselves.
+struct Checks {
+    recorder: Arc<Recorder>,
+    usable: watch::Receiver<bool>,
+    task: JoinHandle<Came>,
+}
+
+impl Checks {
+    fn begin(settings: &Settings, until: Instant) -> Self {
+        let (found, usable) = watch::channel(false);
+        let found = Mutex::new(found);
+        let recorder = Arc::new(Recorder::watched(move |check| {
+            if check.is_usable_broker() {
+                let found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.send_replace(true);
+            }
+        }));
+        let (settings, told) = (settings.clone(), recorder.clone());
+        let task = tokio::spawn(async move {
+            let token = oauth::known(&settings.security.login);
+            quick(&settings, token, until, &told).await
+        });
+        Self {
+            recorder,
+            usable,
+            task,
+        }
+    }
+
+    /// Waits for a broker that can be used, or how far they came without.
+    async fn usable(mut self) -> Result<Self, (Came, Report)> {
+        let mut usable = self.usable.clone();
+        let came = tokio::select! {
+            Ok(_) = usable.wait_for(|usable| *usable) => None,
+            came = &mut self.task => Some(came.unwrap_or(Came::Nowhere)),
         };
-        move || probe(&alone, end)
-    })
-    .await
-}
-
-/// Runs each broker's probe in a thread of its own, until one has an answer, or each
-/// a verdict. What is still running when it is `late` is left to itself: a probe can
-/// hang where nothing bounds it.
-async fn each<P>(
-    brokers: &[String],
-    late: Instant,
-    probe: impl Fn(&str) -> P,
-) -> Result<usize, BTreeMap<String, String>>
-where
-    P: FnOnce() -> Result<usize, String> + Send + 'static,
-{
-    let mut probes = JoinSet::new();
-    for broker in brokers {
-        let (broker, probe) = (broker.clone(), probe(broker));
-        probes.spawn_blocking(move || probe().map_err(|said| (broker, said)));
-    }
-    let mut verdicts = BTreeMap::new();
-    while let Ok(Some(probed)) = tokio::time::timeout_at(late.into(), probes.join_next()).await {
-        match probed {
-            Ok(Ok(count)) => return Ok(count),
-            Ok(Err((broker, said))) => drop(verdicts.insert(broker, said)),
-            Err(ended) => tracing::error!("a broker's probe ended early: {ended}"),
-        }
-    }
-    for broker in brokers {
-        let verdict = verdicts.entry(broker.clone());
-        verdict.or_insert_with(|| NO_ANSWER.to_owned());
-    }
-    Err(verdicts)
-}
-
-/// Tries one broker until `end`: how many brokers it knows, or what happened.
-fn probe(alone: &Settings, end: Instant) -> Result<usize, String> {
-    let said = Said::default();
-    let mut pairs = librdkafka::producer(alone);
-    // Half of the time, since librdkafka looks at this once a second, and a
-    // silent broker's verdict must come before the end.
-    let setup = end.saturating_duration_since(Instant::now()).as_millis() / 2;
-    pairs.extend([
-        (
-            "socket.connection.setup.timeout.ms",
-            setup.max(1000).to_string(),
-        ),
-        // Here a connection that is closed is no idle one.
-        ("log.connection.close", "true".into()),
-    ]);
-    let client: LoggedIn<BaseProducer<Said>> = match super::create(alone, pairs, said.clone()) {
-        Ok(client) => client,
-        Err(cause) => return Err(cause.text),
-    };
-    let answer = ask(&client, &said, end);
-    // It waits for its threads, and one may sit in a look-up of a name, which nothing
-    // ends. If there is no thread to be had, it waits here.
-    let ending = std::thread::Builder::new().name("probe's end".into());
-    drop(ending.spawn(move || drop(client)));
-    answer.ok_or_else(|| match said.failure() {
-        Some(failure) => verdict(alone, &failure, end),
-        None => oauth::hindrance(&alone.security.login).unwrap_or_else(|| NO_ANSWER.into()),
-    })
-}
-
-/// How many brokers a fresh client hears of.
-fn ask(client: &BaseProducer<Said>, said: &Said, end: Instant) -> Option<usize> {
-    // Twice: what will not change needs no second try, and what would, as when a
-    // broker is just starting, gets one.
-    for part in [2, 1] {
-        let left = end.saturating_duration_since(Instant::now() + LISTEN) / part;
-        if let Ok(metadata) = client.client().fetch_metadata(None, left) {
-            return Some(metadata.brokers().len());
-        }
-        if listen(client, said) {
-            break;
-        }
-    }
-    None
-}
-
-/// Hears what a client says of its connection: whether that lasts. It waits in a
-/// queue, behind its log, until it is polled for.
-fn listen(client: &BaseProducer<Said>, said: &Said) -> bool {
-    let end = Instant::now() + LISTEN;
-    while Instant::now() < end && !said.is_lasting() {
-        client.poll(Duration::from_millis(1));
-    }
-    said.is_lasting()
-}
-
-/// What happened, and what to change.
-fn verdict(alone: &Settings, reason: &str, end: Instant) -> String {
-    let broker = alone.brokers.join(",");
-    let tls = alone.security.tls.as_ref();
-    let objections = tls
-        .filter(|_| connection::is_certificate(reason))
-        .and_then(|tls| handshake::objections(tls, &broker, end));
-    match objections {
-        Some(objections) => format!("TLS: {objections}"),
-        None => connection::words(reason, &alone.security),
-    }
-}
-
-/// Keeps the failure of the one broker's connection that says most, and of equal ones
-/// the last: a name can have several addresses, and each fails in its own way.
-/// librdkafka logs every failure, but makes an error event of few.
-#[derive(Clone, Default)]
-struct Said(Arc<Mutex<Option<String>>>);
-
-impl Said {
-    fn failure(&self) -> Option<String> {
-        self.kept().clone()
-    }
-
-    fn is_lasting(&self) -> bool {
-        let kept = self.kept();
-        let weight = kept.as_deref().map(connection::weight);
-        weight == Some(Weight::Lasting)
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Option<String>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for Said {
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, line: &str) {
-        tracing::debug!(target: "librdkafka", "probe: {facility} {line}");
-        let Some(failure) = connection::failure(facility, line) else {
-            return;
-        };
-        let mut kept = self.kept();
-        let weight = kept.as_deref().map(connection::weight);
-        if Some(connection::weight(failure)) >= weight {
-            *kept = Some(failure.to_owned());
+        match came {
+            None => Ok(self),
+            Some(came @ Came::ToBroker) => {
+                // It has ended, and whoever waits for it has its result once more.
+                self.task = tokio::spawn(async move { came });
+                Ok(self)
+            }
+            Some(came) => Err((came, self.recorder.report())),
         }
     }
 
-    fn error(&self, _: KafkaError, _: &str) {}
+    /// Logs what is wrong with single brokers, once that is known.
+    async fn tell(self, instance: Arc<str>) {
+        if self.task.await.is_ok() {
+            tell(&instance, &self.recorder.report(), true);
+        }
+    }
 }
 
-impl ProducerContext for Said {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, _: &rdkafka::producer::DeliveryResult<'_>, (): ()) {}
+/// Logs each finding; none is an error as long as it `works` without.
+fn tell(instance: &Arc<str>, report: &Report, works: bool) {
+    for check in report.findings() {
+        if let Some(finding) = check.finding() {
+            BrokerFound {
+                instance,
+                broker: &check.subject,
+                code: finding.row.code,
+                cause: &finding.cause,
+                fix: &finding.fix.line(),
+                error: !works && finding.severity == Severity::Problem,
+            }
+            .emit();
+        }
+    }
 }
 
 #[cfg(test)]

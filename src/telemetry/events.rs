@@ -1,11 +1,13 @@
 //! What is worth telling, one struct each; `emit` writes its log line and moves its
 //! metric, where a figure says more than the lines do.
 
+mod brokers;
 mod clients;
 mod dead_letters;
 mod headers;
 mod lanes;
 
+pub use brokers::{BrokerFound, BrokerProblem, BrokerWell, broker_problems};
 pub use clients::{MadeAnew, TokenFailed, TokenRenewed};
 pub use dead_letters::{
     BreakerChanged, DaprdDeadLettered, DeadLetterDelayed, DeadLetterTopicMissing, DeadLettered,

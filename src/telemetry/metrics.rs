@@ -57,6 +57,7 @@ metrics! {
     PUBLISH_DURATION: Histogram("publish_duration_seconds", Seconds, ["component", "topic", "result"], "From the publish to the broker's acknowledgement, or to the failure.");
     PRODUCER_QUEUE: Gauge("producer_queue_messages", Count, ["component"], "Messages that the broker has not acknowledged yet.");
     BROKER_FAILURES: Counter("broker_connection_failures_total", Count, ["component"], "Connections to brokers that failed or were ended by them.");
+    BROKER_PROBLEM: Gauge("broker_problem", Count, ["component", "code"], "Brokers whose connections broke and have this problem now, by the code of `dapr-rdkafka doctor`; the log has the cause and the fix.");
     REBALANCES: Counter("rebalances_total", Count, ["component", "group", "event"], "Times that partitions were assigned or revoked.");
     COMMITS: Counter("commits_total", Count, ["component", "group", "result"], "Commit requests, each for one or more partitions.");
     OUT_OF_RANGE: Counter("out_of_range_total", Count, ["component", "topic", "group"], "Times that a partition's position was gone from the broker, and reading went on at the earliest offset left.");

@@ -59,4 +59,8 @@ rows! { Cluster:
         why "The cluster tells every client to connect to the client's own machine (`localhost`, 127.0.0.1, 0.0.0.0), where there is no broker. The first connection works, and then nothing does. It is a warning where the brokers run on this very machine, so that it works all the same."
         found "The bootstrap broker is at another address, and the answer to Metadata names a host that is the client's own."
         fix "Let the broker advertise an address that clients can reach: `advertised.listeners` (Kafka), `advertised_kafka_api` (Redpanda).";
+    CLIENT_UNANSWERED "RDK-CLU-13" Problem "The client gets no answer, although the checks do"
+    why "The checks speak to brokers by themselves; records go through librdkafka. As long as it has no answer, nothing is published and nothing is read."
+    found "At Init a broker is reached as it is advertised, and in the same time librdkafka has no answer to its request for metadata."
+    fix "See the brokers' logs and their load: they may be too slow for Init's few seconds. If it stays so, report it with the component's log at the level `debug`: it is a difference between the checks and librdkafka.";
 }

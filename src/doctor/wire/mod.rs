@@ -35,9 +35,9 @@ const FIRST: i32 = 0x5244_4b01;
 const SHOWN: usize = 200;
 
 /// What bytes go through: a socket, or TLS over one.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
 /// A connection to a broker.
 pub(super) struct Wire {
