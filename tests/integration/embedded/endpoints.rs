@@ -152,7 +152,10 @@ pub async fn the_diagnosis_names_brokers_that_went_away(_: Arc<Fixture>) -> Resu
     let said = readyz_says(&admin, "the brokers are gone", unreachable).await?;
     let brokers = &said["instances"][0]["brokers"];
     let reason = brokers["reason"].as_str().unwrap_or_default();
-    ensure!(reason.starts_with(&format!("RDK-TCP-01 {address}: ")), "{said}");
+    ensure!(
+        reason.starts_with(&format!("RDK-TCP-01 {address}: ")),
+        "{said}"
+    );
     ensure!(brokers["unreachable_since"].is_string(), "{said}");
     publish.abort();
     Ok(())

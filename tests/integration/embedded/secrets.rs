@@ -170,11 +170,7 @@ async fn dlq(place: &Place) -> Result<String> {
     let ended = Process::start("dapr-rdkafka dlq", command)?
         .wait(SOON)
         .await?;
-    ensure!(
-        ended.output.contains("RDK-TCP-01"),
-        "{}",
-        ended.output
-    );
+    ensure!(ended.output.contains("RDK-TCP-01"), "{}", ended.output);
     Ok(ended.output)
 }
 

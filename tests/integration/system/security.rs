@@ -187,13 +187,7 @@ pub async fn names_with_a_trailing_dot_are_verified_without_it(
         let mut pull = player.pull(&topic).await?;
         ensure!(pull.take(1, PATIENCE).await? == ["dotted"], "{name}");
     }
-    refused(
-        &place,
-        "wrong",
-        at(wrong, "wrong"),
-        &["RDK-TLS-05"],
-    )
-    .await
+    refused(&place, "wrong", at(wrong, "wrong"), &["RDK-TLS-05"]).await
 }
 
 /// The system's own way: daprd with a Component file, and an app.

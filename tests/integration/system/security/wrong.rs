@@ -208,7 +208,13 @@ async fn judged(kafka: &SecureKafka, place: &Place, case: &Case<'_>) -> Result<(
 }
 
 /// What a machine that is too busy makes of any cause: only then it is asked again.
-const TOO_SLOW: [&str; 5] = ["RDK-TCP-02", "RDK-PRT-03", "RDK-NAM-02", "RDK-LGN-07", "no broker"];
+const TOO_SLOW: [&str; 5] = [
+    "RDK-TCP-02",
+    "RDK-PRT-03",
+    "RDK-NAM-02",
+    "RDK-LGN-07",
+    "no broker",
+];
 
 /// Inits until one has a verdict on the broker, which must have all parts; that one
 /// succeeds is the failure here.
