@@ -105,6 +105,12 @@ impl ClientContext for Context {
     /// What the log did not say already, such as what is about a topic, a partition or
     /// a group; it is named there. A refused login comes both ways.
     fn error(&self, error: KafkaError, reason: &str) {
+        // A connection that is closed before it is of use gets no line in the log.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            watch::all_failed(&self.instance);
+        } else if let Some((address, node)) = connection::broker(reason) {
+            watch::failed(&self.instance, address, node);
+        }
         let told = matches!(
             error.rdkafka_error_code(),
             Some(

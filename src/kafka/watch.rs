@@ -44,6 +44,7 @@ struct Failed {
 
 struct Watched {
     instance: Arc<str>,
+    bootstrap: Vec<String>,
     failed: mpsc::Sender<Failed>,
 }
 
@@ -63,6 +64,7 @@ impl BrokerWatch {
         tokio::spawn(ended.clone().run_until_cancelled_owned(task));
         let watched = Arc::new(Watched {
             instance: instance.clone(),
+            bootstrap: settings.brokers.clone(),
             failed,
         });
         let mut watches = watches();
@@ -81,13 +83,32 @@ fn watches() -> MutexGuard<'static, Vec<Weak<Watched>>> {
 
 /// A client of this instance lost, or did not get, a connection to this broker. Never waits.
 pub(super) fn failed(instance: &Arc<str>, address: &str, node: Option<i32>) {
+    if let Some(watched) = find(instance) {
+        watched.note(address, node);
+    }
+}
+
+/// A client of this instance has no connection to any broker. Never waits.
+pub(super) fn all_failed(instance: &Arc<str>) {
+    if let Some(watched) = find(instance) {
+        for address in &watched.bootstrap {
+            watched.note(address, None);
+        }
+    }
+}
+
+/// The last watch of this instance: a reloaded component has two for a moment.
+fn find(instance: &Arc<str>) -> Option<Arc<Watched>> {
     let watches = watches();
-    // The last one: a reloaded component has two for a moment.
     let mut living = watches.iter().rev().filter_map(Weak::upgrade);
-    if let Some(watched) = living.find(|watched| watched.instance == *instance) {
+    living.find(|watched| watched.instance == *instance)
+}
+
+impl Watched {
+    fn note(&self, address: &str, node: Option<i32>) {
         let address = address.to_owned();
         // If there is no room, enough is being looked at.
-        let _ = watched.failed.try_send(Failed { address, node });
+        let _ = self.failed.try_send(Failed { address, node });
     }
 }
 

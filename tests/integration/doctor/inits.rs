@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use harness::{Advertise, Behaviour, Daprd, Lab, LabOptions, Result, eventually};
+use harness::{
+    Advertise, Authority, Behaviour, Daprd, DaprdOptions, Lab, LabOptions, LabTls, Result, Way,
+    eventually, free_port,
+};
 
 use crate::{
     ensure,
@@ -20,3 +23,138 @@ tests!(
     one_broker_is_enough_and_the_others_are_told,
     a_broken_connection_is_told_with_its_cause_until_it_is_well,
 );
+
+/// How long a state may take on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The error of an Init; that it succeeds is the failure here.
+async fn refused(place: &Place, brokers: &str) -> Result<String> {
+    let mut player = Player::connect(&place.socket("rdkafka"), "todo-pubsub").await?;
+    match player.init(properties(brokers, "group", &[])).await {
+        Ok(()) => Err("Init succeeded".into()),
+        Err(status) => Ok(status.message().to_owned()),
+    }
+}
+
+/// The user whose only clue was an EOF reads daprd's log, and nothing else.
+async fn daprd_logs_the_code_and_the_fix(fixture: Arc<Fixture>) -> Result<()> {
+    let kafka = fixture.secure_kafka().await?;
+    let address = kafka.address(Way::Tls);
+    let place = Place::new()?;
+    place.put_component(
+        "pubsub.rdkafka",
+        &[("brokers", &address), ("authType", "none")],
+    )?;
+    let _component = place.component().await?;
+    let options = DaprdOptions {
+        app_id: "app",
+        app_port: None,
+        resources: &place.resources(),
+        sockets: &place.sockets(),
+    };
+    let mut daprd = Daprd::spawn(&Daprd::built(), &options, free_port()?)?;
+    let code = format!("RDK-PRT-01 {address}: ");
+    let line = daprd
+        .process
+        .line(&code, PATIENCE, |line| line.contains(&code))
+        .await?;
+    ensure!(line.contains("set authType: "), "{line}");
+    Ok(())
+}
+
+/// The first connection works, and no other would: that was found out at the first publish.
+async fn brokers_that_are_advertised_elsewhere_fail_init(fixture: Arc<Fixture>) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let place = Place::new()?;
+    let mut component = place.component().await?;
+    let nobody = Advertise::At("127.0.0.1".into(), free_port()?);
+    let unknown = Advertise::Host("no-such-host.invalid".into());
+    for (advertise, code) in [(nobody, "RDK-CLU-02 "), (unknown, "RDK-CLU-01 ")] {
+        let lab = Lab::start(kafka, LabOptions::default().advertising(advertise)).await?;
+        let told = refused(&place, &lab.address).await?;
+        ensure!(told.starts_with(code), "{told}");
+        ensure!(
+            told.contains("as advertised)") && told.contains("Fix: ") && told.len() <= 400,
+            "{told}"
+        );
+        component
+            .process
+            .line(code, PATIENCE, |line| line.contains(code.trim_end()))
+            .await?;
+    }
+    Ok(())
+}
+
+/// A silent and a closed one beside it neither fail Init nor hold it up.
+async fn one_broker_is_enough_and_the_others_are_told(fixture: Arc<Fixture>) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let place = Place::new()?;
+    let mut component = place.component().await?;
+    let silent = Lab::start(kafka, LabOptions::default().behaving(Behaviour::Silent)).await?;
+    let closed = format!("127.0.0.1:{}", free_port()?);
+    let brokers = format!("{},{closed},{kafka}", silent.address);
+    Player::start(&place.socket("rdkafka"), properties(&brokers, "group", &[])).await?;
+    for told in [
+        format!("broker {}: RDK-PRT-03", silent.address),
+        format!("broker {closed}: RDK-TCP-01"),
+    ] {
+        let line = component
+            .process
+            .line(&told, PATIENCE, |line| line.contains(&told))
+            .await?;
+        ensure!(line.contains("WARN"), "{line}");
+    }
+    Ok(())
+}
+
+/// A listener that speaks TLS from one moment to the next, and then plaintext again.
+async fn a_broken_connection_is_told_with_its_cause_until_it_is_well(
+    fixture: Arc<Fixture>,
+) -> Result<()> {
+    let lab = Lab::start(fixture.kafka().await?, LabOptions::default()).await?;
+    let place = Place::new()?;
+    let mut component = place.component().await?;
+    let admin = component.admin().await?;
+    let brokers = properties(&lab.address, "group", &[]);
+    let mut player = Player::start(&place.socket("rdkafka"), brokers).await?;
+
+    let identity = Authority::new("test")?.server(&["localhost"])?;
+    lab.change(LabOptions::default().with_tls(LabTls::new(identity)))?;
+    let publishing = tokio::spawn(async move {
+        // Without use nobody connects.
+        while player.publish("orders", "key", "x").await.is_err() {}
+    });
+    let told = "broke: RDK-PRT-01: ";
+    let line = component
+        .process
+        .line(told, PATIENCE, |line| line.contains(told))
+        .await?;
+    ensure!(
+        line.contains(&lab.address) && line.contains("authType") && line.contains("ERROR"),
+        "{line}"
+    );
+    problems(&admin, "RDK-PRT-01", "1").await?;
+
+    lab.change(LabOptions::default())?;
+    let told = "is reached again: RDK-PRT-01 is over";
+    component
+        .process
+        .line(told, PATIENCE, |line| line.contains(told))
+        .await?;
+    problems(&admin, "RDK-PRT-01", "0").await?;
+    publishing.abort();
+    Ok(())
+}
+
+/// Waits until so many brokers have this problem.
+async fn problems(admin: &str, code: &str, count: &str) -> Result<()> {
+    let series =
+        format!("dapr_rdkafka_broker_problem{{component=\"todo-pubsub\",code=\"{code}\"}}");
+    let wanted = format!("{series} {count}");
+    eventually(&wanted, PATIENCE, || async {
+        let text = reqwest::get(format!("{admin}/metrics")).await.ok()?;
+        let text = text.text().await.ok()?;
+        text.lines().any(|line| line == wanted).then_some(())
+    })
+    .await
+}
