@@ -16,8 +16,8 @@ const LONGEST: usize = 253 + 6;
 /// needed for, as in `GroupCoordinator: a:9092: …`.
 pub(super) fn broker(failure: &str) -> Option<(&str, Option<i32>)> {
     failure.split(": ").take(2).find_map(|part| {
-        let part = part.split_once("://").map_or(part, |(_, rest)| rest);
-        let (address, id) = part.split_once('/').unwrap_or((part, ""));
+        let node = part.split_once("://").map_or(part, |(_, rest)| rest);
+        let (address, id) = node.split_once('/').unwrap_or((node, ""));
         let (host, port) = address.rsplit_once(':')?;
         let is_one = !host.is_empty()
             && address.len() <= LONGEST

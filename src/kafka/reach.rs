@@ -91,7 +91,7 @@ impl Client {
         let begun = Instant::now();
         let end = begun + within;
         let mut answer = pin!(answer(within, ask));
-        let mut checks = pin!(self.checks(end - TELL.min(within)));
+        let mut checks = pin!(self.checks(begun + within.saturating_sub(TELL)));
         let checked = tokio::select! {
             brokers = &mut answer => {
                 return match checks.await {
@@ -144,7 +144,7 @@ impl Client {
         if let Ok(brokers) = timeout(HEAD_START, &mut answer).await {
             return Ok(brokers);
         }
-        let checks = Checks::begin(&self.settings, end - TELL.min(within));
+        let checks = Checks::begin(&self.settings, begun + within.saturating_sub(TELL));
         tokio::select! {
             brokers = &mut answer => Ok(brokers),
             checked = checks.usable() => match checked {

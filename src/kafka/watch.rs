@@ -67,9 +67,9 @@ impl BrokerWatch {
             bootstrap: settings.brokers.clone(),
             failed,
         });
-        let mut watches = watches();
-        watches.retain(|known| known.strong_count() > 0);
-        watches.push(Arc::downgrade(&watched));
+        let mut all = watches();
+        all.retain(|known| known.strong_count() > 0);
+        all.push(Arc::downgrade(&watched));
         Self {
             _watched: watched,
             _task: ended.drop_guard(),
@@ -99,8 +99,8 @@ pub(super) fn all_failed(instance: &Arc<str>) {
 
 /// The last watch of this instance: a reloaded component has two for a moment.
 fn find(instance: &Arc<str>) -> Option<Arc<Watched>> {
-    let watches = watches();
-    let mut living = watches.iter().rev().filter_map(Weak::upgrade);
+    let all = watches();
+    let mut living = all.iter().rev().filter_map(Weak::upgrade);
     living.find(|watched| watched.instance == *instance)
 }
 

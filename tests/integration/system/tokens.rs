@@ -152,7 +152,7 @@ pub async fn aws_keys_sign_a_token_that_reaches_the_broker(fixture: Arc<Fixture>
         ("awsSecretKey", SECRET),
     ];
     // Not a failure to reach it: the broker says no to the token.
-    let told = ["login refused", "check the AWS identity and its rights"];
+    let told = ["RDK-LGN-06", "set awsRegion: "];
     refused(&place, &listener, &metadata, &told).await?;
     // https://kafka.eu-central-1.amazonaws.com/ in base64.
     let token = b"auth=Bearer aHR0cHM6Ly9rYWZrYS5ldS1jZW50cmFsLTEuYW1hem9uYXdzLmNvbS";
@@ -266,11 +266,7 @@ pub async fn what_is_wrong_with_a_token_is_inits_error(fixture: Arc<Fixture>) ->
 
     // A token that someone else signed: the broker must be the one who says no.
     let stranger = Idp::start(Key::new()?).await?;
-    let told = [
-        &kafka.address,
-        "login refused",
-        "check `oidcScopes` and whom it trusts",
-    ];
+    let told = [&kafka.address, "RDK-LGN-06", "set oidcTokenEndpoint: "];
     refused(&place, &kafka.address, &stranger.by_secret(), &told).await?;
     ensure!(stranger.granted() > 0, "no token was given");
     Ok(())
