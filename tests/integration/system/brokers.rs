@@ -71,7 +71,7 @@ pub async fn a_broker_that_comes_later_is_used(_: Arc<Fixture>) -> Result<()> {
     let refused = refused
         .ok_or("Init succeeded on a dead connection")?
         .to_string();
-    let named = format!("[{}: refused", kafka.address);
+    let named = format!("RDK-TCP-01 {}: ", kafka.address);
     ensure!(refused.contains(&named), "{named} is not in {refused}");
 
     let anyway = properties(&kafka.address, "group", &[("startWithoutBrokers", "true")]);

@@ -516,7 +516,7 @@ pub async fn settings_come_from_a_file_or_a_running_process(fixture: Arc<Fixture
     let begun = std::time::Instant::now();
     let down = say(list(&["--component", file.to_str().unwrap_or_default()])).await?;
     ensure!(
-        down.code == Some(1) && down.err.contains("127.0.0.1:1: refused"),
+        down.code == Some(1) && down.err.contains("RDK-TCP-01 127.0.0.1:1: "),
         "{down:?}"
     );
     // The wait is a promise: an operator sits before it.
