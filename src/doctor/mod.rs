@@ -7,17 +7,12 @@
 //!
 //! A check is fine only by a [`Seen`], which is made where an answer was seen.
 
-#![allow(
-    dead_code,
-    clippy::unused_async,
-    reason = "the stages that use it follow"
-)]
-
 pub mod authorities;
 mod brief;
 mod builtin;
 mod command;
 mod context;
+#[cfg(test)]
 mod docs;
 mod finding;
 pub mod handshake;

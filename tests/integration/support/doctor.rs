@@ -1,7 +1,5 @@
 //! The doctor, asked about a Component, and its fixes applied as it gives them.
 
-#![allow(dead_code, reason = "the tests that use it follow")]
-
 use std::{process::Stdio, time::Duration};
 
 use harness::{Result, write_component};

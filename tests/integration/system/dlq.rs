@@ -347,9 +347,10 @@ pub async fn an_interrupted_redrive_repeats_nothing(fixture: Arc<Fixture>) -> Re
 
 /// At the very start, while it waits for brokers that say nothing, a signal counts too.
 pub async fn a_redrive_can_be_interrupted_before_it_has_begun(_: Arc<Fixture>) -> Result<()> {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let address = silent.local_addr()?.to_string();
     for more in [&[][..], &["--dry-run"]] {
+        // Each has its own: what the one before left in its queue is no connection of this one.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = silent.local_addr()?.to_string();
         let command = [&["redrive", "orders.dlq"], more].concat();
         let child = begin(dlq(&address, &command))?;
         let _connected = tokio::time::timeout(SOON, silent.accept()).await??;

@@ -73,7 +73,6 @@ pub(super) async fn examine(
         context.recorder.skipped(Stage::Cluster, "brokers", why);
     }
     let mut cluster = Cluster {
-        id: listed.id,
         controller: listed.controller,
         brokers,
         bootstrap: first.wire,

@@ -24,8 +24,6 @@ const SHOWN: usize = 200;
 
 /// The brokers that can be asked.
 pub(in crate::doctor) struct Cluster {
-    /// Its id, if it says one.
-    pub(in crate::doctor) id: Option<String>,
     /// The controller's node id, as brokers tell it: with `KRaft` some broker's.
     pub(in crate::doctor) controller: Option<i32>,
     /// All brokers, by their node ids.

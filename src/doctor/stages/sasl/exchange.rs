@@ -138,10 +138,13 @@ async fn by_token(
     }
     // A refusal comes as JSON, and is sealed by an answer to it (RFC 7628, section 3.2.3).
     let said = String::from_utf8_lossy(&answer.value.auth_bytes).into_owned();
-    Err(match show(wire, "\u{1}".to_owned(), until).await {
-        Err(Failure::Refused(more)) => Failure::Refused(format!("{} {more}", shown(&said))),
-        _ => Failure::Refused(shown(&said)),
-    })
+    let said = shown(&said);
+    Err(Failure::Refused(
+        match show(wire, "\u{1}".to_owned(), until).await {
+            Err(Failure::Refused(more)) if more != said => format!("{said} {more}"),
+            _ => said,
+        },
+    ))
 }
 
 /// Shows the broker a message of the login.
