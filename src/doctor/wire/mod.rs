@@ -1,6 +1,7 @@
 //! Kafka's protocol over one connection: a request, its answer, and in between nothing.
 
 mod broken;
+mod layout;
 mod ranges;
 mod seen;
 mod versions;
@@ -27,6 +28,9 @@ pub(super) use versions::ranges_of;
 /// 10 MiB.
 const LARGEST: usize = 64 * 1024 * 1024;
 
+/// How much is read at a time, in bytes.
+const ROOM: usize = 4096;
+
 /// The first correlation id. What no broker wrote, an echo for one, does not have it in
 /// its place by chance.
 const FIRST: i32 = 0x5244_4b01;
@@ -42,6 +46,8 @@ impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 /// A connection to a broker.
 pub(super) struct Wire {
     stream: Box<dyn Stream>,
+    /// What came and was not read yet: an answer may come in parts, and too late.
+    buffer: BytesMut,
     /// The other end.
     pub(super) peer: SocketAddr,
     /// What the broker serves; empty until it was asked.
@@ -54,6 +60,7 @@ impl Wire {
     pub(super) fn new(stream: impl Stream + 'static, peer: SocketAddr, client_id: &str) -> Self {
         Self {
             stream: Box::new(stream),
+            buffer: BytesMut::new(),
             peer,
             ranges: Ranges::default(),
             client_id: StrBytes::from_string(client_id.to_owned()),
@@ -91,12 +98,13 @@ impl Wire {
     ) -> Result<Answered<R::Response>, Broken> {
         let mut body = self.ask_for_bytes(request, version, until).await?;
         let header = R::Response::header_version(version);
-        // The decoder reserves as much as an answer announces. That is trusted of whoever
-        // has answered the first request as a broker does, which is read with more care
-        // (`versions`): the component's own client gives it passwords and records.
-        let decoded = ResponseHeader::decode(&mut body, header)
-            .and_then(|_| R::Response::decode(&mut body, version));
-        let value = decoded.map_err(|error| Broken::Nonsense(error.to_string()))?;
+        let nonsense = |error: String| Broken::Nonsense(error);
+        ResponseHeader::decode(&mut body, header).map_err(|error| nonsense(error.to_string()))?;
+        if !layout::is_whole(R::KEY, version, body.clone()) {
+            return Err(nonsense("it ends before what it announces".into()));
+        }
+        let value =
+            R::Response::decode(&mut body, version).map_err(|error| nonsense(error.to_string()))?;
         Ok(Answered { value, version })
     }
 
@@ -110,7 +118,11 @@ impl Wire {
         let id = self.next;
         self.next = id.wrapping_add(1);
         let frame = frame(request, version, id, &self.client_id)?;
-        expect(self.exchange(&frame, until).await?, id)
+        let mut answer = self.exchange(&frame, until).await?;
+        while is_late(&answer, id) {
+            answer = self.exchange(&[], until).await?;
+        }
+        expect(answer, id)
     }
 
     /// Sends bytes as they are, with their length before them, and reads an answer so.
@@ -118,27 +130,18 @@ impl Wire {
         let exchanged = async {
             self.stream.write_all(frame).await?;
             self.stream.flush().await?;
-            let mut length = [0; 4];
-            let mut read = 0;
-            while read < length.len() {
-                match self.stream.read(&mut length[read..]).await? {
-                    0 if read == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    0 => return Ok(Err(Broken::Garbage(length[..read].to_vec().into()))),
-                    more => read += more,
+            loop {
+                if let Some(answer) = self.whole() {
+                    return Ok::<_, io::Error>(answer);
+                }
+                self.buffer.reserve(ROOM);
+                if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                    return match self.buffer.len() {
+                        1..4 => Ok(Err(Broken::Garbage(self.buffer.split().freeze()))),
+                        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+                    };
                 }
             }
-            let announced = usize::try_from(i32::from_be_bytes(length));
-            let Some(announced) = announced.ok().filter(|length| *length <= LARGEST) else {
-                return Ok(Err(self.garbage(&length).await));
-            };
-            let mut body = BytesMut::new();
-            let mut left = (&mut self.stream).take(announced as u64);
-            while body.len() < announced {
-                if left.read_buf(&mut body).await? == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-            }
-            Ok::<_, io::Error>(Ok(body.freeze()))
         };
         match timeout_at(until.into(), exchanged).await {
             Ok(Ok(body)) => body,
@@ -147,13 +150,21 @@ impl Wire {
         }
     }
 
-    /// What comes and is no answer, as far as it is there.
-    async fn garbage(&mut self, first: &[u8]) -> Broken {
-        let mut bytes = BytesMut::from(first);
-        bytes.reserve(256);
-        // How it ends is no matter: the beginning tells what it is.
-        let _ = self.stream.read_buf(&mut bytes).await;
-        Broken::Garbage(bytes.freeze())
+    /// The first answer in what came, if all of it is there.
+    fn whole(&mut self) -> Option<Result<Bytes, Broken>> {
+        let length = i32::from_be_bytes(self.buffer.first_chunk().copied()?);
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= LARGEST);
+        let Some(length) = length else {
+            let came = self.buffer.len().min(SHOWN);
+            return Some(Err(Broken::Garbage(self.buffer.split_to(came).freeze())));
+        };
+        if self.buffer.len() < 4 + length {
+            return None;
+        }
+        self.buffer.advance(4);
+        Some(Ok(self.buffer.split_to(length).freeze()))
     }
 }
 
@@ -178,6 +189,14 @@ fn frame<R: Request>(
     let length = i32::try_from(bytes.len() - 4).unwrap_or(i32::MAX);
     bytes[..4].copy_from_slice(&length.to_be_bytes());
     Ok(bytes)
+}
+
+/// Whether it answers a request before this one, for which nobody waits any more.
+fn is_late(body: &Bytes, id: i32) -> bool {
+    let mut first = body.clone();
+    first
+        .try_get_i32()
+        .is_ok_and(|of| (FIRST..id).contains(&of))
 }
 
 /// The answer to this very request.
