@@ -46,6 +46,10 @@ impl Token {
     }
 }
 
+/// The part of the time left that a stage may have, where there is one end for all: what
+/// it finds has to be explained in the rest.
+const SHARE: f64 = 2.0 / 3.0;
+
 /// What all checks need.
 pub(super) struct Context<'a> {
     pub(super) settings: &'a Settings,
@@ -59,7 +63,10 @@ impl Context<'_> {
     pub(super) fn until(&self) -> Instant {
         match self.patience {
             Patience::EachStage(each) => Instant::now() + each,
-            Patience::Until(end) => end,
+            Patience::Until(end) => {
+                let now = Instant::now();
+                now + end.saturating_duration_since(now).mul_f64(SHARE)
+            }
         }
     }
 }

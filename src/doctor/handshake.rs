@@ -2,10 +2,8 @@
 //! it meets, and OpenSSL is asked for each of its objections.
 
 use std::{
-    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
 };
 
 use openssl::{
@@ -18,9 +16,6 @@ use openssl::{
 
 use super::authorities;
 use crate::metadata::security::{ClientCertificate, Tls};
-
-/// The shortest time that is left for an answer.
-const LEAST: Duration = Duration::from_millis(300);
 
 /// How many objections, and how many names of a certificate, are kept.
 const MOST: usize = 10;
@@ -42,7 +37,7 @@ pub(super) enum Kind {
     /// Its signer is nobody whom we trust.
     UnknownSigner,
     /// Its signer is unknown, and the certificate itself says where that one's
-    /// certificate is to be had: no root stands above it, but an intermediate.
+    /// certificate is to be had: mostly an intermediate stands above it.
     NoIntermediate,
     /// An intermediate is trusted, but not who signed that.
     NoRoot,
@@ -258,87 +253,3 @@ fn address(bytes: &[u8]) -> Option<String> {
     let address = four.or_else(|_| <[u8; 16]>::try_from(bytes).map(std::net::IpAddr::from));
     address.ok().map(|address| address.to_string())
 }
-
-/// What is wrong with the certificate of the broker `host:port`, as far as that can
-/// be found out until `end`.
-pub fn objections(tls: &Tls, broker: &str, end: Instant) -> Option<String> {
-    let (host, _) = broker.rsplit_once(':')?;
-    let addresses: Vec<_> = broker.to_socket_addrs().ok()?.collect();
-    at_any(tls, bare(host), &addresses, end)
-}
-
-/// The same of the first of the host's addresses where there is something wrong.
-fn at_any(tls: &Tls, host: &str, addresses: &[SocketAddr], end: Instant) -> Option<String> {
-    let context = context(tls).ok()?;
-    let shares = (1..=u32::try_from(addresses.len()).ok()?).rev();
-    addresses.iter().zip(shares).find_map(|(address, share)| {
-        let patience = end.saturating_duration_since(Instant::now()) / share;
-        let found = at(&context, tls, host, *address, patience.max(LEAST))?;
-        (!found.is_empty()).then(|| found.join("; "))
-    })
-}
-
-/// All that is wrong at one address; `None` if there was no handshake.
-fn at(
-    context: &SslContext,
-    tls: &Tls,
-    host: &str,
-    address: SocketAddr,
-    patience: Duration,
-) -> Option<Vec<String>> {
-    let notes = Notes::default();
-    let ssl = noting(context, host, &notes).ok()?;
-    let stream = TcpStream::connect_timeout(&address, patience).ok()?;
-    stream.set_read_timeout(Some(patience)).ok()?;
-    stream.set_write_timeout(Some(patience)).ok()?;
-    // How it ends is no matter: the certificate comes early.
-    drop(ssl.connect(stream));
-    let found = seen(&notes).objections;
-    let words = found.iter().map(|one| words(one, host, tls.ca.is_some()));
-    Some(words.collect())
-}
-
-/// One objection, and what helps.
-fn words(found: &Objection, host: &str, given: bool) -> String {
-    let Objection {
-        subject, signer, ..
-    } = found;
-    match found.kind {
-        Kind::Expired => format!(
-            "the certificate \"{subject}\" expired at {}: the broker needs a new one",
-            found.until
-        ),
-        Kind::NotYetValid => format!(
-            "the certificate \"{subject}\" is valid from {} on: see whether the clocks are right",
-            found.from
-        ),
-        Kind::OtherName => {
-            let names = match found.names.as_slice() {
-                [] => "no host's name".to_owned(),
-                names => names.join(", "),
-            };
-            format!(
-                "the certificate is for another name: it has {names}, not {host}; write in \
-                 `brokers` a name that it has, or give the broker a certificate with this one"
-            )
-        }
-        Kind::UnknownSigner | Kind::NoIntermediate | Kind::NoRoot => {
-            let (whom, remedy) = if given {
-                (
-                    "`caCert` does not hold",
-                    "put that authority's certificate there",
-                )
-            } else {
-                (
-                    "this system does not know",
-                    "give that authority's certificate as `caCert`",
-                )
-            };
-            format!("the certificate is signed by \"{signer}\", whom {whom}: {remedy}")
-        }
-        Kind::Other(words) => words.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -15,7 +15,7 @@ mod context;
 #[cfg(test)]
 mod docs;
 mod finding;
-pub mod handshake;
+mod handshake;
 mod progress;
 mod quick;
 mod recorder;

@@ -131,20 +131,24 @@ fn verdict(brokers: &[&BrokerSeen], releases: &[&Release], version: &str) -> Ver
     let behaviour = releases[0].behaviour;
     let (ranges, login) = (&brokers[0].ranges, brokers[0].login);
     let spans = spans(ranges, behaviour, login);
-    let configured = Version::parse(version).unwrap_or(OLDEST);
-    let here = spans.iter().rev().find(|span| span.first <= configured);
+    let configured = Version::parse(version);
+    // Older ones ask what the oldest here does.
+    let at = configured.map(|configured| configured.max(OLDEST));
+    let here = at.and_then(|at| spans.iter().rev().find(|span| span.first <= at));
     let here = here.and_then(|span| span.cut_off.clone());
     let dapr = named(releases, |release| release.dapr);
     let sarama = named(releases, |release| release.sarama);
-    let text = format!(
-        "Dapr {dapr}'s built-in (Sarama {sarama}) {}",
+    let what = if configured.is_some() {
         words(&spans, version, here.as_ref())
-    );
+    } else {
+        format!("refuses `version` {version} at Init: it is none")
+    };
+    let text = format!("Dapr {dapr}'s built-in (Sarama {sarama}) {what}");
     Verdict {
         brokers: brokers.iter().map(|one| one.subject.clone()).collect(),
         dapr,
         version: version.to_owned(),
-        works: here.is_none(),
+        works: configured.is_some() && here.is_none(),
         versions: spans,
         text,
     }

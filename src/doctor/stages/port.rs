@@ -33,21 +33,27 @@ pub(in crate::doctor) async fn explain(
     let finding = match (speaks, &context.settings.security.tls) {
         (Speaks::Controller, _) => is_controller(target),
         (Speaks::Kafka, Some(_)) => plaintext(context, target),
-        (Speaks::Tls(found), None) if found.http.is_none() => speaks_tls(context, target, &found),
-        (
-            Speaks::Tls(identify::Tls {
-                alert: Some(alert), ..
-            }),
-            Some(settings),
-        ) => tls::alerted(settings, alert),
         (
             Speaks::Tls(identify::Tls {
                 http: Some(server), ..
             }),
             _,
         ) => is_http(target, &server, " by TLS"),
+        (
+            Speaks::Other(bytes)
+            | Speaks::Tls(identify::Tls {
+                other: Some(bytes), ..
+            }),
+            _,
+        ) => is_other(target, &bytes),
+        (Speaks::Tls(found), None) => speaks_tls(context, target, &found),
+        (
+            Speaks::Tls(identify::Tls {
+                alert: Some(alert), ..
+            }),
+            Some(settings),
+        ) => tls::alerted(settings, alert),
         (Speaks::Http(server), _) => is_http(target, &server, ""),
-        (Speaks::Other(bytes), _) => is_other(target, &bytes),
         // It does what it should now: the first time is all that there is.
         (Speaks::Kafka | Speaks::Tls(_) | Speaks::Closes | Speaks::Silent, _) => by(target, broken),
     };

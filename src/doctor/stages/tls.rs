@@ -1,5 +1,6 @@
 //! TLS and certificates.
 
+mod alerts;
 mod words;
 
 use std::{net::SocketAddr, pin::Pin};
@@ -20,7 +21,8 @@ use crate::{
     metadata::security::Tls,
 };
 
-pub(super) use words::{AUTHORITY, CERTIFICATE, KEY, alerted, is_about_certificate, placeholder};
+pub(super) use alerts::{alerted, is_about_certificate};
+pub(super) use words::{AUTHORITY, CERTIFICATE, KEY, placeholder};
 
 /// A certificate that ends within so many days is told of.
 const SOON: u32 = 14;

@@ -68,8 +68,8 @@ pub(in crate::doctor) struct Tls {
     pub(super) alert: Option<i32>,
     /// What is behind the TLS, if it is HTTP.
     pub(super) http: Option<Server>,
-    /// Kafka is behind it.
-    pub(super) kafka: bool,
+    /// What came from behind it, if that is neither; its beginning.
+    pub(super) other: Option<Bytes>,
 }
 
 /// An answer to the first question.
@@ -199,14 +199,15 @@ async fn tls(
     let mut found = Tls {
         signer: signer.map(|one| handshake::name(one.issuer_name())),
         trusted: ssl.verify_result() == X509VerifyResult::OK,
-        kafka: matches!(said, Said::Kafka(_)),
-        alert: match said {
-            Said::Alert(alert) => Some(alert),
-            _ => None,
-        },
-        http: None,
+        ..Tls::default()
     };
-    if !found.kafka && found.alert.is_none() {
+    match said {
+        Said::Kafka(_) => return Some(found),
+        Said::Alert(alert) => found.alert = Some(alert),
+        Said::Bytes(bytes) => found.other = Some(bytes),
+        Said::Closed | Said::Nothing => {}
+    }
+    if found.alert.is_none() {
         let pages = http::PATHS.map(async |path| {
             let stream = handshaken(context, host, address, until).await?.ok()?;
             http::get(stream, host, path, until).await

@@ -93,7 +93,10 @@ pub(super) async fn offered(
         0 => Ok(offered),
         UNSUPPORTED_MECHANISM => Err(Failure::NotOffered(offered)),
         ILLEGAL_STATE => Err(Failure::NoLogin("it says that there is no login here")),
-        code => Err(Failure::Refused(format!("error {code}"))),
+        // Nobody has shown a password yet.
+        code => Err(Failure::Broken(Broken::Nonsense(format!(
+            "it answers SaslHandshake with error {code}"
+        )))),
     }
 }
 

@@ -5,9 +5,10 @@ use openssl::{
     ssl::{Error, ErrorCode},
 };
 
+use super::alerts::{alerted, is_about_certificate};
 use crate::{
     doctor::{
-        Finding, Fix, Row,
+        Finding, Fix,
         context::Target,
         handshake::{Kind, Objection, Unusable},
         rows::tls,
@@ -27,10 +28,6 @@ pub(in crate::doctor::stages) const KEY: &str = "<the PEM of its private key>";
 
 /// Alerts (RFC 8446, section 6.2) that are about versions and ciphers.
 const NOTHING_IN_COMMON: [i32; 3] = [40, 70, 71];
-/// Alerts about certificates; 40 is what older servers say of a missing one, and 45 to 48
-/// and 51 are what they say of one that they don't like.
-const CERTIFICATES: [i32; 13] = [40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, 116];
-
 /// What stands for something that only the user knows.
 pub(in crate::doctor::stages) fn placeholder(what: &str, name: Option<&str>) -> String {
     match name {
@@ -66,12 +63,17 @@ fn objection(settings: &Tls, target: &Target, host: &str, found: &Objection) -> 
         Kind::UnknownSigner => unknown(settings, subject, signer, authority),
         Kind::NoIntermediate => {
             let cause = format!(
-                "the certificate \"{subject}\" came alone, and is signed by \"{signer}\", an \
-                 intermediate authority, whose certificate is not known here"
+                "the certificate \"{subject}\" is signed by \"{signer}\", whose certificate neither \
+                 came with it nor is known here; it says where to get that one, as is usual below \
+                 an intermediate authority"
             );
-            let words = "let the broker send the intermediate certificate behind its own, or \
-                         write it in caCert, with the root behind it";
-            let value = format!("<the PEM of \"{signer}\", and behind it that of its root>");
+            let words = format!(
+                "if \"{signer}\" is an intermediate authority, let the broker send its certificate \
+                 behind its own, or write it in caCert with its root behind it; if it is a root, \
+                 write it in caCert"
+            );
+            let value =
+                format!("<the PEM of \"{signer}\", and if it is no root, behind it its root's>");
             Finding::new(
                 &tls::NO_INTERMEDIATE,
                 cause,
@@ -159,7 +161,7 @@ pub(super) fn broken(settings: &Tls, error: &Error, shown: bool) -> Result<Findi
     if let Some(alert) = port::alert(error) {
         return Ok(match (shown, NOTHING_IN_COMMON.contains(&alert)) {
             (false, true) => nothing_in_common(&said(error)),
-            (true, _) if is_about_certificate(alert) => refused_certificate(settings, alert),
+            (true, _) if is_about_certificate(alert) => alerted(settings, alert),
             _ => failed(&said(error)),
         });
     }
@@ -221,79 +223,10 @@ fn nothing_in_common(said: &str) -> Finding {
     Finding::new(&tls::NOTHING_IN_COMMON, cause, Fix::words(words))
 }
 
-fn failed(said: &str) -> Finding {
+pub(super) fn failed(said: &str) -> Finding {
     let cause = format!("the handshake failed: {said}");
     let words = "look in the broker's log for what it says of this connection";
     Finding::new(&tls::HANDSHAKE, cause, Fix::words(words))
-}
-
-/// Whether an alert that comes after the broker has shown its certificate is about the
-/// client's.
-pub(in crate::doctor::stages) fn is_about_certificate(alert: i32) -> bool {
-    CERTIFICATES.contains(&alert)
-}
-
-/// What an alert says that came after the handshake.
-pub(in crate::doctor::stages) fn alerted(settings: &Tls, alert: i32) -> Finding {
-    if is_about_certificate(alert) {
-        refused_certificate(settings, alert)
-    } else {
-        failed(&format!(
-            "the broker ended it by the alert {}",
-            alert_name(alert)
-        ))
-    }
-}
-
-/// The broker's alert about the client's certificate: it wants one, or another.
-fn refused_certificate(settings: &Tls, alert: i32) -> Finding {
-    let alert = alert_name(alert);
-    let set = |words: &str| {
-        let fix = Fix::words(words);
-        let fix = if settings.client.is_none() {
-            fix.set("authType", "mtls")
-        } else {
-            fix
-        };
-        fix.set("clientCert", CERTIFICATE).set("clientKey", KEY)
-    };
-    let (row, cause, fix): (&'static Row, _, _) = if settings.client.is_some() {
-        let cause = format!("the broker refused the client's certificate: alert {alert}");
-        let words = "give a certificate that is valid and that an authority in the broker's \
-                     trust store has signed, and its key";
-        (&tls::CLIENT_REFUSED, cause, set(words))
-    } else {
-        let cause = format!(
-            "the broker ended the connection by the alert {alert}: it wants a client's \
-             certificate, and these settings have none"
-        );
-        (
-            &tls::CLIENT_REQUIRED,
-            cause,
-            set("give a client's certificate and its key"),
-        )
-    };
-    Finding::new(row, cause, fix)
-}
-
-/// An alert as RFC 8446 and RFC 5246 call it.
-fn alert_name(alert: i32) -> String {
-    let name = match alert {
-        40 => "handshake_failure",
-        41 => "no_certificate",
-        42 => "bad_certificate",
-        43 => "unsupported_certificate",
-        44 => "certificate_revoked",
-        45 => "certificate_expired",
-        46 => "certificate_unknown",
-        48 => "unknown_ca",
-        49 => "access_denied",
-        50 => "decode_error",
-        51 => "decrypt_error",
-        116 => "certificate_required",
-        other => return other.to_string(),
-    };
-    format!("{name} ({alert})")
 }
 
 /// There can't even be a handshake.

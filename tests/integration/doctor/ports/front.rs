@@ -36,6 +36,8 @@ pub enum Does {
     Close,
     /// Says this to whatever comes.
     Say(&'static [u8]),
+    /// The same by TLS.
+    SayByTls(SslAcceptor, &'static [u8]),
     /// Answers HTTP: path and what comes for it, with its head.
     Http(&'static [(&'static str, &'static str)]),
     /// The same by TLS.
@@ -90,6 +92,7 @@ async fn serve(does: Does, mut stream: TcpStream) {
         Does::Nothing => read_all(&mut stream).await,
         Does::Close => Ok(()),
         Does::Say(words) => say(stream, words).await,
+        Does::SayByTls(acceptor, words) => say_by_tls(&acceptor, stream, words).await,
         Does::Http(pages) => http(&mut stream, pages).await,
         Does::Https(acceptor, pages) => https(&acceptor, stream, pages).await,
     };
@@ -98,6 +101,14 @@ async fn serve(does: Does, mut stream: TcpStream) {
 async fn forward(mut stream: TcpStream, to: &str) -> Result<()> {
     let mut behind = TcpStream::connect(to).await?;
     copy_bidirectional(&mut stream, &mut behind).await?;
+    Ok(())
+}
+
+async fn say_by_tls(acceptor: &SslAcceptor, stream: TcpStream, words: &[u8]) -> Result<()> {
+    let mut stream = accept(acceptor, stream).await?;
+    stream.write_all(words).await?;
+    // Until whoever listens has gone.
+    while stream.read(&mut [0; 64]).await? > 0 {}
     Ok(())
 }
 

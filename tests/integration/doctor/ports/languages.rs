@@ -127,7 +127,8 @@ async fn by_tls(fixture: &Fixture) -> Result<()> {
     let tls = kafka.address(Way::Tls);
     let identity = kafka.authority.server(&["localhost"])?;
     let acceptor = server(&identity, &[])?;
-    let of_another = server(&Authority::new("another")?.server(&["localhost"])?, &[])?;
+    let another = Authority::new("another")?.server(&["localhost"])?;
+    let (of_another, of_mail) = (server(&another, &[])?, server(&another, &[])?);
     let certificate = [
         ("authType", "certificate"),
         ("caCert", &kafka.authority.pem),
@@ -144,6 +145,11 @@ async fn by_tls(fixture: &Fixture) -> Result<()> {
             "RDK-PRT-11",
         ),
         (Does::Https(of_another, HTTP), &none, "RDK-PRT-05"),
+        (
+            Does::SayByTls(of_mail, b"220 mail.test ESMTP\r\n"),
+            &none,
+            "RDK-PRT-11",
+        ),
     ] {
         let front = Front::new(does).await?;
         let metadata = [&[("brokers", front.address.as_str())][..], settings].concat();
