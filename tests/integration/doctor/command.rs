@@ -224,7 +224,8 @@ pub async fn files_are_read_as_daprd_reads_them(fixture: Arc<Fixture>) -> Result
     let several = doctor(&["--component", folder]).await?;
     several.ends(2)?;
     ensure!(
-        several.out.contains("RDK-CFG-05") && several.out.contains("--name: todo-pubsub, other,"),
+        several.out.contains("RDK-CFG-05")
+            && several.out.contains("pick one with --name: todo-pubsub,"),
         "{}{}",
         several.out,
         several.log
