@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{Admin, AdminFolder, FolderError, Told},
     cli::{BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ReferenceFormat, RunArgs},
-    config, connect,
+    config,
     dapr::{Instances, Server, ServerError, socket::Access},
     delivery::Drained,
     dlq,
@@ -68,9 +68,6 @@ pub enum Failed {
     /// The dead letters' command failed.
     #[error(transparent)]
     Dlq(#[from] dlq::Failed),
-    /// The doctor has nothing to look at.
-    #[error(transparent)]
-    Doctor(#[from] connect::Unknown),
     /// The system refused something.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -312,8 +309,13 @@ fn tell_cut(dry_run: bool) {
 /// Looks for what is wrong with a component's connections.
 pub async fn doctor(args: &DoctorArgs) -> Result<Ended, Failed> {
     let asked = args.doctor(|name| std::env::var(name).ok());
-    let verdict = doctor::command(&asked, &mut std::io::stdout().lock()).await?;
-    Ok(match verdict {
+    let (stop, at_once) = shutdown::listen()?;
+    let mut out = std::io::stdout().lock();
+    let done = doctor::command(&asked, &stop, &at_once, &mut out).await;
+    if done.interrupted {
+        return Ok(Ended::Cut);
+    }
+    Ok(match done.verdict {
         Verdict::Problems => Ended::Sick,
         Verdict::Warnings if args.strict => Ended::Wrong,
         Verdict::Unknown => Ended::Wrong,

@@ -30,7 +30,7 @@ mod verdict;
 mod wanted;
 mod wire;
 
-pub use command::{Doctor, STAGES, command};
+pub use command::{Diagnosed, Doctor, STAGES, command};
 pub use context::{Patience, Token};
 pub use finding::{Finding, Fix};
 pub use quick::{Came, Condition, one, quick, unanswered};

@@ -1,8 +1,12 @@
 //! What is under way, on a terminal: a line per stage.
 
-use std::{collections::BTreeMap, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Check, Outcome, Recorder, Stage};
 use crate::model::text::on_one_line;
@@ -11,13 +15,14 @@ use crate::model::text::on_one_line;
 #[derive(Clone, Default)]
 pub(super) struct Progress {
     all: MultiProgress,
+    lines: Arc<Mutex<BTreeMap<Stage, ProgressBar>>>,
 }
 
 impl Progress {
     /// A recorder whose checks show here.
     pub(super) fn recorder(&self) -> Recorder {
         let all = self.all.clone();
-        let lines = Mutex::new(BTreeMap::<Stage, ProgressBar>::new());
+        let lines = self.lines.clone();
         Recorder::watched(move |check| {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             let line = lines.entry(check.stage).or_insert_with(|| {
@@ -36,8 +41,15 @@ impl Progress {
 
     /// Takes the lines away.
     pub(super) fn end(&self) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in std::mem::take(&mut *lines).into_values() {
+            // Its thread would draw once more, over the report.
+            line.disable_steady_tick();
+            line.finish_and_clear();
+        }
         // It is no matter whether the terminal is still there.
         let _ = self.all.clear();
+        self.all.set_draw_target(ProgressDrawTarget::hidden());
     }
 }
 
@@ -45,7 +57,7 @@ fn words(check: &Check) -> String {
     let words = match &check.outcome {
         Outcome::Fine(seen) => seen.words(),
         Outcome::Found(finding) => finding.row.title,
-        Outcome::Skipped(_) => "not checked",
+        Outcome::Skipped(_) | Outcome::Unanswered(_) => "not checked",
     };
     on_one_line(&format!("{}: {words}", check.subject))
 }

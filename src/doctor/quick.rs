@@ -52,6 +52,7 @@ pub enum Condition {
 /// All that is checked up to the stage `cluster`, of all brokers side by side, until
 /// `until`. It is told to the recorder.
 pub async fn quick(settings: &Settings, token: Token, until: Instant, recorder: &Recorder) -> Came {
+    recorder.knows(&settings.brokers);
     let context = Context {
         settings,
         token,
@@ -120,6 +121,7 @@ pub async fn one(
     until: Instant,
 ) -> Condition {
     let recorder = Recorder::default();
+    recorder.knows(&settings.brokers);
     let context = Context {
         settings,
         token,

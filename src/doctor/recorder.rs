@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -15,6 +15,7 @@ pub struct Recorder {
     checks: Mutex<Vec<Check>>,
     brokers: Mutex<BTreeMap<String, BrokerSeen>>,
     daprd: OnceLock<String>,
+    bootstrap: OnceLock<String>,
     watch: Option<Watch>,
 }
 
@@ -31,12 +32,48 @@ impl Recorder {
         self.note(stage, subject.into(), Outcome::Fine(seen));
     }
 
-    pub(super) fn found(&self, subject: impl Into<String>, finding: Finding) {
+    /// Keeps where the brokers are: commands of fixes name them.
+    pub(super) fn knows(&self, brokers: &[String]) {
+        let brokers = brokers.join(",");
+        // No shell makes anything else of these.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-:,".contains(c);
+        if !brokers.is_empty() && brokers.chars().all(plain) {
+            // The settings are known once.
+            let _ = self.bootstrap.set(brokers);
+        }
+    }
+
+    pub(super) fn found(&self, subject: impl Into<String>, mut finding: Finding) {
+        if let (Some(command), Some(brokers)) = (&mut finding.fix.command, self.bootstrap.get()) {
+            *command = command.replace("<bootstrap>", brokers);
+        }
         self.note(finding.row.stage, subject.into(), Outcome::Found(finding));
     }
 
     pub(super) fn skipped(&self, stage: Stage, subject: impl Into<String>, why: impl Into<String>) {
         self.note(stage, subject.into(), Outcome::Skipped(why.into()));
+    }
+
+    /// What was asked for and not answered: as long as that is so, not all is well.
+    pub(super) fn unanswered(
+        &self,
+        stage: Stage,
+        subject: impl Into<String>,
+        why: impl Into<String>,
+    ) {
+        self.note(stage, subject.into(), Outcome::Unanswered(why.into()));
+    }
+
+    /// Notes that nothing is asked after the last stage that came to something.
+    pub(super) fn stopped(&self, round_trip: bool) {
+        let last = self.report().last();
+        let left = "topics, permissions, group, limits, clock";
+        let trip = if round_trip { ", round trip" } else { "" };
+        let why = format!("what follows {} was not checked: {left}{trip}", last.name());
+        self.skipped(last, "brokers", why);
+        if round_trip {
+            self.unanswered(Stage::RoundTrip, "temporary topic", "no broker was reached");
+        }
     }
 
     /// Keeps what a broker told of itself; the last that is said of it counts.
@@ -98,6 +135,7 @@ impl Recorder {
             checks,
             brokers,
             version: None,
+            given: BTreeSet::new(),
             daprd: self.daprd.get().cloned(),
         }
     }

@@ -20,12 +20,13 @@ pub fn json(component: &str, report: &Report, verdict: Verdict) -> Value {
             let (outcome, words) = match &check.outcome {
                 Outcome::Fine(seen) => ("fine", seen.words()),
                 Outcome::Found(finding) => ("found", finding.cause.as_str()),
-                Outcome::Skipped(why) => ("skipped", why.as_str()),
+                Outcome::Skipped(why) | Outcome::Unanswered(why) => ("skipped", why.as_str()),
             };
             json!({
                 "stage": check.stage,
                 "subject": check.subject,
                 "outcome": outcome,
+                "unanswered": matches!(check.outcome, Outcome::Unanswered(_)),
                 "text": words,
                 "code": check.finding().map(|found| found.row.code),
             })

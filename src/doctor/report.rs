@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Finding, Seen, Severity, Stage,
@@ -14,6 +14,8 @@ pub struct Report {
     pub brokers: Vec<BrokerSeen>,
     /// The component's `version`, which matters to the built-in component alone.
     pub version: Option<String>,
+    /// The keys that the component's metadata has, in lower case.
+    pub given: BTreeSet<String>,
     /// The release of the daprd that answered, as it says itself.
     pub daprd: Option<String>,
 }
@@ -62,6 +64,8 @@ pub enum Outcome {
     Found(Finding),
     /// It was not checked, and why: nothing is known.
     Skipped(String),
+    /// It was asked for and no answer came, and why: what it would tell is not known.
+    Unanswered(String),
 }
 
 impl Report {
@@ -76,6 +80,16 @@ impl Report {
         found
     }
 
+    /// How far the checks came.
+    pub(super) fn last(&self) -> Stage {
+        let done = self.checks.iter();
+        let done =
+            done.filter(|check| matches!(check.outcome, Outcome::Fine(_) | Outcome::Found(_)));
+        done.map(|check| check.stage)
+            .max()
+            .unwrap_or(Stage::Settings)
+    }
+
     /// How bad the worst finding is.
     pub fn worst(&self) -> Option<Severity> {
         let findings = self.checks.iter().filter_map(Check::finding);
@@ -88,7 +102,7 @@ impl Check {
     pub fn finding(&self) -> Option<&Finding> {
         match &self.outcome {
             Outcome::Found(finding) => Some(finding),
-            Outcome::Fine(_) | Outcome::Skipped(_) => None,
+            Outcome::Fine(_) | Outcome::Skipped(_) | Outcome::Unanswered(_) => None,
         }
     }
 }

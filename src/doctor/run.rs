@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
-    Patience, Recorder, Report, Token,
+    Patience, Recorder, Report, Stage, Token,
     context::{Context, Target},
     stages::{self, Cluster, dapr::Dapr},
     wire::Wire,
@@ -43,31 +45,62 @@ pub struct Options {
     pub dapr: Dapr,
 }
 
-/// Checks everything that can be checked.
+/// Checks everything that can be checked, until `stop`. What a round trip made is taken away
+/// all the same.
 pub async fn full(
     settings: &Settings,
     wanted: &Wanted,
     options: &Options,
     recorder: &Recorder,
+    stop: &CancellationToken,
 ) -> Report {
+    recorder.knows(&settings.brokers);
     let context = Context {
         settings,
         token: Token::fetched(),
         patience: Patience::EachStage(options.stage),
         recorder,
     };
-    if let Some(mut cluster) = reach(&context).await {
-        stages::topics::check(&context, &mut cluster, wanted).await;
-        stages::permissions::check(&context, &mut cluster, wanted).await;
-        stages::group::check(&context, &mut cluster, wanted).await;
-        stages::limits::check(&context, &mut cluster, wanted).await;
-        stages::clock::check(&context, &mut cluster).await;
-        if options.round_trip {
-            stages::round_trip::check(&context, &mut cluster).await;
-        }
+    let without_effects = stop.run_until_cancelled(look(&context, wanted, options));
+    if let Some(Some(mut cluster)) = without_effects.await
+        && options.round_trip
+        && !stop.is_cancelled()
+    {
+        stages::round_trip::check(&context, &mut cluster, stop).await;
     }
-    stages::dapr::check(&context, &options.dapr).await;
+    // Whoever stops has nothing left to be asked.
+    let _ = stop
+        .run_until_cancelled(stages::dapr::check(&context, &options.dapr))
+        .await;
     recorder.report()
+}
+
+/// All checks of brokers that change nothing.
+async fn look(context: &Context<'_>, wanted: &Wanted, options: &Options) -> Option<Cluster> {
+    let Some(mut cluster) = reach(context).await else {
+        context.recorder.stopped(options.round_trip);
+        return None;
+    };
+    silent(context, Stage::Cluster, &mut cluster);
+    stages::topics::check(context, &mut cluster, wanted).await;
+    silent(context, Stage::Topics, &mut cluster);
+    stages::permissions::check(context, &mut cluster, wanted).await;
+    silent(context, Stage::Permissions, &mut cluster);
+    stages::group::check(context, &mut cluster, wanted).await;
+    silent(context, Stage::Group, &mut cluster);
+    stages::limits::check(context, &mut cluster, wanted).await;
+    silent(context, Stage::Limits, &mut cluster);
+    stages::clock::check(context, &mut cluster).await;
+    silent(context, Stage::Clock, &mut cluster);
+    Some(cluster)
+}
+
+/// Notes which brokers left a stage's questions without an answer. A stage itself may do
+/// without it, and the whole is not fine then.
+fn silent(context: &Context<'_>, stage: Stage, cluster: &mut Cluster) {
+    for (broker, what) in cluster.unanswered() {
+        context.recorder.unanswered(stage, broker, what);
+    }
 }
 
 /// From the bootstrap brokers' names to the cluster.

@@ -56,7 +56,7 @@ pub struct CutOff {
     pub served: Option<(i16, i16)>,
 }
 
-/// What the section "Why did the built-in fail?" says: a verdict for each kind of broker and
+/// What the section about the built-in says: a verdict for each kind of broker and
 /// of Dapr. `version` is the component's metadata of that name, `dapr` the release of the
 /// daprd that is asked about; without it, all that are known.
 pub fn section(report: &Report, version: Option<&str>, dapr: Option<&str>) -> Vec<Verdict> {
@@ -84,17 +84,25 @@ pub fn lines(report: &Report, version: Option<&str>, dapr: Option<&str>) -> Vec<
     let verdicts = section(report, version, dapr);
     let mut lines: Vec<_> = verdicts
         .iter()
-        .map(|verdict| format!("{}: {}", verdict.brokers.join(", "), verdict.text))
+        .map(|verdict| {
+            let word = if verdict.works { "works" } else { "fails" };
+            // Where it works nobody has to look for another `version`.
+            let text = match verdict.text.split_once("; ") {
+                Some((first, _)) if verdict.works => first,
+                _ => &verdict.text,
+            };
+            format!("{word}: {}: {text}", verdict.brokers.join(", "))
+        })
         .collect();
     if report.brokers.iter().any(|broker| broker.tls) {
         lines.push(
-            "The listener speaks TLS: with `authType` none, or `disableTls`, the built-in speaks \
-             plaintext to it and gets EOF as well"
+            "works by TLS alone: with `authType` none, or `disableTls`, the built-in speaks \
+             plaintext and gets EOF"
                 .to_owned(),
         );
     }
     if let Some(known) = dapr.filter(|_| verdicts.is_empty() && !report.brokers.is_empty()) {
-        lines.push(format!("What Dapr {known} asks is not known here"));
+        lines.push(format!("unknown: what Dapr {known} asks is not known here"));
     }
     if report.brokers.is_empty()
         && let Some(check) = report.findings().first()
@@ -102,7 +110,7 @@ pub fn lines(report: &Report, version: Option<&str>, dapr: Option<&str>) -> Vec<
         && (Stage::Names..=Stage::Sasl).contains(&check.stage)
     {
         lines.push(format!(
-            "No broker told what it serves; what keeps this component from it keeps the built-in \
+            "fails: no broker told what it serves; what keeps this component from it keeps the built-in \
              from it too: {} ({})",
             finding.row.title, finding.row.code
         ));

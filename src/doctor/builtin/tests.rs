@@ -97,6 +97,7 @@ fn one_that_negotiates_takes_what_is_served() {
 fn the_words_have_the_request_and_what_is_served() {
     let lines = lines(&report(&REDPANDA, false), Some("2.8.0"), Some("1.16.5"));
     assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("fails: kafka:9092: "), "{lines:?}");
     for words in [
         "Dapr 1.16's built-in (Sarama 1.45.2) asks Metadata v10 at `version` 2.8.0",
         "this broker serves v0 to v8",
@@ -105,6 +106,16 @@ fn the_words_have_the_request_and_what_is_served() {
     ] {
         assert!(lines[0].contains(words), "{words:?} is not in {lines:?}");
     }
+}
+
+#[test]
+fn where_it_works_no_other_version_is_told() {
+    let report = report(&REDPANDA, false);
+    let told = "works: kafka:9092: Dapr 1.16's built-in (Sarama 1.45.2) can talk to it at `version` \
+                2.0.0";
+    assert_eq!(lines(&report, None, Some("1.16.5")), [told]);
+    let verdict = &section(&report, None, Some("1.16.5"))[0];
+    assert!(verdict.text.contains("2.8.0 and later asks"), "{verdict:?}");
 }
 
 #[test]
@@ -118,7 +129,7 @@ fn releases_that_behave_alike_are_told_together() {
     assert!(section(&report(&REDPANDA, false), None, Some("1.1")).is_empty());
     assert_eq!(
         lines(&report(&REDPANDA, false), None, Some("1.99.0")),
-        ["What Dapr 1.99.0 asks is not known here"]
+        ["unknown: what Dapr 1.99.0 asks is not known here"]
     );
 }
 

@@ -13,8 +13,11 @@ const WIDTH: usize = 100;
 /// What stands before the stages' lines.
 const STAGE: usize = 14;
 
-/// How many checks of a stage are told in its line.
+/// How many checks of a stage are told together.
 const TOLD: usize = 4;
+
+/// How many have a line each, in stages where they do.
+const APART: usize = 24;
 
 /// The report as text: the verdict, what was found, what is fine, what was not checked.
 pub fn text(component: &str, report: &Report, verdict: Verdict, colours: bool) -> String {
@@ -32,12 +35,13 @@ pub fn text(component: &str, report: &Report, verdict: Verdict, colours: bool) -
     page.line("");
     for check in report.findings() {
         if let Some(finding) = check.finding() {
-            page.finding(check, finding);
+            page.finding(check, finding, report);
         }
     }
     page.fine(report);
     page.skipped(report);
-    page.section("Why did the built-in fail?", &built_in(report));
+    let title = "Dapr's built-in pubsub.kafka with these brokers";
+    page.section(title, &built_in(report));
     page.text
 }
 
@@ -89,7 +93,7 @@ impl Page {
         }
     }
 
-    fn finding(&mut self, check: &Check, finding: &Finding) {
+    fn finding(&mut self, check: &Check, finding: &Finding, report: &Report) {
         let (word, colour) = match finding.severity {
             Severity::Problem => ("problem", RED),
             Severity::Warning => ("warning", YELLOW),
@@ -101,52 +105,70 @@ impl Page {
         self.paragraph("  where  ", &check.subject);
         self.paragraph("  cause  ", &finding.cause);
         self.paragraph("  why    ", finding.row.why);
-        self.fix(&finding.fix);
+        self.fix(&finding.fix, report);
         self.line("");
     }
 
-    fn fix(&mut self, fix: &Fix) {
+    /// Metadata stands as far to the right as in the samples, and what is not YAML in
+    /// comments: all of it can be pasted.
+    fn fix(&mut self, fix: &Fix, report: &Report) {
         self.paragraph("  fix    ", &fix.text);
         for (key, value) in &fix.set {
+            let is_there = report.given.contains(&key.to_ascii_lowercase());
+            let what = if is_there { "replace" } else { "add" };
             let (key, value) = (yaml(key), quoted(value));
-            let _ = writeln!(self.text, "    - name: {key}\n      value: {value}");
+            let _ = writeln!(
+                self.text,
+                "  # {what}:\n  - name: {key}\n    value: {value}"
+            );
         }
         for key in &fix.remove {
             let key = yaml(key);
-            let _ = writeln!(self.text, "    remove: {key}");
+            let _ = writeln!(self.text, "  # remove: {key}");
         }
         if let Some(command) = &fix.command {
             // It is to be copied, so it stays on its line.
-            let command = on_one_line(command);
+            let command = for_shell(&on_one_line(command));
             let _ = writeln!(self.text, "    $ {command}");
         }
     }
 
-    /// A line for each stage where something is fine.
+    /// What is fine, by stages. Where each check says something of its own, each has a line.
     fn fine(&mut self, report: &Report) {
-        let lines = Stage::ALL.into_iter().filter_map(|stage| {
+        let mut lines = Vec::new();
+        for stage in Stage::ALL {
             let fine = report.checks.iter().filter(|check| check.stage == stage);
-            let fine: Vec<_> = fine
-                .filter_map(|check| match &check.outcome {
-                    Outcome::Fine(seen) => Some(format!("{}: {}", check.subject, seen.words())),
-                    _ => None,
-                })
-                .collect();
-            let told = fine.iter().take(TOLD).cloned().collect::<Vec<_>>();
-            let mut told = told.join("; ");
-            if fine.len() > TOLD {
-                let _ = write!(told, "; and {} more", fine.len() - TOLD);
+            let fine = fine.filter_map(|check| match &check.outcome {
+                Outcome::Fine(seen) => Some(format!("{}: {}", check.subject, seen.words())),
+                _ => None,
+            });
+            let mut fine: Vec<_> = fine.collect();
+            let apart = matches!(stage, Stage::Cluster | Stage::RoundTrip | Stage::Dapr);
+            let told = if apart { APART } else { TOLD };
+            if fine.len() > told {
+                let more = fine.split_off(told).len();
+                fine.push(format!("and {more} more"));
             }
-            let line = on_one_line(&format!("{:STAGE$}{told}", stage.name()));
-            (!fine.is_empty()).then(|| cut(&line, WIDTH - 2))
-        });
-        let lines: Vec<_> = lines.collect();
-        self.section("Fine", &lines);
+            let lines_of = if apart { fine } else { vec![fine.join("; ")] };
+            let of_stage = lines_of.into_iter().filter(|line| !line.is_empty());
+            lines.extend(of_stage.map(|line| (stage.name(), line)));
+        }
+        if lines.is_empty() {
+            return;
+        }
+        self.painted(BOLD, "Fine");
+        let mut last = "";
+        for (stage, line) in lines {
+            let label = if stage == last { "" } else { stage };
+            self.paragraph(&format!("  {label:STAGE$}"), &line);
+            last = stage;
+        }
+        self.line("");
     }
 
     fn skipped(&mut self, report: &Report) {
         let skipped = report.checks.iter().filter_map(|check| {
-            let Outcome::Skipped(why) = &check.outcome else {
+            let (Outcome::Skipped(why) | Outcome::Unanswered(why)) = &check.outcome else {
                 return None;
             };
             let stage = check.stage.name();
@@ -191,14 +213,16 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The beginning of a line that is too long.
-fn cut(line: &str, width: usize) -> String {
-    if line.chars().count() <= width {
-        return line.to_owned();
-    }
-    let mut kept: String = line.chars().take(width - 1).collect();
-    kept.push('…');
-    kept
+/// A command whose placeholders are no redirections in a shell.
+fn for_shell(command: &str) -> String {
+    let words = command.split(' ').map(|word| {
+        if word.contains('<') && !word.contains('\'') {
+            format!("'{word}'")
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A value in YAML's double quotes, whose escapes are those of JSON. What JSON leaves as it

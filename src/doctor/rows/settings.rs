@@ -27,4 +27,11 @@ rows! { Settings:
         found "The subscription's topic and metadata are read as the component reads them when \
                daprd subscribes."
         fix "Change the Subscription, or the component's `deadLetterTopic` if that is named.";
+    UNREADABLE "RDK-CFG-05" Problem
+        "There is no component to look at"
+        why "Without its metadata it is not known which brokers to ask, and how."
+        found "The file can't be read as YAML, has no such Component or more than one, or no \
+               running component has an instance of that name."
+        fix "Do what the cause says: name the file, the Component (`--name`) or the instance that is \
+             there.";
 }

@@ -7,6 +7,8 @@ mod topic;
 
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::doctor::{
     Finding, Fix, Seen, Stage,
     context::Context,
@@ -43,11 +45,15 @@ struct Trip<'a> {
 
 /// Makes a topic, sends a record, reads it, and deletes the topic, whatever came in
 /// between.
-pub(in crate::doctor) async fn check(context: &Context<'_>, cluster: &mut Cluster) {
+pub(in crate::doctor) async fn check(
+    context: &Context<'_>,
+    cluster: &mut Cluster,
+    stop: &CancellationToken,
+) {
     let mut random = [0; 8];
     if openssl::rand::rand_bytes(&mut random).is_err() {
         let why = "this system has no random numbers";
-        return context.recorder.skipped(Stage::RoundTrip, SUBJECT, why);
+        return context.recorder.unanswered(Stage::RoundTrip, SUBJECT, why);
     }
     let value = format!("{:016x}", u64::from_be_bytes(random));
     let trip = Trip {
@@ -55,35 +61,73 @@ pub(in crate::doctor) async fn check(context: &Context<'_>, cluster: &mut Cluste
         name: format!("{PREFIX}{value}"),
         value,
     };
+    // Whoever gives up waiting drops this: then the topic is told.
+    let left = Left(Some(&trip));
     let begun = Instant::now();
     let made = topic::make(&trip, cluster).await;
     let refused = matches!(made, Err(Failed::Found(_)));
     let made = trip.note("made", begun, made);
     if refused {
-        return;
+        return left.gone();
     }
     if made {
-        trip.there_and_back(cluster).await;
+        trip.there_and_back(cluster, stop).await;
     }
     // Also if it is not known whether it was made.
     let begun = Instant::now();
     let deleted = topic::delete(&trip, cluster, made).await;
     trip.note("deleted", begun, deleted);
+    left.gone();
+}
+
+/// A topic that may be left behind.
+struct Left<'a>(Option<&'a Trip<'a>>);
+
+impl Left<'_> {
+    /// It is not there, or what became of it is told.
+    fn gone(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        if let Some(trip) = self.0 {
+            trip.failed(
+                "deleted",
+                topic::not_deleted(trip, "the check was cut short"),
+            );
+        }
+    }
 }
 
 impl Trip<'_> {
-    async fn there_and_back(&self, cluster: &mut Cluster) {
+    /// A step that has begun ends, so that the connection can be used to delete the topic.
+    async fn there_and_back(&self, cluster: &mut Cluster, stop: &CancellationToken) {
         let begun = Instant::now();
         let leader = match topic::leader(self, cluster).await {
             Ok(leader) => leader,
             Err(failed) => return self.failed("led", failed),
         };
+        if stop.is_cancelled() {
+            return self.cut();
+        }
         let written = record::write(self, cluster, leader).await;
         if self.note("written", begun, written) {
+            if stop.is_cancelled() {
+                return self.cut();
+            }
             let begun = Instant::now();
             let read = record::read(self, cluster, leader).await;
             self.note("read", begun, read);
         }
+    }
+
+    fn cut(&self) {
+        let why = "the check was cut short before the record came back";
+        self.context
+            .recorder
+            .unanswered(Stage::RoundTrip, SUBJECT, why);
     }
 
     /// Notes what came of a step; true if it went well.
@@ -108,7 +152,7 @@ impl Trip<'_> {
             Failed::Found(finding) => recorder.found(SUBJECT, *finding),
             Failed::Unknown(why) => {
                 let why = format!("it is not known whether it was {step}: {why}");
-                recorder.skipped(Stage::RoundTrip, SUBJECT, why);
+                recorder.unanswered(Stage::RoundTrip, SUBJECT, why);
             }
         }
     }

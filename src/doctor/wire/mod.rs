@@ -54,6 +54,7 @@ pub(super) struct Wire {
     pub(super) ranges: Ranges,
     client_id: StrBytes,
     next: i32,
+    unanswered: Option<(i16, String)>,
 }
 
 impl Wire {
@@ -65,6 +66,7 @@ impl Wire {
             ranges: Ranges::default(),
             client_id: StrBytes::from_string(client_id.to_owned()),
             next: FIRST,
+            unanswered: None,
         }
     }
 
@@ -86,7 +88,19 @@ impl Wire {
     ) -> Result<Answered<R::Response>, Broken> {
         let version = self.ranges.common::<R>(newest);
         let version = version.ok_or(Broken::Unserved { key: R::KEY })?;
-        self.ask_in(request, version, until).await
+        let answer = self.ask_in(request, version, until).await;
+        if let Err(broken) = &answer {
+            let first = || (R::KEY, broken.to_string());
+            self.unanswered.get_or_insert_with(first);
+        }
+        answer
+    }
+
+    /// The first request that was served and not answered since this was last asked for: its
+    /// name, and what came instead.
+    pub(super) fn unanswered(&mut self) -> Option<String> {
+        let (key, broken) = self.unanswered.take()?;
+        Some(format!("it was asked {}, and {broken}", name(key)))
     }
 
     /// The same, in just this version, whatever the broker says it serves.

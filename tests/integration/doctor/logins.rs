@@ -253,7 +253,7 @@ async fn the_built_in_is_judged_by_what_was_seen(fixture: Arc<Fixture>) -> Resul
         let json = &diagnosis.json;
         let said = json["brokers"][0]["product"].to_string();
         ensure!(said.contains(product), "{json:#}");
-        let lines = json["built_in"]["lines"].to_string();
+        let lines = json["built_in"]["verdicts"].to_string();
         let asks = "2.8.0 and later asks Metadata v10, this broker serves v0 to v8";
         ensure!(lines.contains(asks) == cut_off, "{lines}");
         let default = "can talk to it at `version` 2.0.0";

@@ -21,7 +21,9 @@ fn report() -> Report {
         "consumer group",
         "it is not known which one the component uses",
     );
-    recorder.report()
+    let mut report = recorder.report();
+    report.given.insert("brokers".into());
+    report
 }
 
 #[test]
@@ -36,19 +38,21 @@ RDK-CFG-01 problem: The component's metadata can't be used
   why    Init refuses it, and daprd goes on without the component or ends.
   fix    Write the port of a listener that is for Kafka, and not the one that is for people or for
          other brokers
-    - name: brokers
-      value: \"<host:port>\"
-    - name: caCert
-      value: \"<\\u001b[2J \\\"x\\\">\"
-    remove: \"disable tls\"
-    $ kafka-topics.sh --bootstrap-server <bootstrap> --create --topic orders --partitions 3 --replication-factor 1
+  # replace:
+  - name: brokers
+    value: \"<host:port>\"
+  # add:
+  - name: caCert
+    value: \"<\\u001b[2J \\\"x\\\">\"
+  # remove: \"disable tls\"
+    $ kafka-topics.sh --bootstrap-server '<bootstrap>' --create --topic orders --partitions 3 --replication-factor 1
 
 RDK-CFG-02 warning: A key has no effect
   where  todo
   cause  x has no effect
   why    Whoever wrote it wanted something that does not happen.
   fix    Remove it
-    remove: x
+  # remove: x
 
 Not checked
   group, consumer group: it is not known which one the component uses
@@ -69,6 +73,30 @@ fn colours_are_only_there_when_they_are_wanted() {
         without = without.replace(&format!("\u{1b}[{colour}m"), "");
     }
     assert_eq!(without, text("todo", &report(), Verdict::Problems, false));
+}
+
+#[test]
+fn what_is_fine_is_wrapped_and_not_cut() {
+    let recorder = Recorder::default();
+    let answer = crate::doctor::wire::Answered {
+        value: (),
+        version: 0,
+    };
+    for stage in [Stage::Permissions, Stage::RoundTrip] {
+        for subject in ["topic orders", "topic payments"] {
+            let words = "what is seen here is told to its end, which a line has no room for";
+            recorder.fine(stage, subject, crate::doctor::Seen::by(&answer, words));
+        }
+    }
+    let text = text("todo", &recorder.report(), Verdict::Fine, false);
+    let expected = "\
+Fine
+  permissions   topic orders: what is seen here is told to its end, which a line has no room for;
+                topic payments: what is seen here is told to its end, which a line has no room for
+  round trip    topic orders: what is seen here is told to its end, which a line has no room for
+                topic payments: what is seen here is told to its end, which a line has no room for
+";
+    assert!(text.contains(expected), "{text}");
 }
 
 proptest::proptest! {

@@ -76,6 +76,19 @@ impl Cluster {
         let mut members = self.brokers.iter_mut();
         members.find_map(|(id, member)| Some((*id, member.wire.as_mut()?)))
     }
+
+    /// Which brokers left a question without an answer since this was last asked for, and
+    /// which one.
+    pub(in crate::doctor) fn unanswered(&mut self) -> Vec<(String, String)> {
+        let members = self.brokers.values_mut();
+        let members = members.filter_map(|member| {
+            Some((member.target.subject(), member.wire.as_mut()?.unanswered()?))
+        });
+        let mut silent: Vec<_> = members.collect();
+        let first = self.bootstrap.unanswered();
+        silent.extend(first.map(|what| ("bootstrap broker".to_owned(), what)));
+        silent
+    }
 }
 
 /// Examines the brokers where the cluster says they are.

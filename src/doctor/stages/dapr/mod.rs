@@ -207,7 +207,10 @@ async fn age(context: &Context<'_>, dapr: &Dapr, place: &Place<'_>) {
                 .found(name, Finding::new(&rows::OLDER, cause, fix));
         }
         Ok(Initialised::Unknown(why)) => shown(&why),
-        Err(_) => "no answer came in time".into(),
+        Err(_) => {
+            let why = "whether it was initialised is not known: no answer came in time";
+            return context.recorder.unanswered(Stage::Dapr, name, why);
+        }
     };
     let why = format!("whether it was initialised is not known: {unknown}");
     context.recorder.skipped(Stage::Dapr, name, why);

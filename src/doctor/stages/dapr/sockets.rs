@@ -201,7 +201,7 @@ async fn examine(
         Err(_) => {
             context
                 .recorder
-                .skipped(Stage::Dapr, subject, "no connection came about in time");
+                .unanswered(Stage::Dapr, subject, "no connection came about in time");
             None
         }
     }

@@ -19,6 +19,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     doctor::{Dapr, Options, Recorder, Report, Wanted, WantedTopic, full},
     metadata,
@@ -102,7 +104,14 @@ impl Fake {
             dapr: Dapr::default(),
         };
         let recorder = Recorder::default();
-        let report = full(&resolved.settings, wanted, &options, &recorder).await;
+        let report = full(
+            &resolved.settings,
+            wanted,
+            &options,
+            &recorder,
+            &CancellationToken::new(),
+        )
+        .await;
         serves.abort();
         report
     }

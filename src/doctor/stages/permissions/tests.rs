@@ -55,7 +55,7 @@ fn outcomes(report: &Report, subject: &str) -> Vec<String> {
         .map(|check| match &check.outcome {
             Outcome::Fine(seen) => format!("fine: {}", seen.words()),
             Outcome::Found(finding) => finding.row.code.to_owned(),
-            Outcome::Skipped(why) => format!("skipped: {why}"),
+            Outcome::Skipped(why) | Outcome::Unanswered(why) => format!("skipped: {why}"),
         })
         .collect()
 }

@@ -14,8 +14,9 @@ use kafka_protocol::messages::{
     produce_response::{PartitionProduceResponse, TopicProduceResponse},
 };
 
+use super::*;
 use crate::doctor::{
-    Wanted,
+    Patience, Recorder, Token, Verdict, Wanted,
     stages::permissions::fake::{Fake, codes},
 };
 
@@ -64,5 +65,46 @@ async fn the_topic_is_deleted_also_after_a_step_that_fails() {
         let report = fake.diagnose(8, -1, &Wanted::default(), true).await;
         assert_eq!(codes(&report, "RDK-TRIP"), expected);
         assert_eq!(deleted.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[test]
+fn a_topic_that_nobody_waited_for_is_told() {
+    let pairs = [("brokers", "a:1"), ("authType", "none")];
+    let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let resolved = crate::metadata::resolve(&pairs.into()).expect("it is right");
+    let recorder = Recorder::default();
+    recorder.knows(&resolved.settings.brokers);
+    let context = Context {
+        settings: &resolved.settings,
+        token: Token::fetched(),
+        patience: Patience::EachStage(Duration::from_secs(1)),
+        recorder: &recorder,
+    };
+    let trip = Trip {
+        context: &context,
+        name: format!("{PREFIX}1"),
+        value: "1".into(),
+    };
+    Left(Some(&trip)).gone();
+    assert!(recorder.report().findings().is_empty());
+    drop(Left(Some(&trip)));
+    let report = recorder.report();
+    assert_eq!(codes(&report, "RDK-TRIP"), ["RDK-TRIP-05"]);
+    let fix = &report.findings()[0].finding().expect("it is one").fix;
+    let told = "kafka-topics.sh --bootstrap-server a:1 --delete --topic dapr-rdkafka-doctor-1";
+    assert_eq!(fix.command.as_deref(), Some(told));
+}
+
+#[tokio::test]
+async fn what_is_not_answered_is_not_fine() {
+    // All is served that is needed, and nothing but Metadata is answered so that it can be read.
+    let asked = crate::doctor::stages::permissions::fake::wanted(None);
+    for (wanted, verdict) in [
+        (&Wanted::default(), Verdict::Fine),
+        (&asked, Verdict::Unknown),
+    ] {
+        let report = Fake::default().diagnose(8, i32::MIN, wanted, false).await;
+        assert_eq!(Verdict::of(&report, true), verdict, "{report:#?}");
     }
 }

@@ -135,7 +135,7 @@ pub(super) async fn delete(
     }
 }
 
-fn not_deleted(trip: &Trip<'_>, why: &str) -> Failed {
+pub(super) fn not_deleted(trip: &Trip<'_>, why: &str) -> Failed {
     let cause = format!("the topic {} could not be deleted: {why}", trip.name);
     let command = format!(
         "kafka-topics.sh --bootstrap-server <bootstrap> --delete --topic {}",
