@@ -28,8 +28,10 @@ pub struct WantedTopic {
     pub publish: bool,
     /// It is subscribed to.
     pub subscribe: bool,
-    /// The topic whose refused records it gets, if it is a dead-letter topic.
-    pub dead_letters_of: Option<String>,
+    /// The topics whose refused records it gets, if it is a dead-letter topic.
+    pub dead_letters_of: Vec<String>,
+    /// The component itself writes some of those; else daprd does, through Publish.
+    pub by_component: bool,
 }
 
 /// What is checked beside the brokers.
@@ -57,10 +59,10 @@ pub async fn full(
         recorder,
     };
     if let Some(mut cluster) = reach(&context).await {
-        stages::topics::check(&context, &mut cluster, wanted).await;
+        let missing = stages::topics::check(&context, &mut cluster, wanted).await;
         stages::permissions::check(&context, &mut cluster, wanted).await;
         stages::group::check(&context, &mut cluster, wanted).await;
-        stages::limits::check(&context, &mut cluster, wanted).await;
+        stages::limits::check(&context, &mut cluster, wanted, &missing).await;
         stages::clock::check(&context, &mut cluster).await;
         if options.round_trip {
             stages::round_trip::check(&context, &mut cluster).await;

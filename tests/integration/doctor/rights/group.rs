@@ -70,6 +70,9 @@ impl Drop for Member {
     }
 }
 
+/// A consumer's subscription to no topic: brokers read it, and answer never if they can't.
+const NO_TOPICS: &[u8] = &[0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+
 /// A member that sends what a test wants, and is in its group as long as its session lasts.
 struct Raw {
     stream: TcpStream,
@@ -83,7 +86,7 @@ impl Raw {
         let protocols = protocols.iter().map(|name| {
             JoinGroupRequestProtocol::default()
                 .with_name(text_of(name))
-                .with_metadata(Bytes::from_static(b"anything"))
+                .with_metadata(Bytes::from_static(NO_TOPICS))
         });
         let request = JoinGroupRequest::default()
             .with_group_id(GroupId(text_of(group)))
