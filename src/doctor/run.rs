@@ -30,8 +30,10 @@ pub struct WantedTopic {
     pub publish: bool,
     /// It is subscribed to.
     pub subscribe: bool,
-    /// The topic whose refused records it gets, if it is a dead-letter topic.
-    pub dead_letters_of: Option<String>,
+    /// The topics whose refused records it gets, if it is a dead-letter topic.
+    pub dead_letters_of: Vec<String>,
+    /// The component itself writes some of those; else daprd does, through Publish.
+    pub by_component: bool,
 }
 
 /// What is checked beside the brokers.
@@ -82,13 +84,13 @@ async fn look(context: &Context<'_>, wanted: &Wanted, options: &Options) -> Opti
         return None;
     };
     silent(context, Stage::Cluster, &mut cluster);
-    stages::topics::check(context, &mut cluster, wanted).await;
+    let missing = stages::topics::check(context, &mut cluster, wanted).await;
     silent(context, Stage::Topics, &mut cluster);
     stages::permissions::check(context, &mut cluster, wanted).await;
     silent(context, Stage::Permissions, &mut cluster);
     stages::group::check(context, &mut cluster, wanted).await;
     silent(context, Stage::Group, &mut cluster);
-    stages::limits::check(context, &mut cluster, wanted).await;
+    stages::limits::check(context, &mut cluster, wanted, &missing).await;
     silent(context, Stage::Limits, &mut cluster);
     stages::clock::check(context, &mut cluster).await;
     silent(context, Stage::Clock, &mut cluster);

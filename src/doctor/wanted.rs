@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Finding, Fix, Recorder, Stage, Wanted, WantedTopic, rows::settings as rows,
-    stages::settings::shortened,
+    Finding, Fix, Recorder, Stage, Wanted, WantedTopic,
+    rows::{settings as rows, topics as topics_rows},
+    stages::{settings::shortened, topics::subject as topics_subject},
 };
 use crate::{
     connect::{Given, Subscription},
@@ -45,13 +46,22 @@ pub(super) fn wanted(
     for published in &uses.published {
         found.topic(published).publish = true;
     }
+    let mut refused = Vec::new();
     for name in topics {
         let (name, _) = topic::subscribed(name);
         let topic = found.topic(name);
         (topic.publish, topic.subscribe) = (true, true);
+        match settings.policy(name, &HashMap::new()) {
+            Ok(policy) => found.by_component(policy.dead_letter.as_deref(), name),
+            Err(cause) => refused.push((name, cause)),
+        }
+    }
+    for (name, cause) in refused {
         // One that is the dead-letter topic itself has none.
-        if let Ok(policy) = settings.policy(name, &HashMap::new()) {
-            found.dead_letters(policy.dead_letter.as_deref(), name);
+        if found.topic(name).dead_letters_of.is_empty() && topic::check_topic(name).is_ok() {
+            let fix = Fix::words("name another topic").set("deadLetterTopic", "{topic}.dlq");
+            let finding = Finding::new(&topics_rows::DEAD_LETTER_NAME, cause, fix);
+            recorder.found(topics_subject(name), finding);
         }
     }
     let group = settings.consumer_group.clone();
@@ -74,15 +84,24 @@ impl Topics {
                 name: name.to_owned(),
                 publish: false,
                 subscribe: false,
-                dead_letters_of: None,
+                dead_letters_of: Vec::new(),
+                by_component: false,
             })
     }
 
-    fn dead_letters(&mut self, letters: Option<&str>, of: &str) {
+    fn dead_letters(&mut self, letters: &str, of: &str) -> &mut WantedTopic {
+        let topic = self.topic(letters);
+        topic.publish = true;
+        if !topic.dead_letters_of.iter().any(|known| known == of) {
+            topic.dead_letters_of.push(of.to_owned());
+        }
+        topic
+    }
+
+    /// What the component itself writes.
+    fn by_component(&mut self, letters: Option<&str>, of: &str) {
         if let Some(letters) = letters {
-            let topic = self.topic(letters);
-            topic.publish = true;
-            topic.dead_letters_of.get_or_insert_with(|| of.to_owned());
+            self.dead_letters(letters, of).by_component = true;
         }
     }
 
@@ -99,8 +118,10 @@ impl Topics {
         }
         let policy = settings.policy(name, &subscription.metadata)?;
         self.topic(name).subscribe = true;
-        self.dead_letters(policy.dead_letter.as_deref(), name);
-        self.dead_letters(daprs, name);
+        self.by_component(policy.dead_letter.as_deref(), name);
+        if let Some(letters) = daprs {
+            self.dead_letters(letters, name);
+        }
         Ok(())
     }
 }
@@ -134,8 +155,9 @@ mod tests {
         let told = wanted.topics.into_iter().map(|topic| {
             let publish = if topic.publish { "p" } else { "" };
             let subscribe = if topic.subscribe { "s" } else { "" };
-            let of = topic.dead_letters_of.unwrap_or_default();
-            format!("{} {publish}{subscribe} {of}", topic.name)
+            let of = topic.dead_letters_of.join(",");
+            let by = if topic.by_component { "!" } else { "" };
+            format!("{} {publish}{subscribe} {of}{by}", topic.name)
         });
         (told.collect(), recorder.report().findings().len())
     }
@@ -163,12 +185,32 @@ mod tests {
         let expected = [
             "daprs p orders",
             "flag ps ",
-            "flag.dlq p flag",
+            "flag.dlq p flag!",
             "orders ps ",
-            "own p orders",
+            "own p orders!",
             "sent p ",
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_dead_letter_topic_may_be_that_of_several() {
+        let mut uses = subscription("a", None, &[]);
+        let more = subscription("b", Some("shared"), &[("deadLetterTopic", "shared")]);
+        uses.subscriptions.extend(more.subscriptions);
+        let component = [("deadLetterTopic", "shared")];
+        let (told, _) = wanted_by(&component, uses, &[]);
+        let expected = ["a s ", "b s ", "orders p ", "sent p ", "shared p a,b!"];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_dead_letter_topic_of_its_own_is_found_unless_it_is_one() {
+        let component = [("deadLetterTopic", "letters")];
+        let none = Uses::default;
+        assert_eq!(wanted_by(&component, none(), &["letters"]).1, 1);
+        assert_eq!(wanted_by(&component, none(), &["letters", "a"]).1, 0);
+        assert_eq!(wanted_by(&[], none(), &["no name"]).1, 0);
     }
 
     #[test]

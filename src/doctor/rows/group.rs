@@ -14,7 +14,7 @@ rows! { Group:
     COORDINATOR "RDK-GROUP-02" Problem
         "The group has no coordinator"
         why "The group can't be joined, and nothing can be committed."
-        found "A broker is asked which one coordinates the group, and knows none."
+        found "A broker is asked again and again which one coordinates the group, and knows none."
         fix "See in the brokers' logs why the group's partition of `__consumer_offsets` has no leader.";
     OTHER_KIND "RDK-GROUP-03" Problem
         "The group belongs to something else"
@@ -27,7 +27,8 @@ rows! { Group:
         "The group's members share out partitions in another way"
         why "A group's members must have an assignment strategy in common. This component offers \
              range and roundrobin, and would be refused with INCONSISTENT_GROUP_PROTOCOL."
-        found "The group's coordinator says on which strategy its members agreed."
+        found "The group's coordinator says on which strategy its members agreed. Asked by a member \
+               that does not exist, which changes nothing, it refuses what this component offers."
         fix "Name a group of the component's own in `consumerGroup`, or let the other members use \
              range or roundrobin.";
     OUT_OF_RANGE "RDK-GROUP-05" Warning

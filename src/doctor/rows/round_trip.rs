@@ -3,7 +3,7 @@
 use crate::doctor::row::rows;
 
 rows! { RoundTrip:
-    FORBIDDEN "RDK-TRIP-01" Problem
+    FORBIDDEN "RDK-TRIP-01" Warning
         "It may not make a topic for the round trip"
         why "`--round-trip` sends a record through a topic of its own. The component itself need not \
              be allowed this."
@@ -11,7 +11,7 @@ rows! { RoundTrip:
                allowed."
         fix "Allow the client's principal to use topics whose names begin with \
              `dapr-rdkafka-doctor-`, or leave out `--round-trip`.";
-    NOT_MADE "RDK-TRIP-02" Problem
+    NOT_MADE "RDK-TRIP-02" Warning
         "A topic can't be made"
         why "No new topic can be made with the brokers' defaults, and what a record does was not seen."
         found "A broker refuses to make a topic of one partition with its own defaults, or the topic \

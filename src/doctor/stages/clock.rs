@@ -11,12 +11,14 @@ use kafka_protocol::{
     protocol::StrBytes,
 };
 
-use super::topics::configs::allow;
-use crate::doctor::{
-    Finding, Fix, Seen, Stage,
-    context::Context,
-    rows,
-    stages::{Cluster, cluster::shown},
+use crate::{
+    doctor::{
+        Finding, Fix, Seen, Stage,
+        context::Context,
+        rows,
+        stages::{Cluster, cluster::shown, permissions},
+    },
+    metadata::security::Security,
 };
 
 /// How far clocks may be apart.
@@ -61,7 +63,7 @@ pub(in crate::doctor) async fn check(context: &Context<'_>, cluster: &mut Cluste
         Ok(answer) => answer,
         Err(broken) => return skip(&shown(&broken.to_string())),
     };
-    let leader = match leader(&answer.value) {
+    let leader = match leader(&answer.value, &context.settings.security) {
         Ok(leader) => leader,
         Err(why) => return skip(&why),
     };
@@ -94,11 +96,11 @@ fn now() -> i64 {
 }
 
 /// The leader and its time. It tells of itself that it was up to date when it answered.
-fn leader(answer: &DescribeQuorumResponse) -> Result<Leader, String> {
-    error(answer.error_code)?;
+fn leader(answer: &DescribeQuorumResponse, security: &Security) -> Result<Leader, String> {
+    error(answer.error_code, security)?;
     let mut topics = answer.topics.iter().flat_map(|topic| &topic.partitions);
     let partition = topics.next().ok_or("the broker tells of no quorum")?;
-    error(partition.error_code)?;
+    error(partition.error_code, security)?;
     let id = partition.leader_id.0;
     let mut voters = partition.current_voters.iter();
     let own = voters.find(|voter| voter.replica_id.0 == id);
@@ -109,16 +111,16 @@ fn leader(answer: &DescribeQuorumResponse) -> Result<Leader, String> {
     }
 }
 
-fn error(code: i16) -> Result<(), String> {
+fn error(code: i16, security: &Security) -> Result<(), String> {
     match ResponseError::try_from_code(code) {
         None => Ok(()),
         Some(ResponseError::ClusterAuthorizationFailed) => {
-            let command = allow("--operation Describe --cluster");
+            let command = permissions::allow(security, "--operation Describe --cluster");
             Err(format!(
                 "this user may not ask for the quorum; allowed by `{command}`"
             ))
         }
-        Some(error) => Err(format!("the broker answers {error:?}")),
+        Some(_) => Err(format!("the broker answers {}", permissions::error(code))),
     }
 }
 

@@ -3,6 +3,7 @@
 mod described;
 mod finding;
 mod offsets;
+mod room;
 #[cfg(test)]
 mod tests;
 

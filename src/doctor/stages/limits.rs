@@ -1,6 +1,9 @@
 //! Sizes and times that brokers bound.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::topics::{
     alter,
@@ -24,29 +27,39 @@ const HEADERS: u64 = 64 * 1024;
 /// The largest value that brokers take for a size.
 const MOST: u64 = i32::MAX as u64;
 
-/// Checks them.
+/// Checks them. Of topics that are missing that was told.
 pub(in crate::doctor) async fn check(
     context: &Context<'_>,
     cluster: &mut Cluster,
     wanted: &Wanted,
+    missing: &BTreeSet<String>,
 ) {
-    sizes(context, cluster, wanted).await;
+    sizes(context, cluster, wanted, missing).await;
     // Without a topic that is read nobody joins a group; if none is known, some may be.
     if wanted.topics.is_empty() || wanted.topics.iter().any(|topic| topic.subscribe) {
         session(context, cluster).await;
     }
 }
 
-async fn sizes(context: &Context<'_>, cluster: &mut Cluster, wanted: &Wanted) {
-    let (wishes, _) = wishes(context.settings, wanted);
-    let names: Vec<_> = wishes.keys().map(String::as_str).collect();
-    if names.is_empty() {
+async fn sizes(
+    context: &Context<'_>,
+    cluster: &mut Cluster,
+    wanted: &Wanted,
+    missing: &BTreeSet<String>,
+) {
+    let (mut wishes, _) = wishes(wanted);
+    if wishes.is_empty() {
         let why = "no topic is known: name them with --topic";
         context.recorder.skipped(Stage::Limits, "topics", why);
         return;
     }
+    wishes.retain(|name, _| !missing.contains(name));
+    let names: Vec<_> = wishes.keys().map(String::as_str).collect();
+    if names.is_empty() {
+        return;
+    }
     let wire = cluster.any();
-    let told = configs::ask(wire, Kind::Topic, &names, &[LARGEST], context.until()).await;
+    let told = configs::ask(wire, Kind::Topic, &names, &[LARGEST], context).await;
     for (name, wish) in &wishes {
         let largest = largest(&told, name);
         let (largest, seen) = match largest {
@@ -126,7 +139,7 @@ async fn session(context: &Context<'_>, cluster: &mut Cluster) {
     };
     let id = id.to_string();
     let keys = [SHORTEST, LONGEST];
-    let mut told = configs::ask(wire, Kind::Broker, &[&id], &keys, context.until()).await;
+    let mut told = configs::ask(wire, Kind::Broker, &[&id], &keys, context).await;
     let told = told.remove(&id).unwrap_or_else(|| Err("no answer".into()));
     let told = match told {
         Ok(told) => told,

@@ -174,6 +174,13 @@ impl Trip<'_> {
     }
 }
 
+/// How long brokers may wait for each other, in milliseconds: less than what is left, so
+/// that their answer comes in time.
+fn patience(until: Instant) -> i32 {
+    let left = until.saturating_duration_since(Instant::now()) * 3 / 4;
+    i32::try_from(left.as_millis()).unwrap_or(i32::MAX)
+}
+
 impl From<Broken> for Failed {
     fn from(broken: Broken) -> Self {
         Self::Unknown(broken.to_string())

@@ -25,6 +25,7 @@ tests!(
     group::members_that_this_component_cant_join_are_found,
     group::a_group_of_the_newer_protocol_takes_this_component,
     group::groups_that_are_nowhere_are_found,
+    group::a_user_of_few_rights_is_healthy,
     round_trip::a_record_goes_around_and_leaves_nothing,
     round_trip::what_is_not_allowed_is_found_and_the_fix_allows_it,
     round_trip::brokers_that_keep_no_record_are_found,

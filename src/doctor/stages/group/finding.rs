@@ -1,10 +1,13 @@
 //! Which broker coordinates a group.
 
+use std::time::{Duration, Instant};
+
 use kafka_protocol::{
     ResponseError,
     messages::{
-        DescribeConfigsRequest, FindCoordinatorRequest, MetadataRequest, TopicName,
-        describe_configs_request::DescribeConfigsResource, metadata_request::MetadataRequestTopic,
+        DescribeConfigsRequest, DescribeGroupsRequest, FindCoordinatorRequest, MetadataRequest,
+        TopicName, describe_configs_request::DescribeConfigsResource,
+        metadata_request::MetadataRequestTopic,
     },
     protocol::StrBytes,
 };
@@ -32,6 +35,17 @@ const SINGLE: i16 = 3;
 /// Kafka's number for brokers among what has settings.
 const BROKER: i8 = 4;
 
+/// How long it waits before it asks once more.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether the topic of groups' offsets is there.
+enum Offsets {
+    There,
+    Missing,
+    /// This user may not see it.
+    Hidden,
+}
+
 /// What is known of a group's coordinator.
 pub(in crate::doctor::stages) enum Coordinator {
     /// This broker.
@@ -53,17 +67,26 @@ pub(in crate::doctor::stages) async fn find(
     cluster: &mut Cluster,
     group: &str,
 ) -> Coordinator {
-    match offsets_topic_is_missing(context, cluster).await {
-        Ok(false) => {}
-        Ok(true) => return could_be_made(context, cluster).await,
+    match offsets_topic(context, cluster).await {
+        Ok(Offsets::There) => {}
+        Ok(Offsets::Missing) => return could_be_made(context, cluster).await,
+        Ok(Offsets::Hidden) => return by_asking_all(context, cluster, group).await,
         Err(why) => return Coordinator::Unknown(why),
     }
+    let until = context.until();
     let request =
         FindCoordinatorRequest::default().with_key(StrBytes::from_string(group.to_owned()));
     let wire = cluster.any();
-    let answer = match wire.ask_below(&request, SINGLE, context.until()).await {
-        Ok(answer) => answer.value,
-        Err(broken) => return Coordinator::Unknown(broken.to_string()),
+    let unavailable = ResponseError::CoordinatorNotAvailable.code();
+    let answer = loop {
+        match wire.ask_below(&request, SINGLE, until).await {
+            // So it is for a while after brokers have started.
+            Ok(answer) if answer.value.error_code == unavailable && is_time(until) => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Ok(answer) => break answer.value,
+            Err(broken) => return Coordinator::Unknown(broken.to_string()),
+        }
     };
     match ResponseError::try_from_code(answer.error_code) {
         None => Coordinator::At(answer.node_id.0),
@@ -81,10 +104,12 @@ pub(in crate::doctor::stages) async fn find(
     }
 }
 
-async fn offsets_topic_is_missing(
-    context: &Context<'_>,
-    cluster: &mut Cluster,
-) -> Result<bool, String> {
+/// Whether there is time to ask once more.
+fn is_time(until: Instant) -> bool {
+    until.saturating_duration_since(Instant::now()) > 2 * PAUSE
+}
+
+async fn offsets_topic(context: &Context<'_>, cluster: &mut Cluster) -> Result<Offsets, String> {
     let topic = TopicName(StrBytes::from_static_str(OFFSETS));
     let topic = MetadataRequestTopic::default().with_name(Some(topic));
     let request = MetadataRequest::default()
@@ -92,11 +117,39 @@ async fn offsets_topic_is_missing(
         .with_allow_auto_topic_creation(false);
     let answer = cluster.any().ask(&request, context.until()).await;
     let answer = answer.map_err(|broken| broken.to_string())?.value;
-    let missing = ResponseError::UnknownTopicOrPartition.code();
-    Ok(answer
-        .topics
-        .iter()
-        .any(|topic| topic.error_code == missing))
+    let code = answer.topics.first().map_or(0, |topic| topic.error_code);
+    Ok(match ResponseError::try_from_code(code) {
+        Some(ResponseError::UnknownTopicOrPartition) => Offsets::Missing,
+        Some(ResponseError::TopicAuthorizationFailed) => Offsets::Hidden,
+        _ => Offsets::There,
+    })
+}
+
+/// Looks for the broker that knows of the group. To ask one which broker that is would make
+/// the topic of groups' offsets if it is not there; to ask each for the group does not.
+async fn by_asking_all(context: &Context<'_>, cluster: &mut Cluster, group: &str) -> Coordinator {
+    let request = DescribeGroupsRequest::default()
+        .with_groups(vec![StrBytes::from_string(group.to_owned()).into()]);
+    let until = context.until();
+    let ids: Vec<_> = cluster.brokers.keys().copied().collect();
+    for id in ids {
+        let Some(wire) = cluster.at(id) else {
+            continue;
+        };
+        let Ok(answer) = wire.ask(&request, until).await else {
+            continue;
+        };
+        let code = answer.value.groups.first().map(|found| found.error_code);
+        match code.map(ResponseError::try_from_code) {
+            Some(None | Some(ResponseError::GroupIdNotFound)) => return Coordinator::At(id),
+            Some(Some(ResponseError::GroupAuthorizationFailed)) => return Coordinator::Forbidden,
+            _ => {}
+        }
+    }
+    Coordinator::Unknown(format!(
+        "no broker that was asked coordinates it yet, and whether {OFFSETS} is there this user \
+         may not see; to ask for a coordinator might make it"
+    ))
 }
 
 /// What will come of it when the topic is to be made, by a broker's settings.

@@ -183,7 +183,8 @@ pub(in crate::doctor::stages) fn wanted(dead_letters_of: Option<&str>) -> Wanted
         name: "t".into(),
         publish: true,
         subscribe: dead_letters_of.is_none(),
-        dead_letters_of: dead_letters_of.map(Into::into),
+        dead_letters_of: dead_letters_of.map(Into::into).into_iter().collect(),
+        by_component: dead_letters_of.is_some(),
     };
     Wanted {
         topics: vec![topic],

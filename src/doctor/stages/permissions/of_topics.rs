@@ -180,9 +180,9 @@ fn judge(
         matches!(read, Some(May::No)),
     );
     if no_write || no_read {
-        let row = match (no_write, &topic.dead_letters_of) {
-            (true, Some(_)) => &rows::LETTERS,
-            (true, None) => &rows::WRITE,
+        let row = match (no_write, topic.dead_letters_of.is_empty()) {
+            (true, false) => &rows::LETTERS,
+            (true, true) => &rows::WRITE,
             (false, _) => &rows::READ,
         };
         let what = match (no_write, no_read) {
@@ -190,7 +190,7 @@ fn judge(
             (true, false) => "not write to",
             _ => "not read",
         };
-        let letters = match &topic.dead_letters_of {
+        let letters = match topic.dead_letters_of.first() {
             Some(source) => format!(", which gets the dead letters of {source}"),
             None => String::new(),
         };

@@ -17,7 +17,7 @@ use kafka_protocol::{
     },
 };
 
-use super::{Failed, PAUSE, Trip, topic};
+use super::{Failed, PAUSE, Trip, patience, topic};
 use crate::doctor::{
     Finding, Fix,
     rows::round_trip as rows,
@@ -33,9 +33,6 @@ const BY_NAME: i16 = 12;
 
 /// Acknowledged by all replicas that are in sync.
 const ALL: i16 = -1;
-
-/// How long brokers may wait for each other, in milliseconds.
-const TIMEOUT: i32 = 3_000;
 
 /// How long a broker may wait for the record, in milliseconds.
 const WAIT: u16 = 500;
@@ -63,7 +60,7 @@ pub(super) async fn write(
         .with_partition_data(vec![data]);
     let request = ProduceRequest::default()
         .with_acks(ALL)
-        .with_timeout_ms(TIMEOUT)
+        .with_timeout_ms(patience(until))
         .with_topic_data(vec![data]);
     loop {
         let answer = wire.ask_below(&request, BY_NAME, until).await?;

@@ -1,8 +1,11 @@
 //! What no real broker does on request.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use kafka_protocol::messages::{
@@ -16,7 +19,7 @@ use kafka_protocol::messages::{
 
 use super::*;
 use crate::doctor::{
-    Patience, Recorder, Token, Verdict, Wanted,
+    Outcome, Patience, Recorder, Token, Verdict, Wanted,
     stages::permissions::fake::{Fake, codes},
 };
 
@@ -49,6 +52,33 @@ fn fake(produce: i16, delete: i16, deleted: &Arc<AtomicUsize>) -> Fake {
                 .with_error_code(delete);
             DeleteTopicsResponse::default().with_responses(vec![topic])
         })
+}
+
+/// It is not known whether the topic is made, and when it is to be deleted nobody knows it.
+#[tokio::test]
+async fn a_topic_that_may_still_be_made_is_named() {
+    let deleted = Arc::new(AtomicUsize::new(0));
+    let fake = fake(0, 3, &deleted).on((2, 7), |request: CreateTopicsRequest| {
+        let topic = CreatableTopicResult::default()
+            .with_name(request.topics[0].name.clone())
+            .with_error_code(7);
+        CreateTopicsResponse::default().with_topics(vec![topic])
+    });
+    let report = fake.diagnose(8, -1, &Wanted::default(), true).await;
+    let named = report.checks.iter().any(|check| {
+        matches!(&check.outcome, Outcome::Skipped(why) if why.contains("dapr-rdkafka-doctor-"))
+    });
+    assert!(named, "{:?}", report.checks);
+}
+
+#[test]
+fn brokers_are_waited_for_longer_than_they_wait() {
+    for seconds in [1, 40] {
+        let left = patience(Instant::now() + Duration::from_secs(seconds));
+        let most = i32::try_from(seconds * 750).expect("it is small");
+        assert!(left <= most && left > most / 2, "{left}");
+    }
+    assert_eq!(patience(Instant::now()), 0);
 }
 
 #[tokio::test]

@@ -10,15 +10,17 @@ use kafka_protocol::{
     protocol::{Request as _, StrBytes},
 };
 
-use super::{Failed, PAUSE, Trip};
+use super::{Failed, PAUSE, Trip, patience};
 use crate::doctor::{
-    Finding, Fix,
+    Finding, Fix, Recorder, Token,
+    context::{Context, Target},
     rows::round_trip as rows,
+    run::examine,
     stages::{
         Cluster,
         permissions::{error, told},
     },
-    wire::{Answered, Wire},
+    wire::{Answered, Broken, Wire},
 };
 
 /// From here on brokers take -1 for their own number of replicas.
@@ -27,14 +29,12 @@ const DEFAULTS: i16 = 4;
 /// The newest version that deletes by names.
 const BY_NAME: i16 = 5;
 
-/// How long brokers may wait for each other, in milliseconds.
-const TIMEOUT: i32 = 5_000;
-
 /// Makes it.
 pub(super) async fn make(
     trip: &Trip<'_>,
     cluster: &mut Cluster,
 ) -> Result<Answered<CreateTopicsResponse>, Failed> {
+    let until = trip.context.until();
     let wire = controller(cluster);
     let newest = wire.ranges.of(CreateTopicsRequest::KEY);
     if newest.is_none_or(|(_, newest)| newest < DEFAULTS) {
@@ -49,8 +49,8 @@ pub(super) async fn make(
         .with_replication_factor(-1);
     let request = CreateTopicsRequest::default()
         .with_topics(vec![topic])
-        .with_timeout_ms(TIMEOUT);
-    let answer = wire.ask(&request, trip.context.until()).await?;
+        .with_timeout_ms(patience(until));
+    let answer = wire.ask(&request, until).await?;
     let Some(topic) = answer.value.topics.first() else {
         return Err(Failed::Unknown("the broker says nothing of it".into()));
     };
@@ -114,20 +114,36 @@ pub(super) async fn delete(
     cluster: &mut Cluster,
     made: bool,
 ) -> Result<Answered<DeleteTopicsResponse>, Failed> {
+    let until = trip.context.until();
     let request = DeleteTopicsRequest::default()
         .with_topic_names(vec![name(trip)])
-        .with_timeout_ms(TIMEOUT);
-    let wire = controller(cluster);
-    let answer = wire
-        .ask_below(&request, BY_NAME, trip.context.until())
+        .with_timeout_ms(patience(until));
+    let answer = controller(cluster)
+        .ask_below(&request, BY_NAME, until)
         .await;
+    let answer = match answer {
+        // An answer that is still awaited may be in the way.
+        Err(broken) if !matches!(broken, Broken::Unserved { .. }) => {
+            match anew(trip, cluster).await {
+                Some(mut wire) => {
+                    let until = trip.context.until();
+                    wire.ask_below(&request, BY_NAME, until).await
+                }
+                None => Err(broken),
+            }
+        }
+        answer => answer,
+    };
     let answer = answer.map_err(|broken| not_deleted(trip, &broken.to_string()))?;
     let Some(topic) = answer.value.responses.first() else {
         return Err(not_deleted(trip, "the broker says nothing of it"));
     };
     match ResponseError::try_from_code(topic.error_code) {
         None => Ok(answer),
-        Some(ResponseError::UnknownTopicOrPartition) if !made => Ok(answer),
+        Some(ResponseError::UnknownTopicOrPartition) if !made => Err(Failed::Unknown(format!(
+            "the brokers do not know {}, and may still make it",
+            trip.name
+        ))),
         Some(_) => {
             let said = told(topic.error_code, topic.error_message.as_deref());
             Err(not_deleted(trip, &said))
@@ -143,6 +159,25 @@ pub(super) fn not_deleted(trip: &Trip<'_>, why: &str) -> Failed {
     );
     let fix = Fix::words("Delete the topic").run(command);
     Failed::Found(Box::new(Finding::new(&rows::NOT_DELETED, cause, fix)))
+}
+
+/// Another connection to the controller, or to a bootstrap broker. How it came to be was
+/// told of the first.
+async fn anew(trip: &Trip<'_>, cluster: &Cluster) -> Option<Wire> {
+    let controller = cluster.controller.and_then(|id| cluster.brokers.get(&id));
+    let bootstrap = || trip.context.settings.brokers.first();
+    let target = match controller {
+        Some(member) => member.target.clone(),
+        None => Target::bootstrap(bootstrap()?),
+    };
+    let recorder = Recorder::default();
+    let context = Context {
+        settings: trip.context.settings,
+        token: Token::fetched(),
+        patience: trip.context.patience,
+        recorder: &recorder,
+    };
+    examine(&context, &target).await
 }
 
 /// A connection to the controller if there is one: brokers of old pass nothing on to it.

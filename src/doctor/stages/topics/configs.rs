@@ -1,6 +1,6 @@
 //! What topics and brokers are set to.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use kafka_protocol::{
     error::ResponseError,
@@ -12,7 +12,11 @@ use kafka_protocol::{
 };
 
 use crate::doctor::{
-    stages::cluster::shown,
+    context::Context,
+    stages::{
+        cluster::shown,
+        permissions::{allow, error},
+    },
     wire::{Answered, Wire},
 };
 
@@ -33,7 +37,7 @@ pub(in crate::doctor::stages) async fn ask(
     kind: Kind,
     names: &[&str],
     keys: &[&'static str],
-    until: Instant,
+    context: &Context<'_>,
 ) -> BTreeMap<String, Told> {
     let keys: Vec<_> = keys
         .iter()
@@ -46,7 +50,7 @@ pub(in crate::doctor::stages) async fn ask(
             .with_configuration_keys(Some(keys.clone()))
     });
     let request = DescribeConfigsRequest::default().with_resources(resources.collect());
-    let answer = match wire.ask(&request, until).await {
+    let answer = match wire.ask(&request, context.until()).await {
         Ok(answer) => answer,
         Err(broken) => {
             let why = shown(&broken.to_string());
@@ -62,7 +66,7 @@ pub(in crate::doctor::stages) async fn ask(
             result.resource_type == kind as i8 && result.resource_name.as_str() == *name
         });
         let told = match own {
-            Some(result) => told(result, kind, name, answer.version),
+            Some(result) => told(context, result, kind, name, answer.version),
             None => Err("the broker does not answer for it".into()),
         };
         ((*name).to_owned(), told)
@@ -70,7 +74,13 @@ pub(in crate::doctor::stages) async fn ask(
     each.collect()
 }
 
-fn told(result: &DescribeConfigsResult, kind: Kind, name: &str, version: i16) -> Told {
+fn told(
+    context: &Context<'_>,
+    result: &DescribeConfigsResult,
+    kind: Kind,
+    name: &str,
+    version: i16,
+) -> Told {
     match ResponseError::try_from_code(result.error_code) {
         None => {
             let each = result.configs.iter();
@@ -83,24 +93,20 @@ fn told(result: &DescribeConfigsResult, kind: Kind, name: &str, version: i16) ->
         }
         Some(
             ResponseError::TopicAuthorizationFailed | ResponseError::ClusterAuthorizationFailed,
-        ) => Err(not_allowed(kind, name)),
-        Some(error) => Err(format!("the broker answers {error:?}")),
+        ) => Err(not_allowed(context, kind, name)),
+        Some(_) => Err(format!("the broker answers {}", error(result.error_code))),
     }
 }
 
 /// That settings may not be asked for, and what allows it.
-fn not_allowed(kind: Kind, name: &str) -> String {
+fn not_allowed(context: &Context<'_>, kind: Kind, name: &str) -> String {
     let resource = match kind {
         Kind::Topic => format!("--topic {name}"),
         Kind::Broker => "--cluster".into(),
     };
-    let command = allow(&format!("--operation DescribeConfigs {resource}"));
+    let command = allow(
+        &context.settings.security,
+        &format!("--operation DescribeConfigs {resource}"),
+    );
     format!("this user may not ask for its settings; allowed by `{command}`")
-}
-
-/// The command that allows the component's user something.
-pub(in crate::doctor::stages) fn allow(what: &str) -> String {
-    format!(
-        "kafka-acls.sh --bootstrap-server <bootstrap> --add --allow-principal User:<user> {what}"
-    )
 }

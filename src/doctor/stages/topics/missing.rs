@@ -23,8 +23,9 @@ pub(super) async fn judge(
     there: &[Topic],
 ) {
     let create = context.settings.dead_letter.create;
-    // The component makes dead-letter topics with the first subscription.
-    let made = |wish: &Wish| create && !wish.sources.is_empty();
+    // The component makes its own dead-letter topics with the first subscription. Those of
+    // Subscriptions are daprd's, which only publishes to them.
+    let made = |wish: &Wish| create && wish.by_component;
     let (made, missing): (Vec<_>, Vec<_>) = missing.iter().partition(|(_, wish)| made(wish));
     for (name, _) in made {
         let why = "it does not exist; the subscription makes it, by `deadLetterCreate`";
@@ -51,7 +52,7 @@ async fn automatic(context: &Context<'_>, cluster: &mut Cluster) -> Result<bool,
     };
     let id = id.to_string();
     let keys = [AUTO_CREATE];
-    let mut told = configs::ask(wire, Kind::Broker, &[&id], &keys, context.until()).await;
+    let mut told = configs::ask(wire, Kind::Broker, &[&id], &keys, context).await;
     let known = told
         .remove(&id)
         .unwrap_or_else(|| Err("no answer".into()))?;
@@ -62,7 +63,12 @@ async fn automatic(context: &Context<'_>, cluster: &mut Cluster) -> Result<bool,
     }
 }
 
-fn finding(name: &str, wish: &Wish, automatic: &Result<bool, String>, there: &[Topic]) -> Finding {
+pub(super) fn finding(
+    name: &str,
+    wish: &Wish,
+    automatic: &Result<bool, String>,
+    there: &[Topic],
+) -> Finding {
     let by_itself = match automatic {
         Ok(true) => {
             let cause =
@@ -73,7 +79,8 @@ fn finding(name: &str, wish: &Wish, automatic: &Result<bool, String>, there: &[T
         Ok(false) => "they make no topic by themselves",
         Err(_) => "whether they make topics by themselves is not known",
     };
-    let finding = if let Some(source) = wish.sources.first() {
+    let source = wish.sources.first().filter(|_| wish.by_component);
+    let finding = if let Some(source) = source {
         let cause = format!(
             "the brokers do not know {name}, which is for the dead letters of {source}, and \
              {by_itself}"

@@ -8,7 +8,7 @@ mod partitions;
 mod tests;
 pub(super) mod wishes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::{
     error::ResponseError,
@@ -31,7 +31,7 @@ use crate::{
         context::Context,
         rows,
         run::Wanted,
-        stages::{Cluster, cluster::shown},
+        stages::{Cluster, cluster::shown, permissions::error},
         wire::Answered,
     },
     metadata::Acks,
@@ -59,13 +59,13 @@ impl Topic {
     }
 }
 
-/// Checks each topic that is wanted.
+/// Checks each topic that is wanted; those that do not exist come back.
 pub(in crate::doctor) async fn check(
     context: &Context<'_>,
     cluster: &mut Cluster,
     wanted: &Wanted,
-) {
-    let (wishes, refused) = wishes(context.settings, wanted);
+) -> BTreeSet<String> {
+    let (wishes, refused) = wishes(wanted);
     for (topic, finding) in refused {
         context.recorder.found(subject(&topic), finding);
     }
@@ -75,10 +75,10 @@ pub(in crate::doctor) async fn check(
         context.recorder.skipped(Stage::Topics, "topics", why);
     }
     if wishes.is_empty() {
-        return;
+        return BTreeSet::new();
     }
     let Some(answer) = metadata(context, cluster, &wishes).await else {
-        return;
+        return BTreeSet::new();
     };
     let (mut there, mut missing) = (Vec::new(), Vec::new());
     for (name, wish) in wishes {
@@ -108,6 +108,7 @@ pub(in crate::doctor) async fn check(
     configure(context, cluster, &mut there).await;
     missing::judge(context, cluster, &missing, &there).await;
     judge(context, cluster, &answer, &there);
+    missing.into_iter().map(|(name, _)| name).collect()
 }
 
 /// Asks for the topics, and makes none.
@@ -150,8 +151,9 @@ fn sort(context: &Context<'_>, name: &str, code: i16) -> Option<bool> {
             context.recorder.skipped(Stage::Topics, subject(name), why);
             None
         }
-        Some(error) => {
-            unreadable(context, &subject(name), &format!("it answers {error:?}"));
+        Some(_) => {
+            let why = format!("it answers {}", error(code));
+            unreadable(context, &subject(name), &why);
             None
         }
     }
@@ -171,7 +173,7 @@ async fn configure(context: &Context<'_>, cluster: &mut Cluster, topics: &mut [T
         return;
     }
     let wire = cluster.any();
-    let mut told = configs::ask(wire, Kind::Topic, &names, &KEYS, context.until()).await;
+    let mut told = configs::ask(wire, Kind::Topic, &names, &KEYS, context).await;
     for topic in topics {
         match told.remove(&topic.name) {
             Some(Ok(known)) => topic.config = known.value,
@@ -238,7 +240,7 @@ fn unreached(context: &Context<'_>, cluster: &mut Cluster, topic: &Topic) {
 }
 
 /// What checks call a topic.
-pub(super) fn subject(topic: &str) -> String {
+pub(in crate::doctor) fn subject(topic: &str) -> String {
     format!("topic {}", shown(topic))
 }
 

@@ -2,24 +2,15 @@ use kafka_protocol::messages::BrokerId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{
-    doctor::run::WantedTopic,
-    metadata::{Settings, resolve},
-};
-
-fn settings(more: &[(&str, &str)]) -> Settings {
-    let given = [("brokers", "a:1"), ("authType", "none")];
-    let pairs = given.iter().chain(more);
-    let pairs = pairs.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    resolve(&pairs.collect()).expect("settings").settings
-}
+use crate::doctor::run::WantedTopic;
 
 fn wanted(names: &[&str]) -> Wanted {
     let topics = names.iter().map(|name| WantedTopic {
         name: (*name).to_owned(),
         publish: true,
         subscribe: true,
-        dead_letters_of: None,
+        dead_letters_of: Vec::new(),
+        by_component: false,
     });
     Wanted {
         topics: topics.collect(),
@@ -28,29 +19,37 @@ fn wanted(names: &[&str]) -> Wanted {
 }
 
 #[test]
-fn dead_letter_topics_are_wanted_too_and_lanes_are_their_topics() {
-    let settings = settings(&[("deadLetterTopic", "{topic}.dlq")]);
-    let (wishes, refused) = wishes(&settings, &wanted(&["a", "a#1", "b", "no name"]));
+fn lanes_are_their_topics_and_all_sources_are_kept() {
+    let mut wanted = wanted(&["a", "a#1", "b", "no name"]);
+    for source in ["a#1", "b"] {
+        wanted.topics.push(WantedTopic {
+            name: "letters".into(),
+            publish: true,
+            subscribe: false,
+            dead_letters_of: vec![source.into()],
+            by_component: source == "b",
+        });
+    }
+    let (wishes, refused) = wishes(&wanted);
     let names: Vec<_> = wishes.keys().map(String::as_str).collect();
-    assert_eq!(names, ["a", "a.dlq", "b", "b.dlq"]);
-    assert_eq!(wishes["a.dlq"].sources, ["a"]);
-    assert!(!wishes["a.dlq"].publish && wishes["a"].publish);
+    assert_eq!(names, ["a", "b", "letters"]);
+    assert_eq!(wishes["letters"].sources, ["a", "b"]);
+    assert!(wishes["letters"].by_component && !wishes["a"].by_component);
     assert_eq!(refused.len(), 1);
 }
 
 #[test]
-fn what_is_known_of_a_dead_letter_topic_wins() {
-    let settings = settings(&[("deadLetterTopic", "{topic}.dlq")]);
-    let mut wanted = wanted(&["a"]);
-    wanted.topics.push(WantedTopic {
-        name: "letters".into(),
-        publish: false,
-        subscribe: false,
-        dead_letters_of: Some("a".into()),
-    });
-    let (wishes, _) = wishes(&settings, &wanted);
-    let names: Vec<_> = wishes.keys().map(String::as_str).collect();
-    assert_eq!(names, ["a", "letters"]);
+fn a_missing_dead_letter_topic_is_made_by_the_component_alone() {
+    for (by_component, code) in [(true, "RDK-TOP-09"), (false, "RDK-TOP-02")] {
+        let wish = Wish {
+            publish: true,
+            sources: vec!["a".into()],
+            by_component,
+            ..Wish::default()
+        };
+        let found = missing::finding("letters", &wish, &Ok(false), &[]);
+        assert_eq!(found.row.code, code);
+    }
 }
 
 fn partition(leader: i32, replicas: &[i32], in_sync: &[i32]) -> MetadataResponsePartition {
@@ -68,7 +67,7 @@ fn topic(partitions: Vec<MetadataResponsePartition>, config: &[(&str, &str)]) ->
         wish: Wish {
             publish: true,
             subscribe: true,
-            sources: Vec::new(),
+            ..Wish::default()
         },
         partitions,
         config: config

@@ -6,10 +6,11 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use harness::{Kafka, Result, eventually};
 use kafka_protocol::{
     messages::{
-        GroupId, JoinGroupRequest, JoinGroupResponse, RequestHeader, ResponseHeader,
-        join_group_request::JoinGroupRequestProtocol,
+        GroupId, HeartbeatRequest, JoinGroupRequest, RequestHeader, ResponseHeader,
+        SyncGroupRequest, join_group_request::JoinGroupRequestProtocol,
+        sync_group_request::SyncGroupRequestAssignment,
     },
-    protocol::{Decodable as _, Encodable as _, Request as _, StrBytes},
+    protocol::{Decodable as _, Encodable as _, Request, StrBytes},
 };
 use rdkafka::{
     ClientConfig,
@@ -21,7 +22,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{SOON, commit, is_cured_by_command, patient, text};
+use super::{SOON, allow, commit, guarded, is_cured_by_command, patient, text};
 use crate::{
     ensure,
     support::{
@@ -69,39 +70,89 @@ impl Drop for Member {
     }
 }
 
-/// A worker as Kafka Connect has them: it is in the group as long as its session lasts.
-async fn join_as_worker(brokers: &str, group: &str) -> Result<TcpStream> {
+/// A consumer's subscription to no topic: brokers read it, and answer never if they can't.
+const NO_TOPICS: &[u8] = &[0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff];
+
+/// A member that sends what a test wants, and is in its group as long as its session lasts.
+struct Raw {
+    stream: TcpStream,
+    member: StrBytes,
+    generation: i32,
+}
+
+impl Raw {
+    /// Joins an empty group and leads it.
+    async fn join(brokers: &str, group: &str, kind: &str, protocols: &[&str]) -> Result<Self> {
+        let protocols = protocols.iter().map(|name| {
+            JoinGroupRequestProtocol::default()
+                .with_name(text_of(name))
+                .with_metadata(Bytes::from_static(NO_TOPICS))
+        });
+        let request = JoinGroupRequest::default()
+            .with_group_id(GroupId(text_of(group)))
+            .with_session_timeout_ms(60_000)
+            .with_rebalance_timeout_ms(60_000)
+            .with_protocol_type(text_of(kind))
+            .with_protocols(protocols.collect());
+        let mut stream = TcpStream::connect(brokers).await?;
+        let answer = ask(&mut stream, &request).await?;
+        ensure!(answer.error_code == 0, "{answer:?}");
+        Ok(Self {
+            stream,
+            member: answer.member_id,
+            generation: answer.generation_id,
+        })
+    }
+
+    /// Shares out nothing, so that the group is stable.
+    async fn settle(&mut self, group: &str) -> Result<()> {
+        let assignment = SyncGroupRequestAssignment::default().with_member_id(self.member.clone());
+        let request = SyncGroupRequest::default()
+            .with_group_id(GroupId(text_of(group)))
+            .with_generation_id(self.generation)
+            .with_member_id(self.member.clone())
+            .with_assignments(vec![assignment]);
+        let answer = ask(&mut self.stream, &request).await?;
+        ensure!(answer.error_code == 0, "{answer:?}");
+        Ok(())
+    }
+
+    /// Requires that it is in the same generation as ever, and that no other one begins.
+    async fn is_undisturbed(&mut self, group: &str) -> Result<()> {
+        let request = HeartbeatRequest::default()
+            .with_group_id(GroupId(text_of(group)))
+            .with_generation_id(self.generation)
+            .with_member_id(self.member.clone());
+        let answer = ask(&mut self.stream, &request).await?;
+        ensure!(answer.error_code == 0, "{answer:?}");
+        Ok(())
+    }
+}
+
+fn text_of(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+/// Asks in a version that has no member ids given before a member is in.
+async fn ask<R: Request>(stream: &mut TcpStream, request: &R) -> Result<R::Response> {
     const VERSION: i16 = 2;
-    let text = |text: &str| StrBytes::from_string(text.to_owned());
-    let protocol = JoinGroupRequestProtocol::default()
-        .with_name(text("sessioned"))
-        .with_metadata(Bytes::from_static(b"anything"));
-    let request = JoinGroupRequest::default()
-        .with_group_id(GroupId(text(group)))
-        .with_session_timeout_ms(60_000)
-        .with_rebalance_timeout_ms(60_000)
-        .with_protocol_type(text("connect"))
-        .with_protocols(vec![protocol]);
     let header = RequestHeader::default()
-        .with_request_api_key(JoinGroupRequest::KEY)
+        .with_request_api_key(R::KEY)
         .with_request_api_version(VERSION)
-        .with_client_id(Some(text("worker-1")));
+        .with_client_id(Some(text_of("worker-1")));
     let mut bytes = BytesMut::new();
     header.encode(&mut bytes, 1)?;
     request.encode(&mut bytes, VERSION)?;
     let mut frame = BytesMut::new();
     frame.put_u32(u32::try_from(bytes.len())?);
     frame.extend_from_slice(&bytes);
-    let mut stream = TcpStream::connect(brokers).await?;
     stream.write_all(&frame).await?;
     let length = stream.read_u32().await?;
     let mut answer = vec![0; usize::try_from(length)?];
     stream.read_exact(&mut answer).await?;
     let mut answer = Bytes::from(answer);
     ResponseHeader::decode(&mut answer, 0)?;
-    let answer = JoinGroupResponse::decode(&mut answer, VERSION)?;
-    ensure!(answer.error_code == 0, "{answer:?}");
-    Ok(stream)
+    Ok(R::Response::decode(&mut answer, VERSION)?)
 }
 
 /// Members with another strategy, and members that are none of Kafka's consumers; and
@@ -125,12 +176,28 @@ pub async fn members_that_this_component_cant_join_are_found(fixture: Arc<Fixtur
 
     let workers = fixture.name("workers");
     admin::committed(kafka, &workers, &topic, 1).await?;
-    let worker = join_as_worker(kafka, &workers).await?;
+    let worker = Raw::join(kafka, &workers, "connect", &["sessioned"]).await?;
     let mut component = patient(kafka, &workers)?;
     component
         .is_cured_of("RDK-GROUP-03", &arguments, &known)
         .await?;
     drop(worker);
+
+    // They agreed on something else, and have something in common all the same.
+    let both = fixture.name("both");
+    let offered = ["cooperative-sticky", "range"];
+    let mut other = Raw::join(kafka, &both, "consumer", &offered).await?;
+    other.settle(&both).await?;
+    let component = patient(kafka, &both)?;
+    for _ in 0..2 {
+        let diagnosis = component.diagnose(&arguments).await?;
+        diagnosis.is_clean()?;
+        let found = text(&diagnosis, "group", &format!("group {both}"));
+        let expected = "broker 1 coordinates it; Stable, cooperative-sticky; 1 member (worker-1); \
+                        its members offer range or roundrobin too";
+        ensure!(found == Some(("fine", expected)), "{found:?}");
+        other.is_undisturbed(&both).await?;
+    }
 
     for strategies in ["range", "roundrobin", "range,roundrobin"] {
         let group = fixture.name("shared");
@@ -171,6 +238,51 @@ pub async fn a_group_of_the_newer_protocol_takes_this_component(
     let second = Member::join(kafka, &group, &topic, &classic)?;
     second.has(1).await?;
     member.has(1).await
+}
+
+/// A user who may do what the component does and no more, before any group was used and
+/// with a group of the newer protocol: nothing is found, and nothing is made.
+pub async fn a_user_of_few_rights_is_healthy(_: Arc<Fixture>) -> Result<()> {
+    let kafka = guarded().await?;
+    let (brokers, topic, group) = (kafka.address.as_str(), "orders", "group");
+    admin::create_topic(brokers, topic, 2, &[]).await?;
+    // What a broker and the one who gives rights need: here they are this user too. What
+    // is somebody's is no longer everybody's.
+    for (to, what) in [
+        (
+            "ANONYMOUS",
+            "--operation Alter --operation ClusterAction --operation Create --cluster",
+        ),
+        (
+            "ANONYMOUS",
+            "--operation Write --operation Read --operation Describe --topic orders",
+        ),
+        ("ANONYMOUS", "--operation Read --group group"),
+        ("somebody", "--operation Read --topic *"),
+        ("somebody", "--operation Read --group *"),
+    ] {
+        allow(&kafka, to, what).await?;
+    }
+    let component = patient(brokers, group)?;
+    let subject = format!("group {group}");
+    // The second one sees what the first one made.
+    for _ in 0..2 {
+        let diagnosis = component.diagnose(&["--topic", topic]).await?;
+        diagnosis.is_clean()?;
+        let (outcome, words) = text(&diagnosis, "group", &subject).ok_or("no check")?;
+        ensure!(
+            outcome == "skipped" && words.contains("this user may not see"),
+            "{words}"
+        );
+    }
+    let member = Member::join(brokers, group, topic, &[("group.protocol", "consumer")])?;
+    member.has(2).await?;
+    let diagnosis = component.diagnose(&["--topic", topic]).await?;
+    diagnosis.is_clean()?;
+    let (outcome, words) = text(&diagnosis, "group", &subject).ok_or("no check")?;
+    ensure!(outcome == "fine" && words.contains("KIP-848"), "{words}");
+    drop(member);
+    kafka.stop().await
 }
 
 /// Before the first group there is no topic for their offsets, and here brokers can't make
