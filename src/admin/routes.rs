@@ -225,6 +225,7 @@ mod tests {
             process: Some(process),
             process_runs: Some(runs),
             group: None,
+            initialised: true,
         }
     }
 

@@ -27,6 +27,8 @@ struct Instance {
     kind: Option<String>,
     process: Option<i32>,
     group: Option<String>,
+    /// A process of an older version does not say it: its list has no others.
+    initialised: Option<bool>,
 }
 
 /// What the admin server says instead of an answer.
@@ -42,7 +44,9 @@ impl fmt::Display for Instance {
         f.write_str(&self.name)?;
         let process = self.process.map(|process| format!("process {process}"));
         let group = self.group.as_ref().map(|group| format!("group {group}"));
-        let more: Vec<_> = [process, self.kind.clone(), group]
+        let refused = self.initialised == Some(false);
+        let refused = refused.then(|| "its Init failed".to_owned());
+        let more: Vec<_> = [process, self.kind.clone(), group, refused]
             .into_iter()
             .flatten()
             .collect();

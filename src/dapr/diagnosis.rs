@@ -23,6 +23,8 @@ pub struct InstanceInfo {
     pub process_runs: Option<bool>,
     /// The consumer group, if it has one.
     pub group: Option<String>,
+    /// Whether its Init succeeded; if not, only what daprd gave is kept of it.
+    pub initialised: bool,
 }
 
 impl InstanceInfo {
@@ -32,6 +34,15 @@ impl InstanceInfo {
             process: identity.process,
             process_runs: identity.process.map(is_running),
             group: group.map(str::to_owned),
+            initialised: true,
+        }
+    }
+
+    /// One whose last Init failed.
+    pub(super) fn refused(identity: &Identity) -> Self {
+        Self {
+            initialised: false,
+            ..Self::new(identity, None)
         }
     }
 }

@@ -2,7 +2,7 @@
 //! instance.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -17,6 +17,9 @@ use crate::telemetry::readiness::Hold;
 /// Failed ones that are kept in mind: callers make up the names.
 const KEPT: usize = limits::INSTANCES;
 
+/// As many failed Inits as are told of: their properties may be large.
+const GIVEN: usize = 8;
+
 /// Why an identity has no instance although daprd called Init for it.
 #[derive(Default)]
 pub(super) struct Inits {
@@ -29,6 +32,8 @@ struct State {
     under_way: Vec<Identity>,
     /// Those whose instance was taken away for an Init that failed.
     failed: HashMap<Identity, Hold>,
+    /// What the last Init of those gave that have no instance, oldest first.
+    given: VecDeque<(Identity, HashMap<String, String>)>,
 }
 
 /// An Init that is under way, until this is dropped.
@@ -80,7 +85,25 @@ impl Inits {
 
     /// An Init succeeded, and its instance can be found.
     pub(super) fn succeeded(&self, identity: &Identity) {
-        self.lock().failed.remove(identity);
+        let mut state = self.lock();
+        state.failed.remove(identity);
+        state.given.retain(|(other, _)| other != identity);
+    }
+
+    /// Keeps what an Init gave that failed, for whoever asks what is wrong with it; of
+    /// many only the newest.
+    pub(super) fn keep(&self, identity: &Identity, properties: &HashMap<String, String>) {
+        let given = &mut self.lock().given;
+        given.retain(|(other, _)| other != identity);
+        if given.len() >= GIVEN {
+            given.pop_front();
+        }
+        given.push_back((identity.clone(), properties.clone()));
+    }
+
+    /// Those whose Init failed, with what it gave.
+    pub(super) fn given(&self) -> Vec<(Identity, HashMap<String, String>)> {
+        self.lock().given.iter().cloned().collect()
     }
 
     /// Why there is no instance; `Ok` if nothing is known of it.
@@ -108,6 +131,9 @@ impl Inits {
         state
             .failed
             .retain(|identity, _| identity.process.is_none_or(is_running));
+        state
+            .given
+            .retain(|(identity, _)| identity.process.is_none_or(is_running));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -133,6 +159,27 @@ mod tests {
             .expect("not this one");
         drop(second);
         inits.check(&todo).expect("none is under way");
+    }
+
+    #[test]
+    fn of_failed_inits_the_newest_are_kept_until_one_succeeds() {
+        let inits = Inits::default();
+        let with = |value: &str| HashMap::from([("brokers".to_owned(), value.to_owned())]);
+        for number in 0..2 * GIVEN {
+            inits.keep(&Identity::named(&number.to_string()), &with("first"));
+        }
+        let last = Identity::named(&(2 * GIVEN - 1).to_string());
+        inits.keep(&last, &with("second"));
+        let given = inits.given();
+        assert_eq!(given.len(), GIVEN);
+        assert_eq!(given[GIVEN - 1], (last.clone(), with("second")));
+        inits.succeeded(&last);
+        assert_eq!(inits.given().len(), GIVEN - 1);
+        let mut gone = Identity::named("gone");
+        gone.process = Some(i32::MAX);
+        inits.keep(&gone, &with("first"));
+        inits.forget_the_ended();
+        assert!(inits.given().iter().all(|(identity, _)| *identity != gone));
     }
 
     #[test]

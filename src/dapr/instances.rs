@@ -143,6 +143,7 @@ impl Instances {
         let instance = match Instance::start(name, kind, properties, &self.readiness).await {
             Ok(instance) => instance,
             Err(status) => {
+                self.inits.keep(&identity, properties);
                 self.failed(&identity, replaced.is_some(), status.message());
                 return Err(status);
             }
@@ -229,11 +230,20 @@ impl Instances {
         }
     }
 
-    /// All instances.
+    /// All instances, and those whose last Init failed.
     pub fn list(&self) -> Vec<InstanceInfo> {
+        self.inits.forget_the_ended();
         let all = self.map.iter();
-        all.map(|entry| InstanceInfo::new(entry.key(), entry.value().group_name()))
-            .collect()
+        let mut all: Vec<_> = all
+            .map(|entry| InstanceInfo::new(entry.key(), entry.value().group_name()))
+            .collect();
+        let refused = self.inits.given();
+        let refused = refused.iter().filter(|(identity, _)| {
+            // Another Init of it may have succeeded beside the one that failed.
+            !self.map.contains_key(identity)
+        });
+        all.extend(refused.map(|(identity, _)| InstanceInfo::refused(identity)));
+        all
     }
 
     /// All instances, each with what its brokers answer; takes up to 2 s if they
@@ -254,12 +264,23 @@ impl Instances {
 
     /// What daprd gave an instance at Init, secrets included; none if it is gone.
     pub fn properties(&self, wanted: &InstanceInfo) -> Option<HashMap<String, String>> {
-        self.at(wanted, |instance| instance.properties().clone())
+        let own = self.at(wanted, |instance| instance.properties().clone());
+        own.or_else(|| self.refused(wanted))
     }
 
     /// The topics that an instance was used for; none if it is gone.
     pub fn uses(&self, wanted: &InstanceInfo) -> Option<Uses> {
-        self.at(wanted, Instance::uses)
+        let own = self.at(wanted, Instance::uses);
+        own.or_else(|| self.refused(wanted).map(|_| Uses::default()))
+    }
+
+    /// What an Init gave that failed.
+    fn refused(&self, wanted: &InstanceInfo) -> Option<HashMap<String, String>> {
+        let given = self.inits.given().into_iter();
+        let mut given = given.filter(|(identity, _)| {
+            identity.component() == wanted.component && identity.process == wanted.process
+        });
+        given.next().map(|(_, properties)| properties)
     }
 
     fn at<T>(&self, wanted: &InstanceInfo, tell: impl Fn(&Instance) -> T) -> Option<T> {

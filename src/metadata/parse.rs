@@ -177,12 +177,29 @@ pub(super) fn extensions(text: &str) -> Result<BTreeMap<String, String>, String>
 /// A comma-separated list of `host:port`. Empty parts are skipped if another is left, as
 /// one that a comma too many leaves.
 pub(super) fn brokers(text: &str) -> Result<Vec<String>, String> {
+    // Before it is split: a password may have a comma.
+    if text.contains('@') {
+        let shown = without_logins(text);
+        return Err(format!(
+            "\"{shown}\" has a login in it; write host:port only, and use saslUsername and \
+             saslPassword"
+        ));
+    }
     let parts = text.split(',').map(str::trim);
     let brokers: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
     if brokers.is_empty() {
         return broker(text).map(|broker| vec![broker]);
     }
     brokers.into_iter().map(broker).collect()
+}
+
+/// A list of brokers without what stands before an `@`: that is a login.
+pub(super) fn without_logins(text: &str) -> String {
+    // A password may have a comma, so what is before the last @ is not looked at.
+    match text.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => text.to_owned(),
+    }
 }
 
 fn broker(text: &str) -> Result<String, String> {

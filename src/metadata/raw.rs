@@ -324,7 +324,10 @@ fn problem(key: &Key, written: &str, value: Option<&str>, message: String) -> Pr
     let shown = value.filter(|value| !key.secret && !value.contains("-----BEGIN"));
     Problem {
         key: written.to_owned(),
-        value: shown.map(str::to_owned),
+        value: shown.map(|value| match key.name {
+            "brokers" => super::parse::without_logins(value),
+            _ => value.to_owned(),
+        }),
         message,
     }
 }

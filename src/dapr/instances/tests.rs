@@ -150,3 +150,22 @@ fn an_instance_of_another_running_daprd_is_never_adopted() {
         assert!(!mine.may_be(&other));
     }
 }
+
+#[tokio::test]
+async fn what_an_init_gave_that_failed_is_told() {
+    let instances = Instances::new(Readiness::default());
+    let given = HashMap::from([("brokers".to_owned(), "kafka".to_owned())]);
+    let todo = of("kafka", None, "todo");
+    let refused = instances.init(todo, &given).await;
+    assert!(refused.is_err());
+    let all = instances.list();
+    let [info] = &all[..] else {
+        panic!("{all:?}");
+    };
+    assert!(
+        !info.initialised && info.component.name == "todo",
+        "{info:?}"
+    );
+    assert_eq!(instances.properties(info), Some(given));
+    assert!(instances.uses(info).is_some());
+}

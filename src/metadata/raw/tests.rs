@@ -400,3 +400,24 @@ fn a_login_that_is_not_known_is_not_judged() {
     let unreadable = message(&[("authType", "kerberos"), ("authRequired", "true")]);
     assert!(!unreadable.contains("required with"), "{unreadable}");
 }
+
+#[test]
+fn a_login_among_the_brokers_is_refused_and_not_shown() {
+    for brokers in [
+        "bob:hunter2@kafka:9092",
+        "sasl://bob:hunter2@kafka:9092",
+        "a:1,bob:hunter2@kafka:9092,b:2",
+        "bob:hun,ter2@kafka:9092",
+        "bob:hunter2@kafka",
+    ] {
+        let told = message(&[("brokers", brokers)]);
+        assert!(
+            told.contains("has a login in it") && told.contains("saslUsername"),
+            "{told}"
+        );
+        assert!(
+            !told.contains("hun") && !told.contains("bob") && !told.contains("ter2"),
+            "{told}"
+        );
+    }
+}

@@ -16,12 +16,16 @@ const MOST: usize = 16;
 struct Instance {
     name: String,
     process: Option<u32>,
+    #[serde(default)]
+    initialised: Option<bool>,
 }
 
 /// What the processes whose sockets are in a folder say of a component.
 pub(super) enum Initialised {
     /// One has it, from this daprd as far as that can be seen.
     Yes(Response),
+    /// One was asked for it by this daprd, and that Init failed.
+    Failed,
     /// All were asked, and none has it.
     No,
     /// They could not all be asked.
@@ -37,16 +41,25 @@ pub(super) async fn ask(folder: &Path, name: &str, daprd: Option<u32>) -> Initia
         Ok(_) => return Initialised::Unknown(format!("no socket is in {}", folder.display())),
         Err(error) => return Initialised::Unknown(format!("{}: {error}", folder.display())),
     };
-    let mut unknown = None;
+    let (mut unknown, mut failed) = (None, false);
     for socket in sockets {
         match instances(&socket).await {
             Ok((all, response)) => {
-                if all.iter().any(|it| it.is(name, daprd)) {
+                let mut own = all.iter().filter(|it| it.is(name, daprd)).peekable();
+                if own.peek().is_none() {
+                    continue;
+                }
+                // A process of an older version lists no others.
+                if own.any(|it| it.initialised != Some(false)) {
                     return Initialised::Yes(response);
                 }
+                failed = true;
             }
             Err(why) => unknown = Some(format!("{}: {why}", socket.display())),
         }
+    }
+    if failed {
+        return Initialised::Failed;
     }
     unknown.map_or(Initialised::No, Initialised::Unknown)
 }
@@ -92,6 +105,7 @@ mod tests {
         let of = |process| Instance {
             name: "a".into(),
             process,
+            initialised: None,
         };
         for (process, daprd, expected) in [
             (Some(1), Some(1), true),

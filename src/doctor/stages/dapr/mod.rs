@@ -19,7 +19,7 @@ use process::Process;
 use sockets::Place;
 
 use crate::{
-    doctor::{Finding, Fix, Seen, Stage, context::Context, rows::dapr as rows},
+    doctor::{Finding, Fix, Report, Seen, Severity, Stage, context::Context, rows::dapr as rows},
     model::text::{beginning, on_one_line},
 };
 
@@ -150,6 +150,10 @@ fn judge(
     let name = &wanted.name;
     let Some(listed) = listed(metadata, dapr) else {
         let finding = not_loaded(name, metadata);
+        if let Some(code) = unreachable(&recorder.report()) {
+            let why = format!("{}: follows from {code}", finding.cause);
+            return recorder.skipped(Stage::Dapr, name, why);
+        }
         if faults.is_empty() {
             return recorder.found(name, finding);
         }
@@ -206,6 +210,11 @@ async fn age(context: &Context<'_>, dapr: &Dapr, place: &Place<'_>) {
                 .recorder
                 .found(name, Finding::new(&rows::OLDER, cause, fix));
         }
+        Ok(Initialised::Failed) => {
+            let why = "daprd has initialised the component, and that failed: the component's log \
+                       and the stages before say why";
+            return context.recorder.skipped(Stage::Dapr, name, why);
+        }
         Ok(Initialised::Unknown(why)) => shown(&why),
         Err(_) => {
             let why = "whether it was initialised is not known: no answer came in time";
@@ -214,6 +223,15 @@ async fn age(context: &Context<'_>, dapr: &Dapr, place: &Place<'_>) {
     };
     let why = format!("whether it was initialised is not known: {unknown}");
     context.recorder.skipped(Stage::Dapr, name, why);
+}
+
+/// What made Init fail, so that daprd left the component out: a problem on the way to the
+/// brokers.
+fn unreachable(report: &Report) -> Option<&'static str> {
+    let findings = report.findings().into_iter();
+    let mut way = findings.filter(|check| (Stage::Names..=Stage::Sasl).contains(&check.stage));
+    let finding = way.next()?.finding()?;
+    (finding.severity == Severity::Problem).then_some(finding.row.code)
 }
 
 fn not_loaded(name: &str, metadata: &Metadata) -> Finding {

@@ -32,6 +32,17 @@ fn what_daprd_tells_is_read() {
 }
 
 #[test]
+fn what_kept_the_brokers_away_is_why_daprd_left_the_component_out() {
+    let recorder = crate::doctor::Recorder::default();
+    assert_eq!(unreachable(&recorder.report()), None);
+    let finding = |row| Finding::new(row, "seen", Fix::default());
+    recorder.found("t", finding(&crate::doctor::rows::permissions::IDEMPOTENT));
+    assert_eq!(unreachable(&recorder.report()), None);
+    recorder.found("a:1", finding(&crate::doctor::rows::tcp::REFUSED));
+    assert_eq!(unreachable(&recorder.report()), Some("RDK-TCP-01"));
+}
+
+#[test]
 fn an_app_that_only_publishes_has_nothing_wrong() {
     let metadata = metadata(r#"{"runtimeVersion":"1.16.5"}"#);
     let words = subscriptions(&metadata, "todo-pubsub");

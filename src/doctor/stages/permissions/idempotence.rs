@@ -1,5 +1,7 @@
 //! Whether it may write with idempotence.
 
+use std::time::{Duration, Instant};
+
 use kafka_protocol::{ResponseError, messages::InitProducerIdRequest};
 
 use super::{allow, error, of_topics::Writes};
@@ -12,6 +14,9 @@ use crate::{
 
 /// What this check is about.
 const SUBJECT: &str = "idempotent writes";
+
+/// How long it waits before it asks once more.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Asks for a producer id, as every idempotent producer does first. A broker before Kafka
 /// 3.0 wants a right of its own for it, later ones are content with that to write.
@@ -29,9 +34,19 @@ pub(super) async fn check(context: &Context<'_>, cluster: &mut Cluster, writes: 
     let request = InitProducerIdRequest::default()
         .with_transactional_id(None)
         .with_transaction_timeout_ms(60_000);
-    let answer = match cluster.any().ask(&request, context.until()).await {
-        Ok(answer) => answer,
-        Err(broken) => return skipped(broken.to_string()),
+    let until = context.until();
+    let answer = loop {
+        let answer = match cluster.any().ask(&request, until).await {
+            Ok(answer) => answer,
+            Err(broken) => return skipped(broken.to_string()),
+        };
+        // A broker that has just started is still reading what it gave out.
+        let is_early = ResponseError::try_from_code(answer.value.error_code)
+            == Some(ResponseError::CoordinatorLoadInProgress);
+        if !is_early || until.saturating_duration_since(Instant::now()) < PAUSE {
+            break answer;
+        }
+        tokio::time::sleep(PAUSE).await;
     };
     let code = answer.value.error_code;
     match ResponseError::try_from_code(code) {

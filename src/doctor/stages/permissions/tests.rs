@@ -1,6 +1,8 @@
 //! What real brokers of the tests do not answer: those that tell no operations, and those
 //! that want a right of its own for idempotence.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use kafka_protocol::messages::{
     BrokerId, DescribeGroupsRequest, DescribeGroupsResponse, FetchRequest, FetchResponse,
     FindCoordinatorRequest, FindCoordinatorResponse, HeartbeatRequest, HeartbeatResponse,
@@ -68,6 +70,19 @@ async fn a_right_of_its_own_for_idempotence_is_missed() {
     assert_eq!(fix.set, [("idempotence".into(), "false".to_owned())]);
     let report = fake(15, 25, 0).diagnose(8, ALL, &wanted(None), false).await;
     assert_eq!(codes(&report, "RDK-PERM"), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_broker_that_has_just_started_is_asked_for_a_producer_id_again() {
+    let asked = AtomicUsize::new(0);
+    let fresh = fake(0, 25, 0).on((0, 1), move |_: InitProducerIdRequest| {
+        let is_early = asked.fetch_add(1, Ordering::Relaxed) < 2;
+        // COORDINATOR_LOAD_IN_PROGRESS.
+        InitProducerIdResponse::default().with_error_code(if is_early { 14 } else { 0 })
+    });
+    let report = fresh.diagnose(8, ALL, &wanted(None), false).await;
+    let expected = ["fine: it got a producer id"];
+    assert_eq!(outcomes(&report, "idempotent writes"), expected);
 }
 
 #[tokio::test]

@@ -90,26 +90,27 @@ pub(super) async fn write(
 
 fn refused(trip: &Trip<'_>, code: i16, said: &str) -> Failed {
     let cause = format!("a record to a topic with the brokers' defaults is refused: {said}");
-    let set = "kafka-configs.sh --bootstrap-server <bootstrap> --alter --entity-type brokers \
-               --entity-default --add-config";
-    let fix = match ResponseError::try_from_code(code) {
-        Some(
-            ResponseError::NotEnoughReplicas | ResponseError::NotEnoughReplicasAfterAppend,
-        ) => Fix::words(
-            "Let min.insync.replicas be no higher than the number of replicas, by more replicas or \
-             by a lower number",
-        )
-        .run(format!("{set} min.insync.replicas=1")),
-        Some(ResponseError::MessageTooLarge) => Fix::words(
-            "Let brokers take records as large as `maxMessageBytes`",
-        )
-        .run(format!(
-            "{set} message.max.bytes={}",
-            trip.context.settings.max_message_bytes
-        )),
-        _ => Fix::words("Do what the error says; the brokers' logs have more of it"),
-    };
+    let fix = fix(code, trip.context.settings.max_message_bytes);
     Failed::Found(Box::new(Finding::new(&rows::REFUSED, cause, fix)))
+}
+
+/// What is to be done. Nothing that makes other topics of the cluster less safe.
+fn fix(code: i16, largest: usize) -> Fix {
+    match ResponseError::try_from_code(code) {
+        Some(ResponseError::NotEnoughReplicas | ResponseError::NotEnoughReplicasAfterAppend) => {
+            Fix::words(
+                "Bring the brokers back that are missing. If none is, default.replication.factor is \
+             lower than min.insync.replicas: raise it",
+            )
+        }
+        Some(ResponseError::MessageTooLarge) => {
+            Fix::words("Let brokers take records as large as `maxMessageBytes`").run(format!(
+                "kafka-configs.sh --bootstrap-server <bootstrap> --alter --entity-type brokers \
+             --entity-default --add-config message.max.bytes={largest}"
+            ))
+        }
+        _ => Fix::words("Do what the error says; the brokers' logs have more of it"),
+    }
 }
 
 /// Reads until it has come.
@@ -243,6 +244,20 @@ mod tests {
         };
         assert!(holds(Some(&compressed(4)), "0123456789abcdef"));
         assert!(!holds(Some(&compressed(0)), "0123456789abcdef"));
+    }
+
+    #[test]
+    fn too_few_replicas_lower_no_safety() {
+        for code in [19, 20] {
+            let fix = fix(code, 1);
+            assert_eq!(fix.command, None);
+            assert!(fix.text.contains("Bring the brokers back"), "{}", fix.text);
+        }
+        assert!(
+            fix(10, 7)
+                .command
+                .is_some_and(|run| run.ends_with("message.max.bytes=7"))
+        );
     }
 
     proptest! {
