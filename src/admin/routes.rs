@@ -181,7 +181,11 @@ fn choose<'a>(
                 .is_none_or(|kind| *kind == instance.component.kind)
             && process.is_none_or(|process| Some(process) == instance.process)
     };
-    let found: Vec<_> = all.iter().filter(meant).collect();
+    let mut found: Vec<_> = all.iter().filter(meant).collect();
+    // One that failed at Init gives way to one that works.
+    if found.iter().any(|instance| instance.initialised) {
+        found.retain(|instance| instance.initialised);
+    }
     let alive: Vec<_> = found
         .iter()
         .copied()
@@ -317,6 +321,15 @@ mod tests {
             .map_err(|c| c.len()),
             Err(0)
         );
+    }
+
+    #[test]
+    fn one_that_failed_at_init_gives_way() {
+        let mut failed = instance("pubsub.rdkafka", 1, true);
+        failed.initialised = false;
+        assert_eq!(chosen(std::slice::from_ref(&failed), None, None), Ok(1));
+        let works = instance("pubsub.rdkafka", 2, true);
+        assert_eq!(chosen(&[failed, works], None, None), Ok(2));
     }
 
     #[test]

@@ -76,10 +76,10 @@ pub(super) async fn look(
     for socket in sockets(&folder.join("admin"))? {
         match ask::<Vec<Instance>>(&socket, &["v1", "instances"], None).await {
             Ok(instances) => {
-                let kinds = instances.iter().filter(|instance| meant(instance));
-                let kinds: Vec<_> = kinds.map(|instance| instance.kind.clone()).collect();
-                if !kinds.is_empty() {
-                    holders.push((socket.clone(), kinds));
+                let of_name: Vec<_> = instances.iter().filter(|one| meant(one)).collect();
+                let works = of_name.iter().find(|one| one.initialised != Some(false));
+                if let Some(first) = works.or(of_name.first()) {
+                    holders.push((socket.clone(), first.kind.clone(), works.is_some()));
                 }
                 let found = if instances.is_empty() {
                     "no instance yet".to_owned()
@@ -91,14 +91,17 @@ pub(super) async fn look(
             Err(problem) => seen.push(format!("{}: {problem}", socket.display())),
         }
     }
+    // One that failed at Init gives way to one that works.
+    if holders.iter().any(|(.., works)| *works) {
+        holders.retain(|(.., works)| *works);
+    }
     match holders.as_slice() {
-        [(socket, kinds)] => {
+        [(socket, kind, _)] => {
             let path = |last| ["v1", "instances", name, last];
             let properties = ask(socket, &path("properties"), process).await;
             let properties: HashMap<_, _> = properties
                 .map_err(|problem| Unknown(format!("{}: {problem}", socket.display())))?;
-            let kind = kinds.first().cloned().flatten();
-            let mut given = Given::known(name.to_owned(), kind, properties);
+            let mut given = Given::known(name.to_owned(), kind.clone(), properties);
             // A process of an older version tells none.
             let uses = ask::<Uses>(socket, &path("uses"), process).await;
             given.uses = uses.unwrap_or_default();
