@@ -64,8 +64,9 @@ pub enum Command {
     Config(ConfigArgs),
     /// Find out why a component can't connect, publish or subscribe.
     ///
-    /// Exit codes: 0 nothing is wrong; 1 there are warnings and --strict was given, or it could
-    /// not be done; 2 there are problems, or the command line is wrong.
+    /// Exit codes: 0 nothing is wrong; 1 there are warnings and --strict was given, or not all
+    /// that was asked was answered; 2 there are problems, or the command line is wrong; 130 it
+    /// was interrupted.
     Doctor(Box<DoctorArgs>),
 }
 

@@ -11,7 +11,7 @@ const HEAD: &str = "\
 from the component's metadata to a record's way and back, and stops where the next stage can't work. Every finding
 has a code that stays the same; this page has them all, by stages.
 
-    dapr-rdkafka doctor --component components/ --app-id todo
+    dapr-rdkafka doctor --component components/todo-pubsub.yaml --app-id todo
     kubectl exec POD -c CONTAINER -- dapr-rdkafka doctor --instance todo-pubsub
     dapr-rdkafka doctor --brokers kafka:9092 --set authType=none --topic orders
 
