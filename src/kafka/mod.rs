@@ -39,6 +39,7 @@ pub use sender::{Confirmation, Sender};
 pub use topics::{Shape, create_topic};
 pub use watch::BrokerWatch;
 
+use openssl::error::ErrorStack;
 use rdkafka::{
     ClientConfig,
     config::{FromClientConfigAndContext, RDKafkaLogLevel},
@@ -79,8 +80,38 @@ where
             config.set(name, value);
         }
     }
-    LoggedIn::new(
-        config.create_with_context(context)?,
-        &settings.security.login,
-    )
+    let client = config.create_with_context(context);
+    // Where librdkafka reads certificates, OpenSSL keeps that there is no further one among
+    // this thread's errors, and the next TLS on it, a check's or a token's, fails by that.
+    drop(ErrorStack::get());
+    LoggedIn::new(client?, &settings.security.login)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use rdkafka::{admin::AdminClient, client::DefaultClientContext};
+
+    use super::*;
+    use crate::metadata::resolve;
+
+    #[test]
+    fn a_client_leaves_no_error_to_the_tls_of_others() {
+        let authority = harness::Authority::new("test").expect("an authority");
+        let given = [
+            ("brokers", "localhost:1"),
+            ("authType", "certificate"),
+            ("caCert", &authority.pem),
+        ];
+        let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let settings = resolve(&HashMap::from(given))
+            .expect("it is right")
+            .settings;
+        let pairs = librdkafka::client(&settings);
+        let made = create::<AdminClient<_>, _>(&settings, pairs, DefaultClientContext);
+        made.map(drop).expect("it is made");
+        let left = ErrorStack::get();
+        assert!(left.errors().is_empty(), "{left}");
+    }
 }
