@@ -50,6 +50,18 @@ impl Recorder {
         self.note(finding.row.stage, subject.into(), Outcome::Found(finding));
     }
 
+    /// The same, unless it was found of this subject before.
+    pub(super) fn found_once(&self, subject: &str, finding: Finding) {
+        let is_known = |check: &Check| {
+            let known = check.finding().map(|known| known.row.code);
+            check.subject == subject && known == Some(finding.row.code)
+        };
+        let known = self.checks().iter().any(is_known);
+        if !known {
+            self.found(subject, finding);
+        }
+    }
+
     pub(super) fn skipped(&self, stage: Stage, subject: impl Into<String>, why: impl Into<String>) {
         self.note(stage, subject.into(), Outcome::Skipped(why.into()));
     }
@@ -70,7 +82,7 @@ impl Recorder {
         let left = "topics, permissions, group, limits, clock";
         let trip = if round_trip { ", round trip" } else { "" };
         let why = format!("what follows {} was not checked: {left}{trip}", last.name());
-        self.skipped(last, "brokers", why);
+        self.unanswered(last, "brokers", why);
         if round_trip {
             self.unanswered(Stage::RoundTrip, "temporary topic", "no broker was reached");
         }

@@ -132,8 +132,8 @@ async fn reach(context: &Context<'_>) -> Option<Cluster> {
 /// One broker, from its name to the login; a connection that is logged in if all is well.
 pub(super) async fn examine(context: &Context<'_>, target: &Target) -> Option<Wire> {
     let addresses = stages::names::resolve(context, target).await?;
-    let stream = stages::tcp::connect(context, target, &addresses).await?;
-    let mut wire = stages::tls::secure(context, target, stream).await?;
+    let connected = stages::tcp::connect(context, target, &addresses).await?;
+    let mut wire = stages::tls::secure(context, target, connected).await?;
     if !stages::versions::agree(context, target, &mut wire).await {
         return None;
     }

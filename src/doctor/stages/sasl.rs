@@ -100,7 +100,8 @@ impl Attempt<'_> {
             recorder: &aside,
         };
         let connected = timeout_at(self.until.into(), TcpStream::connect(wire.peer)).await;
-        let mut anew = super::tls::secure(&context, self.target, connected.ok()?.ok()?).await?;
+        let mut anew =
+            super::tls::secure(&context, self.target, (connected.ok()?.ok()?, wire.peer)).await?;
         anew.ranges = wire.ranges.clone();
         match exchange::offered(&mut anew, Mechanism::Plain.name(), self.until).await {
             Ok(offered) | Err(Failure::NotOffered(offered)) => Some(offered),

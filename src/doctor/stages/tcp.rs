@@ -44,12 +44,13 @@ impl std::fmt::Display for Failed {
     }
 }
 
-/// A connection to the first of the addresses that takes one. The others are tried too.
+/// A connection to the first of the addresses that takes one, and which that is. The others
+/// are tried too.
 pub(in crate::doctor) async fn connect(
     context: &Context<'_>,
     target: &Target,
     addresses: &[SocketAddr],
-) -> Option<TcpStream> {
+) -> Option<(TcpStream, SocketAddr)> {
     let (streams, failed) = each(addresses, context.until()).await;
     // In the order of the addresses, as a client library would take them.
     let first = streams.into_iter().min_by_key(|(place, _)| *place);
@@ -61,7 +62,7 @@ pub(in crate::doctor) async fn connect(
     let seen = Seen::by(&stream, format!("{taken} took a connection"));
     context.recorder.fine(Stage::Tcp, target.subject(), seen);
     some(context, target, taken, &failed);
-    Some(stream)
+    Some((stream, taken))
 }
 
 type Tried = (Vec<(usize, TcpStream)>, Vec<(SocketAddr, Failed)>);

@@ -27,13 +27,13 @@ pub(super) use words::{AUTHORITY, CERTIFICATE, KEY, placeholder};
 /// A certificate that ends within so many days is told of.
 const SOON: u32 = 14;
 
-/// A connection that is as the settings want it: in plaintext, or by TLS.
+/// A connection that is as the settings want it: in plaintext, or by TLS. Whom it goes to
+/// is told, since the system no longer says so of one that was reset.
 pub(in crate::doctor) async fn secure(
     context: &Context<'_>,
     target: &Target,
-    stream: TcpStream,
+    (stream, peer): (TcpStream, SocketAddr),
 ) -> Option<Wire> {
-    let peer = stream.peer_addr().ok()?;
     let client_id = &context.settings.client_id;
     let Some(settings) = &context.settings.security.tls else {
         return Some(Wire::new(stream, peer, client_id));
@@ -114,12 +114,8 @@ fn fine(
     let said = said.join(", ");
     let seen = Seen::by(stream, said);
     context.recorder.fine(Stage::Tls, target.subject(), seen);
-    let is_first = context.settings.brokers.first() == Some(&target.address);
     if settings.skip_verify {
-        // Once: it is one setting, however many brokers there are.
-        if is_first && target.advertised.is_none() {
-            note_unverified(context, settings, certificate.as_deref());
-        }
+        note_unverified(context, settings, certificate.as_deref());
         return;
     }
     let soon = Asn1Time::days_from_now(SOON).ok();
@@ -146,5 +142,6 @@ fn note_unverified(
         fix = fix.set("caCert", placeholder(AUTHORITY, signer.as_deref()));
     }
     let finding = Finding::new(&tls::SKIP_VERIFY, cause, fix);
-    context.recorder.found("skipVerify", finding);
+    // It is one setting, however many brokers there are.
+    context.recorder.found_once("skipVerify", finding);
 }

@@ -20,8 +20,13 @@ pub fn command(place: &Place, names: &[&str]) -> Result<Command> {
 
 /// The same with other files in place of the system's, while it runs.
 pub fn command_with(place: &Place, files: &[(&str, &str)]) -> Result<Command> {
+    command_among(place, &["this-host.test"], files)
+}
+
+/// Both: these names, and these files in place of the system's.
+pub fn command_among(place: &Place, names: &[&str], files: &[(&str, &str)]) -> Result<Command> {
     let hosts = place.sockets().with_extension("hosts");
-    let mut command = SecureKafka::with_hosts("/bin/sh".as_ref(), &hosts, &["this-host.test"])?;
+    let mut command = SecureKafka::with_hosts("/bin/sh".as_ref(), &hosts, names)?;
     let mut mounts = Vec::new();
     for (number, (file, text)) in files.iter().enumerate() {
         let own = place.sockets().with_extension(format!("file{number}"));
