@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use futures_util::future::join_all;
 
-use super::{Cluster, Member, Reached, id, identity, listed::Listed, metadata};
+use super::{Cluster, Member, Reached, fine, id, identity, listed::Listed, metadata};
 use crate::doctor::{
     Finding, Fix, Seen, Severity, Stage,
     context::{Context, Target},
@@ -113,20 +113,25 @@ fn already(context: &Context<'_>, way: &Way, reached: &Reached) {
 async fn connect(context: &Context<'_>, way: &Way, away: bool, ours: Option<&str>) -> Option<Wire> {
     let target = &way.target;
     let found = match run::examine(context, target).await {
-        Some(mut wire) => match metadata(context, target, &mut wire).await {
-            Some(answer) => Some((wire, id(&answer.value))),
-            None => None,
-        },
+        Some(mut wire) => {
+            let answer = metadata(context, target, &mut wire).await;
+            answer.map(|answer| (wire, answer))
+        }
         None => None,
     };
-    let fits = |theirs: &Option<String>| match (theirs, ours) {
+    let theirs = found.as_ref().and_then(|(_, answer)| id(&answer.value));
+    let fits = match (&theirs, ours) {
         (Some(theirs), Some(ours)) => theirs == ours,
         _ => true,
     };
-    let works = found.as_ref().is_some_and(|(_, theirs)| fits(theirs));
+    let works = found.is_some() && fits;
+    // Init goes on as soon as one broker is fine, so nothing is before this is known.
+    if let (true, Some((_, answer))) = (works, &found) {
+        fine(context, target, answer);
+    }
     if away && is_here(&way.host) {
         loopback(context, way, works);
-    } else if let (false, Some((_, theirs))) = (works, &found) {
+    } else if found.is_some() && !works {
         let cause = format!(
             "the broker there is of the cluster {}, not of {}",
             theirs.as_deref().unwrap_or_default(),

@@ -98,11 +98,14 @@ pub(in crate::doctor) async fn check(
 ) -> Option<Cluster> {
     let each = bootstrap.into_iter().map(|(target, mut wire)| async move {
         match metadata(context, &target, &mut wire).await {
-            Some(answer) => Ok(Reached {
-                target,
-                wire,
-                answer,
-            }),
+            Some(answer) => {
+                fine(context, &target, &answer);
+                Ok(Reached {
+                    target,
+                    wire,
+                    answer,
+                })
+            }
             None => Err(target),
         }
     });
@@ -128,21 +131,7 @@ async fn metadata(
 ) -> Option<Answered<MetadataResponse>> {
     let request = MetadataRequest::default().with_topics(Some(Vec::new()));
     match wire.ask(&request, context.until()).await {
-        Ok(answer) => {
-            let id = id(&answer.value).unwrap_or_else(|| "without an id".into());
-            let count = answer.value.brokers.len();
-            let brokers = if count == 1 { "broker" } else { "brokers" };
-            let dot = if target.parts().is_some_and(|(host, _)| host.ends_with('.')) {
-                "; the name's trailing dot does no harm here"
-            } else {
-                ""
-            };
-            let seen = Seen::by(&answer, format!("cluster {id}, {count} {brokers}{dot}"));
-            context
-                .recorder
-                .fine(Stage::Cluster, target.subject(), seen);
-            Some(answer)
-        }
+        Ok(answer) => Some(answer),
         Err(broken) => {
             let finding = Finding::new(
                 &rows::cluster::UNANSWERED,
@@ -153,6 +142,21 @@ async fn metadata(
             None
         }
     }
+}
+
+/// Notes that a broker told of its cluster, and what.
+fn fine(context: &Context<'_>, target: &Target, answer: &Answered<MetadataResponse>) {
+    let id = id(&answer.value).unwrap_or_else(|| "without an id".into());
+    let count = answer.value.brokers.len();
+    let brokers = if count == 1 { "broker" } else { "brokers" };
+    let dot = if target.parts().is_some_and(|(host, _)| host.ends_with('.')) {
+        "; the name's trailing dot does no harm here"
+    } else {
+        ""
+    };
+    let seen = Seen::by(answer, format!("cluster {id}, {count} {brokers}{dot}"));
+    let recorder = context.recorder;
+    recorder.fine(Stage::Cluster, target.subject(), seen);
 }
 
 /// A cluster's id, as it can be shown.
