@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     delivery::{Drained, Group, Lane, Refused, Subscriber},
+    doctor,
     kafka::{BrokerWatch, Cause, Outgoing, Producer, Session},
     metadata::{self, Headers, Settings},
     model::{
@@ -89,8 +90,9 @@ impl Instance {
         properties: &HashMap<String, String>,
         readiness: &Readiness,
     ) -> Result<Self, Status> {
-        let resolved = metadata::resolve_for(kind, properties)
-            .map_err(|problems| Status::invalid_argument(problems.to_string()))?;
+        let resolved = metadata::resolve_for(kind, properties).map_err(|problems| {
+            Status::invalid_argument(format!("{}: {problems}", doctor::metadata_code()))
+        })?;
         for note in &resolved.notes {
             tracing::warn!(instance = %name, "metadata: {note}");
         }
@@ -327,7 +329,7 @@ impl Instance {
 /// Makes sure that there is a token, if the login needs one. With `startWithoutBrokers`
 /// it may come later.
 async fn log_in(settings: &Settings, name: &Arc<str>) -> Result<Session, Status> {
-    let failed = |cause: Cause| status::cause("login", &cause);
+    let failed = |cause: Cause| status::cause(&format!("{}: login", doctor::token_code()), &cause);
     let session = Session::open(settings, name).map_err(failed)?;
     match session.ready(LOGIN_TIMEOUT).await {
         Ok(()) => {}

@@ -144,6 +144,16 @@ pub async fn one(
     }
 }
 
+/// The code of metadata that can't be used.
+pub fn metadata_code() -> &'static str {
+    rows::settings::METADATA.code
+}
+
+/// The code of a login that has no token.
+pub fn token_code() -> &'static str {
+    rows::sasl::NO_TOKEN.code
+}
+
 /// The client that is to work gets no answer, although the checks do.
 pub fn unanswered(settings: &Settings, said: Option<String>) -> Check {
     let said = said.map_or_else(

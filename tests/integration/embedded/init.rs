@@ -32,6 +32,7 @@ pub async fn bad_metadata_is_reported_at_once(_: Arc<Fixture>) -> Result<()> {
         return Err("bad metadata was taken".into());
     };
     ensure!(status.code() == Code::InvalidArgument, "{status}");
+    ensure!(status.message().starts_with("RDK-CFG-01: "), "{status}");
     for part in [
         "brokers: \"no-port\"",
         "authType: \"kerberos\"",

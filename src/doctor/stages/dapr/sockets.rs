@@ -12,7 +12,9 @@ use super::{
     access::{User, WRITE},
     process::{Process, READ, UNREAD},
 };
-use crate::doctor::{Finding, Fix, Seen, Stage, context::Context, rows::dapr as rows};
+use crate::doctor::{
+    Finding, Fix, Seen, Stage, context::Context, rows::dapr as rows, shell::quoted,
+};
 
 /// As many entries of the folder as are looked at.
 const MOST: usize = 1000;
@@ -50,6 +52,7 @@ impl Place<'_> {
             || "<the folder where daprd looks>".into(),
             |folder| folder.display().to_string(),
         );
+        let (name, folder) = (quoted(name), quoted(&folder));
         format!("dapr-rdkafka run --name {name} --socket-folder {folder}{more}")
     }
 }
@@ -170,7 +173,11 @@ fn no_way(user: &User, closed: &Path) -> Finding {
     let cause =
         format!("daprd runs as user {id}, who may not pass the folder {path} (mode {mode:o})");
     let fix = Fix::words("let daprd's user read the folder, and then restart daprd");
-    Finding::new(&rows::DENIED, cause, fix.run(format!("chmod a+rx {path}")))
+    Finding::new(
+        &rows::DENIED,
+        cause,
+        fix.run(format!("chmod a+rx {}", quoted(&path.to_string()))),
+    )
 }
 
 /// One socket: whether someone listens, and whether daprd may write to it.
@@ -215,7 +222,7 @@ fn stale(place: &Place<'_>, path: &Path, is_own: bool) -> Finding {
             fix.run(place.start(name, ""))
         }
         _ => Fix::words("start the component that it belongs to, or remove it; then restart daprd")
-            .run(format!("rm {}", path.display())),
+            .run(format!("rm {}", quoted(&path.display().to_string()))),
     };
     Finding::new(&rows::STALE, cause, fix)
 }

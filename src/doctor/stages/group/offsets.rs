@@ -18,6 +18,7 @@ use crate::doctor::{
     context::Context,
     rows::group as rows,
     run::WantedTopic,
+    shell::quoted,
     stages::{Cluster, permissions::error},
     wire::Answered,
 };
@@ -222,8 +223,9 @@ fn out_of_range(group: &str, topic: &str, outside: &[(i32, i64, (i64, i64))]) ->
     let words = "This component goes on at the oldest record that is left; to have the group stand \
                  there already now, run this while it has no members";
     let command = format!(
-        "kafka-consumer-groups.sh --bootstrap-server <bootstrap> --group {group} --topic \
+        "kafka-consumer-groups.sh --bootstrap-server <bootstrap> --group {} --topic \
          {topic}:{} --reset-offsets --to-earliest --execute",
+        quoted(group),
         partitions.join(",")
     );
     Finding::new(&rows::OUT_OF_RANGE, cause, Fix::words(words).run(command))

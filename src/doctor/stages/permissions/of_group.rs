@@ -11,6 +11,7 @@ use crate::doctor::{
     Finding, Fix, Seen, Stage,
     context::Context,
     rows::permissions as rows,
+    shell::quoted,
     stages::{
         Cluster,
         group::{Coordinator, coordinator, subject},
@@ -48,7 +49,8 @@ pub(super) async fn check(context: &Context<'_>, cluster: &mut Cluster, group: &
         Verdict::Unknown(why) => context.recorder.skipped(Stage::Permissions, subject, why),
         Verdict::Forbidden(cause) => {
             let security = &context.settings.security;
-            let command = allow(security, &format!("--operation Read --group {group}"));
+            let on = format!("--operation Read --group {}", quoted(group));
+            let command = allow(security, &on);
             let words = "Allow Read on the group, or name in `consumerGroup` one that is allowed";
             let finding = Finding::new(&rows::GROUP, cause, Fix::words(words).run(command));
             context.recorder.found(subject, finding);
