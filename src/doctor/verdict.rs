@@ -63,21 +63,33 @@ impl Verdict {
     }
 }
 
-/// That nothing is wrong, and of what nothing is known: stages where no check came to an end.
+/// That nothing is wrong, and of what nothing is known, or not everything: stages where no
+/// check came to an end, or not all.
 fn fine(report: &Report) -> String {
-    let unknown = Stage::ALL.into_iter().filter(|stage| {
-        let mut checks = report.checks.iter().filter(|check| check.stage == *stage);
-        let mut any = checks.clone();
-        any.next().is_some() && checks.all(|check| matches!(check.outcome, Outcome::Skipped(_)))
-    });
     // Of the metadata only notes are skipped.
-    let unknown = unknown.filter(|stage| *stage > Stage::Settings);
-    let unknown: Vec<_> = unknown.map(Stage::name).collect();
-    if unknown.is_empty() {
-        return "nothing is wrong".into();
+    let stages = Stage::ALL.into_iter().filter(|one| *one > Stage::Settings);
+    let (mut unknown, mut in_part) = (Vec::new(), Vec::new());
+    for stage in stages {
+        let checks = report.checks.iter().filter(|check| check.stage == stage);
+        let (skipped, done): (Vec<_>, Vec<_>) =
+            checks.partition(|check| matches!(check.outcome, Outcome::Skipped(_)));
+        match (skipped.is_empty(), done.is_empty()) {
+            (true, _) => {}
+            (false, true) => unknown.push(stage.name()),
+            (false, false) => in_part.push(stage.name()),
+        }
     }
-    let unknown = unknown.join(", ");
-    format!("nothing is wrong in what was checked; not checked: {unknown}")
+    let left = [("not checked", unknown), ("in part", in_part)];
+    let left = left
+        .into_iter()
+        .filter(|(_, stages)| !stages.is_empty())
+        .map(|(how, stages)| format!("; {how}: {}", stages.join(", ")));
+    let left: String = left.collect();
+    if left.is_empty() {
+        "nothing is wrong".into()
+    } else {
+        format!("nothing is wrong in what was checked{left}")
+    }
 }
 
 #[cfg(test)]
@@ -107,7 +119,7 @@ mod tests {
         assert_eq!(of(&recorder), (Verdict::Fine, "nothing is wrong".into()));
         recorder.skipped(Stage::Topics, "topics", "none is known");
         recorder.skipped(Stage::Cluster, "brokers", "there are more");
-        let words = "nothing is wrong in what was checked; not checked: topics";
+        let words = "nothing is wrong in what was checked; not checked: topics; in part: cluster";
         assert_eq!(of(&recorder), (Verdict::Fine, words.into()));
         recorder.unanswered(Stage::Group, "a:1", "no answer came in time");
         let words = "not everything could be checked";

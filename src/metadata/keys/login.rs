@@ -75,7 +75,8 @@ pub(super) const KEYS: &[Key] = &[
         "saslUsername",
         username,
         PASSWORD,
-        "The user. Required with authType password."
+        "The user. Required with authType password. The doctor names it where it says which \
+         rights the user needs; nothing else shows it."
     )
     .example("orders"),
     secret!(

@@ -212,7 +212,11 @@ pub async fn a_daprd_that_does_not_answer_is_told_from_what_is_none(
     bench
         .ask(serve(endless).await?, &[])
         .await?
-        .is_first("RDK-DAPR-07")
+        .is_first("RDK-DAPR-07")?;
+    // daprd's own port, as the fix says.
+    let diagnosis = bench.ask_with(port, &[], &right).await?;
+    ensure!(diagnosis.findings().is_empty(), "{:#}", diagnosis.json);
+    Ok(())
 }
 
 pub async fn sockets_that_stop_daprd_are_found_and_cured(fixture: Arc<Fixture>) -> Result<()> {

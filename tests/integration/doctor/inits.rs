@@ -7,6 +7,9 @@ use harness::{
     eventually, free_port,
 };
 
+use tokio::time::timeout;
+
+use super::cluster::another_cluster;
 use crate::{
     ensure,
     support::{
@@ -20,9 +23,14 @@ tests!(
     "system::doctor::inits",
     daprd_logs_the_code_and_the_fix,
     brokers_that_are_advertised_elsewhere_fail_init,
+    a_broker_of_another_cluster_is_none_of_ours,
+    what_is_no_broker_is_told_within_daprds_patience,
     one_broker_is_enough_and_the_others_are_told,
     a_broken_connection_is_told_with_its_cause_until_it_is_well,
 );
+
+/// How long daprd waits for an Init: that it is kept is a promise.
+const DAPRDS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a state may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -82,6 +90,65 @@ async fn brokers_that_are_advertised_elsewhere_fail_init(fixture: Arc<Fixture>) 
             .line(code, PATIENCE, |line| line.contains(code.trim_end()))
             .await?;
     }
+    Ok(())
+}
+
+/// What answers where the broker is advertised is one of another cluster: nothing that is
+/// published there is in this one.
+async fn a_broker_of_another_cluster_is_none_of_ours(fixture: Arc<Fixture>) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let place = Place::new()?;
+    let _component = place.component().await?;
+    let other = Lab::start(kafka, another_cluster()).await?;
+    let astray = Advertise::At("127.0.0.1".into(), other.port);
+    let lab = Lab::start(kafka, LabOptions::default().advertising(astray)).await?;
+    // Whichever of client and checks is first.
+    for _ in 0..5 {
+        let told = refused(&place, &lab.address).await?;
+        ensure!(told.starts_with("RDK-CLU-09 "), "{told}");
+    }
+    other.change(LabOptions::default())?;
+    Player::start(
+        &place.socket("rdkafka"),
+        properties(&lab.address, "group", &[]),
+    )
+    .await?;
+    Ok(())
+}
+
+/// Whatever listens there: one line with its code and a fix, before daprd gives up.
+async fn what_is_no_broker_is_told_within_daprds_patience(fixture: Arc<Fixture>) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let place = Place::new()?;
+    let _component = place.component().await?;
+    let lab = Lab::start(kafka, LabOptions::default()).await?;
+    for (behaviour, code) in [
+        (Behaviour::Hangup, "RDK-PRT-04"),
+        (Behaviour::CloseAtFirst, "RDK-PRT-04"),
+        (Behaviour::CloseAfterVersions, "RDK-LGN-07"),
+        (Behaviour::Garbage, "RDK-PRT-11"),
+        (Behaviour::Http, "RDK-PRT-05"),
+        (Behaviour::Silent, "RDK-PRT-03"),
+    ] {
+        lab.change(LabOptions::default().behaving(behaviour))?;
+        let told = timeout(DAPRDS_PATIENCE, refused(&place, &lab.address)).await;
+        let told = told.map_err(|_| format!("{behaviour:?}: no answer in time"))??;
+        ensure!(
+            told.starts_with(&format!("{code} {}: ", lab.address))
+                && told.contains("Fix: ")
+                && told.chars().count() <= 400
+                && !told.contains('\n'),
+            "{behaviour:?}: {told}"
+        );
+    }
+    // A slow one is one all the same.
+    lab.change(LabOptions {
+        delay: Duration::from_millis(200),
+        ..LabOptions::default()
+    })?;
+    let init = properties(&lab.address, "group", &[]);
+    let socket = place.socket("rdkafka");
+    timeout(DAPRDS_PATIENCE, Player::start(&socket, init)).await??;
     Ok(())
 }
 

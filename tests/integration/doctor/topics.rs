@@ -168,6 +168,8 @@ pub async fn each_topic_that_is_wrong_is_cured(_: Arc<Fixture>) -> Result<()> {
 
     let unnameable = patient(address, &[])?.diagnose(&["--topic", "a b"]).await?;
     unnameable.is_first("RDK-TOP-01")?;
+    let named = ["--topic", "fine"];
+    patient(address, &[])?.is_healthy(&named).await?;
     let to_itself = [("deadLetterTopic", "fine"), creating[1]];
     let (mut to_itself, mut lost) = (patient(address, &to_itself)?, patient(address, &dlq)?);
     tokio::try_join!(
@@ -222,7 +224,8 @@ fn saying(
 
 pub async fn what_brokers_do_not_tell_is_not_fine(fixture: Arc<Fixture>) -> Result<()> {
     let kafka = fixture.kafka().await?;
-    let (name, missing) = (fixture.name("told"), fixture.name("missing"));
+    let all = ["told", "missing", "made"].map(|name| fixture.name(name));
+    let [name, missing, made] = all;
     create(kafka, &name, 1, &[]).await?;
     let configs = |change: fn(&mut DescribeConfigsResponse)| {
         saying(move |key, version, bytes| {
@@ -246,12 +249,14 @@ pub async fn what_brokers_do_not_tell_is_not_fine(fixture: Arc<Fixture>) -> Resu
     });
     let lab = Lab::start(kafka, making).await?;
     let patient = patient(&lab.address, &[])?;
-    let diagnosis = patient.diagnose(&["--topic", &missing]).await?;
+    let diagnosis = patient.diagnose(&["--topic", &made]).await?;
     ensure!(
         diagnosis.codes() == ["RDK-TOP-03"] && diagnosis.code == 0,
         "{:#}",
         diagnosis.json
     );
+    create(kafka, &made, 1, &[]).await?;
+    patient.is_healthy(&["--topic", &made]).await?;
     // Brokers that tell their settings to nobody.
     lab.change(configs(|answer| {
         for result in &mut answer.results {

@@ -75,10 +75,14 @@ pub(super) async fn check(context: &Context<'_>, wire: &mut Wire, at: i32, group
                 return false;
             }
             Err(why) => {
-                skipped(format!(
-                    "it agreed on {}, which this component does not offer; {why}",
-                    shown(&found.protocol_data)
-                ));
+                let agreed = match &*found.protocol_data {
+                    "" => "its members did not agree on a strategy yet".to_owned(),
+                    strategy => format!(
+                        "it agreed on {}, which this component does not offer",
+                        shown(strategy)
+                    ),
+                };
+                skipped(format!("{agreed}; {why}"));
                 return true;
             }
         }

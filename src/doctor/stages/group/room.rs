@@ -35,12 +35,10 @@ pub(super) enum Room {
     None,
 }
 
-/// Whether a group agreed on something that this component does not offer. Its members may
-/// have something in common with it all the same.
+/// Whether a group agreed on something that this component does not offer, or on nothing
+/// yet. Its members may have something in common with it all the same.
 pub(super) fn is_doubtful(found: &DescribedGroup) -> bool {
-    // While they join anew they agree on nothing.
-    let strategy = &*found.protocol_data;
-    !found.members.is_empty() && !strategy.is_empty() && !OFFERED.contains(&strategy)
+    !found.members.is_empty() && !OFFERED.contains(&&*found.protocol_data)
 }
 
 /// Has the coordinator weigh what this component offers. A broker first looks whether the

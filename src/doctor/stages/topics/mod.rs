@@ -199,6 +199,12 @@ fn judge(
         acks_all: context.settings.acks == Acks::All,
     };
     for topic in topics {
+        if topic.partitions.is_empty() {
+            let why = "the broker tells no partition of it: it is just being made";
+            let subject = subject(&topic.name);
+            context.recorder.unanswered(Stage::Topics, subject, why);
+            continue;
+        }
         let sources = topics
             .iter()
             .filter(|one| topic.wish.sources.contains(&one.name));

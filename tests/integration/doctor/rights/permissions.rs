@@ -15,7 +15,7 @@ use crate::{
 pub async fn what_is_not_allowed_is_found_and_the_fix_allows_it(_: Arc<Fixture>) -> Result<()> {
     let kafka = guarded().await?;
     let brokers = kafka.address.as_str();
-    for topic in ["free", "readable", "writable", "hidden"] {
+    for topic in ["free", "free.dlq", "readable", "writable", "hidden"] {
         admin::create_topic(brokers, topic, 1, &[]).await?;
     }
     // The topic for groups' offsets is there with the first group.
@@ -26,6 +26,7 @@ pub async fn what_is_not_allowed_is_found_and_the_fix_allows_it(_: Arc<Fixture>)
         ("ANONYMOUS", "--operation Read --topic readable"),
         ("ANONYMOUS", "--operation Write --topic writable"),
         ("somebody", "--operation Read --topic hidden"),
+        ("ANONYMOUS", "--operation Read --topic free.dlq"),
         ("somebody", "--operation Read --group others"),
         ("ANONYMOUS", "--operation Describe --group visible"),
         ("ANONYMOUS", "--operation Describe --group new"),
@@ -36,10 +37,13 @@ pub async fn what_is_not_allowed_is_found_and_the_fix_allows_it(_: Arc<Fixture>)
     let others = patient(brokers, "others")?;
     let visible = patient(brokers, "visible")?;
     let new = patient(brokers, "new")?;
+    let mut letters = patient(brokers, "free")?;
+    letters.set("deadLetterTopic", "{topic}.dlq");
     let cases = [
         (&free, "RDK-PERM-01", "readable"),
         (&free, "RDK-PERM-02", "writable"),
         (&free, "RDK-PERM-03", "hidden"),
+        (&letters, "RDK-PERM-04", "free"),
         (&others, "RDK-PERM-05", "free"),
         (&visible, "RDK-PERM-05", "free"),
         (&new, "RDK-PERM-05", "free"),

@@ -114,6 +114,12 @@ pub async fn brokers_that_keep_no_record_are_found(_: Arc<Fixture>) -> Result<()
             .as_str()
             .is_some_and(|text| text.contains("default.replication.factor"));
         ensure!(names, "{fix}");
+        kafka.stop().await?;
+        // The default is as the fix says.
+        let kafka = Kafka::start_with(&[("default.replication.factor", "1")]).await?;
+        self::patient(&kafka.address, "group")?
+            .is_healthy(ROUND_TRIP)
+            .await?;
         kafka.stop().await
     };
     tokio::try_join!(refused, not_made)?;
