@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Admin, AdminFolder, FolderError, Told},
-    cli::{BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ReferenceFormat, RunArgs},
+    cli::{
+        BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ReferenceFormat, RunArgs, TopicsCommand,
+    },
     config,
     dapr::{Instances, Server, ServerError, socket::Access},
     delivery::Drained,
@@ -20,6 +22,7 @@ use crate::{
     kafka::{Cause, EmbeddedBroker},
     shutdown,
     telemetry::{metrics::Metrics, readiness::Readiness},
+    topics,
 };
 
 /// How a command ended well.
@@ -31,6 +34,8 @@ pub enum Ended {
     Unanswered,
     /// What was checked is wrong; the result says how.
     Wrong,
+    /// There is something to do.
+    Differs,
     /// Problems were found.
     Sick,
     /// A second signal cut it short.
@@ -44,7 +49,7 @@ impl Ended {
             Self::Clean => 0,
             Self::Wrong => 1,
             Self::Sick => 2,
-            Self::Unanswered => 3,
+            Self::Unanswered | Self::Differs => 3,
             Self::Cut => 130,
         }
     }
@@ -68,6 +73,9 @@ pub enum Failed {
     /// The dead letters' command failed.
     #[error(transparent)]
     Dlq(#[from] dlq::Failed),
+    /// The topics' command failed.
+    #[error(transparent)]
+    Topics(#[from] topics::Failed),
     /// The system refused something.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -77,7 +85,7 @@ impl Failed {
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Dlq(dlq::Failed::Usage(_)) => 2,
+            Self::Dlq(dlq::Failed::Usage(_)) | Self::Topics(topics::Failed::Usage(_)) => 2,
             _ => 1,
         }
     }
@@ -304,6 +312,17 @@ fn tell_cut(dry_run: bool) {
             dlq::MAY_REPEAT
         );
     }
+}
+
+/// Plans or changes topics.
+pub async fn topics(command: &TopicsCommand) -> Result<Ended, Failed> {
+    let topics = command.topics(|name| std::env::var(name).ok());
+    let ended = topics::command(&topics, &mut std::io::stdout()).await?;
+    Ok(match ended {
+        topics::Ended::Same => Ended::Clean,
+        topics::Ended::Differ => Ended::Differs,
+        topics::Ended::Left => Ended::Wrong,
+    })
 }
 
 /// Looks for what is wrong with a component's connections.

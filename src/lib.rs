@@ -30,6 +30,8 @@ pub mod dlq;
 
 pub mod config;
 
+pub mod topics;
+
 pub mod shutdown;
 
 pub mod cli;

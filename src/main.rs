@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Config(args) => &args.log,
         Command::Doctor(args) => &args.connect.log,
         Command::Dlq(args) => &args.command.connect_args().log,
+        Command::Topics(args) => &args.command.options().connect.log,
     };
     if let Err(problem) = start_logging(log) {
         eprintln!("error: {problem}");
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
             Command::Dlq(args) => app::dlq(args.command).await,
             Command::Config(args) => app::config(&args.command),
             Command::Doctor(args) => app::doctor(&args).await,
+            Command::Topics(args) => app::topics(&args.command).await,
         }
     });
     runtime.shutdown_timeout(LINGER);

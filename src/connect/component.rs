@@ -58,7 +58,8 @@ pub(super) fn complete(given: &Given) -> Result<(), String> {
     };
     let keys = given.elsewhere.join(", ");
     Err(format!(
-        "{name}: only daprd can look up {keys} (a secretKeyRef, or an envRef without a value); where \
+        "{name}: only daprd can look up {keys} (a secretKeyRef, or an envRef of a variable \
+         that is not set here); where \
          the component runs use --instance {name}, or give it with --set {example}=VALUE"
     ))
 }

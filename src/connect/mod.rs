@@ -137,8 +137,9 @@ pub async fn look(connect: &Connect, nameless: &str) -> Result<Given, Unknown> {
     let mut given = match &connect.source {
         Source::Component { files, name } => {
             let (documents, subscriptions) = files::read(files)?;
-            let component = component::pick(documents, name.as_deref())
+            let mut component = component::pick(documents, name.as_deref())
                 .map_err(|problem| Unknown(files::at(connect, &problem)))?;
+            component.look_up(|name| std::env::var(name).ok());
             let uses = Uses::of(subscriptions, &component.name);
             Given::of(component, uses)
         }

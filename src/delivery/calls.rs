@@ -2,10 +2,15 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use super::{asks::Quiet, dead_letters::Found, owner::Owner, subscription::Step};
+use super::{
+    asks::Quiet,
+    dead_letters::Found,
+    owner::Owner,
+    subscription::{CREATE_AGAIN, Step},
+};
 use crate::{
     engine::Event,
-    kafka::{Cause, Shape, Start},
+    kafka::{Cause, New, Shape, Start, create_topic},
     model::{Epoch, Offset, TopicPartition},
     telemetry::events,
 };
@@ -15,6 +20,11 @@ pub(super) enum Done {
     Counted {
         topic: Arc<str>,
         result: Result<Option<Shape>, Cause>,
+    },
+    /// A topic that is subscribed to was to be created.
+    Created {
+        topic: Arc<str>,
+        result: Result<(), Cause>,
     },
     Refreshed(Result<(), Cause>),
     Starts {
@@ -102,6 +112,13 @@ impl Owner {
                         Done::Counted { topic, result }
                     });
                 }
+                Step::Create(topic) => {
+                    let settings = self.settings.clone();
+                    self.calls.spawn(async move {
+                        let result = create_topic(&settings, &topic, New::Defaults).await;
+                        Done::Created { topic, result }
+                    });
+                }
                 Step::Subscribe(topics) => {
                     let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
                     match self.consumer.subscribe(&topics) {
@@ -121,6 +138,7 @@ impl Owner {
     pub(super) async fn done(&mut self, done: Done) {
         match done {
             Done::Counted { topic, result } => self.counted(&topic, result),
+            Done::Created { topic, result } => self.created(&topic, result),
             Done::Refreshed(Ok(())) => {}
             Done::Refreshed(Err(cause)) => self.tries_again("refreshing the topics", &cause),
             Done::Starts {
@@ -152,6 +170,23 @@ impl Owner {
                 topic,
                 found,
             } => self.dead_letter_topic(source, topic, found),
+        }
+    }
+
+    fn created(&mut self, topic: &str, result: Result<(), Cause>) {
+        let instance = &self.instance;
+        match result {
+            Ok(()) => {
+                tracing::info!(%instance, "created the topic {topic} with the brokers' defaults");
+                self.subscription.created(Instant::now());
+            }
+            Err(cause) => events::TopicNotCreated {
+                instance,
+                topic,
+                delay: CREATE_AGAIN,
+                reason: &cause.text,
+            }
+            .emit(),
         }
     }
 

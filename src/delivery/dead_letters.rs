@@ -9,7 +9,7 @@ use std::{
 use super::{calls::Done, owner::Owner};
 use crate::{
     engine::{Event, Letter, LetterId},
-    kafka::{Cause, Kind, Outgoing, Producer, SendError, Shape, create_topic},
+    kafka::{Cause, Kind, New, Outgoing, Producer, SendError, Shape, create_topic},
     metadata::{DeadLetterHeaders, Settings},
     model::{
         Header,
@@ -100,7 +100,7 @@ impl Owner {
         content: &Letter,
         result: Result<(), SendError>,
     ) {
-        let create = self.settings.dead_letter.create;
+        let create = self.settings.topic_creation.dead_letters();
         match &result {
             Ok(()) => events::DeadLettered {
                 instance: &self.instance,
@@ -141,10 +141,14 @@ impl Owner {
                 let Some(shape) = consumer.shape(&source).await? else {
                     return Ok(Found::SourceUnknown);
                 };
-                if !settings.dead_letter.create {
+                if !settings.topic_creation.dead_letters() {
                     return Ok(Found::Missing(shape));
                 }
-                create_topic(&settings, &topic, shape, RETENTION).await?;
+                let new = New::DeadLetters {
+                    shape,
+                    retention: RETENTION,
+                };
+                create_topic(&settings, &topic, new).await?;
                 Ok(Found::Created(shape))
             };
             let found = look.await;
@@ -216,7 +220,7 @@ fn explain(error: &SendError, create: bool) -> String {
              max.message.bytes)"
         }
         Kind::UnknownTopic if create => " (it is being created)",
-        Kind::UnknownTopic => " (create the topic, or set deadLetterCreate)",
+        Kind::UnknownTopic => " (create the topic, or set topicCreation to dlq)",
         Kind::Forbidden => " (allow this client to write to the dead-letter topic)",
         _ => "",
     };

@@ -127,7 +127,10 @@ impl Owner {
             }),
             readers,
             commits: Commits::default(),
-            subscription: Subscription::new(settings.initial_offset),
+            subscription: Subscription::new(
+                settings.initial_offset,
+                settings.topic_creation.subscribed(),
+            ),
             calls: JoinSet::new(),
             phase: Phase::Idle,
             generation: 0,

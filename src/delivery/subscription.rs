@@ -19,11 +19,17 @@ const GATHER_AT_MOST: Duration = Duration::from_secs(1);
 /// for again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a topic that could not be created waits: what refused it, a permission or a
+/// policy, changes when somebody changes it.
+pub(super) const CREATE_AGAIN: Duration = Duration::from_secs(30);
+
 /// What to do next about the subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Ask how many partitions a topic has, and tell [`Subscription::learned`].
     Ask(Arc<str>),
+    /// Create a topic that does not exist, and tell [`Subscription::created`].
+    Create(Arc<str>),
     /// Subscribe to exactly these topics.
     Subscribe(Vec<Arc<str>>),
 }
@@ -35,11 +41,15 @@ struct Topic {
     partitions: usize,
     /// Whether it exists by now.
     exists: bool,
+    /// When it may be created, if it does not.
+    create_at: Instant,
 }
 
 #[derive(Debug)]
 pub(super) struct Subscription {
     initial_offset: InitialOffset,
+    /// Whether topics that do not exist are created.
+    creates: bool,
     lanes: BTreeMap<Arc<str>, usize>,
     known: HashMap<Arc<str>, Topic>,
     asked: BTreeSet<Arc<str>>,
@@ -49,9 +59,10 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    pub(super) fn new(initial_offset: InitialOffset) -> Self {
+    pub(super) fn new(initial_offset: InitialOffset, creates: bool) -> Self {
         Self {
             initial_offset,
+            creates,
             lanes: BTreeMap::new(),
             known: HashMap::new(),
             asked: BTreeSet::new(),
@@ -89,6 +100,14 @@ impl Subscription {
         let mut steps = Vec::new();
         let mut all_known = true;
         for topic in self.lanes.keys() {
+            if let Some(known) = self.known.get_mut(topic)
+                && self.creates
+                && !known.exists
+                && known.create_at <= now
+            {
+                known.create_at = now + CREATE_AGAIN;
+                steps.push(Step::Create(topic.clone()));
+            }
             let known = self.known.get(topic);
             all_known &= known.is_some();
             if !known.is_some_and(|topic| topic.exists) && self.asked.insert(topic.clone()) {
@@ -104,6 +123,11 @@ impl Subscription {
             self.due = Some(now + ASK_AGAIN);
         }
         steps
+    }
+
+    /// A topic was created: it is there in a moment.
+    pub(super) fn created(&mut self, now: Instant) {
+        self.due = Some(now);
     }
 
     /// Whether the group is subscribed to a topic that exists: then it is to be
@@ -141,8 +165,12 @@ impl Subscription {
         };
         let exists = partitions > 0;
         let Some(known) = self.known.get_mut(topic) else {
-            self.known
-                .insert(topic.clone(), Topic { partitions, exists });
+            let known = Topic {
+                partitions,
+                exists,
+                create_at: now,
+            };
+            self.known.insert(topic.clone(), known);
             // The subscription may have waited for this.
             self.due = Some(now);
             return false;
@@ -181,7 +209,7 @@ mod tests {
     #[test]
     fn topics_that_come_together_are_one_subscription() {
         let now = Instant::now();
-        let mut subscription = Subscription::new(InitialOffset::Newest);
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
         subscription.lane_opened("b".into(), now);
         let later = now + GATHER / 2;
         subscription.lane_opened("a".into(), later);
@@ -200,7 +228,7 @@ mod tests {
     #[test]
     fn a_long_row_of_topics_does_not_keep_the_first_waiting() {
         let now = Instant::now();
-        let mut subscription = Subscription::new(InitialOffset::Newest);
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
         for n in 0..100 {
             subscription.lane_opened(format!("t{n}").into(), now + GATHER / 2 * n);
         }
@@ -210,7 +238,7 @@ mod tests {
     #[test]
     fn a_missing_topic_is_asked_for_every_second_and_read_from_its_start() {
         let now = Instant::now();
-        let mut subscription = Subscription::new(InitialOffset::Newest);
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
         subscription.lane_opened("new".into(), now);
         subscription.steps(now);
         subscription.learned(&"new".into(), Some(0), now);
@@ -226,9 +254,32 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_topic_is_created_again_and_again_until_it_is_there() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest, true);
+        let (topic, ask) = (Arc::from("new"), Step::Ask("new".into()));
+        let create = Step::Create("new".into());
+        subscription.lane_opened("new".into(), now);
+        assert_eq!(subscription.steps(now), [ask], "it may be there");
+        subscription.learned(&topic, Some(0), now);
+        assert!(subscription.steps(now).contains(&create));
+        subscription.learned(&topic, Some(0), now);
+        let soon = now + ASK_AGAIN;
+        assert!(!subscription.steps(soon).contains(&create), "it failed");
+        subscription.learned(&topic, Some(0), soon);
+        let later = now + CREATE_AGAIN;
+        assert!(subscription.steps(later).contains(&create));
+        assert!(subscription.learned(&topic, Some(3), later));
+        let end = later + CREATE_AGAIN;
+        assert!(!subscription.steps(end).contains(&create), "it is there");
+        let at = TopicPartition::new("new", 0);
+        assert_eq!(subscription.start_at(&at), StartAt::Oldest);
+    }
+
+    #[test]
     fn only_partitions_that_existed_follow_the_initial_offset() {
         let now = Instant::now();
-        let mut subscription = Subscription::new(InitialOffset::Newest);
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
         subscription.learned(&"t".into(), Some(3), now);
         let start = |partition| subscription.start_at(&TopicPartition::new("t", partition));
         assert_eq!(start(2), StartAt::Newest);
@@ -238,7 +289,7 @@ mod tests {
     #[test]
     fn a_topic_without_lanes_is_left_and_none_at_all_leaves_the_group() {
         let now = Instant::now();
-        let mut subscription = Subscription::new(InitialOffset::Oldest);
+        let mut subscription = Subscription::new(InitialOffset::Oldest, false);
         subscription.lane_opened("a".into(), now);
         subscription.lane_opened("a".into(), now);
         subscription.learned(&"a".into(), Some(1), now);
@@ -252,7 +303,7 @@ mod tests {
     #[test]
     fn a_new_consumer_is_subscribed_to_the_same_and_knows_what_is_new() {
         let now = Instant::now();
-        let mut subscription = Subscription::new(InitialOffset::Newest);
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
         subscription.lane_opened("a".into(), now);
         subscription.learned(&"a".into(), Some(2), now);
         let subscribe = [Step::Subscribe(topics(&["a"]))];
@@ -269,7 +320,7 @@ mod tests {
     #[test]
     fn a_broker_that_does_not_say_is_asked_again() {
         let now = Instant::now();
-        let mut subscription = Subscription::new(InitialOffset::Newest);
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
         subscription.lane_opened("a".into(), now);
         subscription.steps(now);
         subscription.learned(&"a".into(), None, now);

@@ -11,6 +11,7 @@ pub mod authorities;
 mod brief;
 mod builtin;
 mod command;
+mod connected;
 mod context;
 #[cfg(test)]
 mod docs;
@@ -32,6 +33,7 @@ mod wanted;
 mod wire;
 
 pub use command::{Diagnosed, Doctor, STAGES, command};
+pub use connected::{Connected, Refused, allow, told};
 pub use context::{Patience, Token};
 pub use finding::{Finding, Fix};
 pub use quick::{Came, Condition, metadata_code, one, quick, token_code, unanswered};

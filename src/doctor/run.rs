@@ -106,7 +106,7 @@ fn silent(context: &Context<'_>, stage: Stage, cluster: &mut Cluster) {
 }
 
 /// From the bootstrap brokers' names to the cluster.
-async fn reach(context: &Context<'_>) -> Option<Cluster> {
+pub(super) async fn reach(context: &Context<'_>) -> Option<Cluster> {
     let brokers = context.settings.brokers.iter();
     let each = brokers.map(|broker| async {
         let target = Target::bootstrap(broker);

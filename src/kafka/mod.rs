@@ -36,7 +36,7 @@ pub use purge::delete_records;
 pub use reach::{Unreachable, broker_answers};
 pub use reading::Reading;
 pub use sender::{Confirmation, Sender};
-pub use topics::{Shape, create_topic};
+pub use topics::{New, Shape, create_topic};
 pub use watch::BrokerWatch;
 
 use openssl::error::ErrorStack;

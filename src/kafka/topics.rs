@@ -5,13 +5,21 @@ use std::time::Duration;
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    error::KafkaError,
+    types::RDKafkaErrorCode,
 };
 
-use super::{Cause, logged_in::LoggedIn};
-use crate::metadata::{Settings, librdkafka};
+use super::{Cause, Kind, logged_in::LoggedIn};
+use crate::{
+    doctor::allow,
+    metadata::{Settings, librdkafka},
+};
 
 /// How long making a topic may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The brokers' own default, for partitions and for replicas (KIP-464).
+const DEFAULT: i32 = -1;
 
 /// How a topic is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,31 +30,72 @@ pub struct Shape {
     pub replication: usize,
 }
 
-/// Creates a topic whose records are kept for `retention`, counted from when they
-/// got there, whatever time they carry. One that exists already is fine.
-pub async fn create_topic(
-    settings: &Settings,
-    topic: &str,
-    shape: Shape,
-    retention: Duration,
-) -> Result<(), Cause> {
+/// How a new topic is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum New {
+    /// Its records are kept for `retention`, counted from when they got there, whatever
+    /// time they carry.
+    DeadLetters {
+        /// How it is laid out.
+        shape: Shape,
+        /// How long records are kept.
+        retention: Duration,
+    },
+    /// As the brokers' defaults are.
+    Defaults,
+}
+
+/// Creates a topic. One that exists already is fine.
+///
+/// # Errors
+/// When the brokers refuse; the text says what allows it, where something does.
+pub async fn create_topic(settings: &Settings, topic: &str, new: New) -> Result<(), Cause> {
     let admin: LoggedIn<AdminClient<DefaultClientContext>> =
         super::create(settings, librdkafka::client(settings), DefaultClientContext)?;
-    let retention = retention.as_millis().to_string();
-    let partitions = i32::try_from(shape.partitions).map_err(Cause::other)?;
-    let replication = i32::try_from(shape.replication).map_err(Cause::other)?;
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replication))
-        .set("retention.ms", &retention)
-        .set("message.timestamp.type", "LogAppendTime");
+    let (shape, retention) = match new {
+        New::Defaults => (None, None),
+        New::DeadLetters { shape, retention } => (Some(shape), Some(retention)),
+    };
+    let count = |of: fn(Shape) -> usize| {
+        let count = shape.map(of).map_or(Ok(DEFAULT), i32::try_from);
+        count.map_err(Cause::other)
+    };
+    let replication = TopicReplication::Fixed(count(|shape| shape.replication)?);
+    let retention = retention.map(|retention| retention.as_millis().to_string());
+    let mut new = NewTopic::new(topic, count(|shape| shape.partitions)?, replication);
+    if let Some(retention) = &retention {
+        new = new
+            .set("retention.ms", retention)
+            .set("message.timestamp.type", "LogAppendTime");
+    }
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
     let created = admin.create_topics([&new], &options).await;
     // It waits for its thread.
     tokio::task::spawn_blocking(move || drop(admin));
     for result in created? {
         match result {
-            Ok(_) | Err((_, rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((_, code)) => return Err(rdkafka::error::KafkaError::AdminOp(code).into()),
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => return Err(refused(settings, topic, code)),
         }
     }
     Ok(())
+}
+
+fn refused(settings: &Settings, topic: &str, code: RDKafkaErrorCode) -> Cause {
+    let cause = Cause::from(KafkaError::AdminOp(code));
+    let remedy = match (cause.kind, code) {
+        (Kind::Forbidden, _) => {
+            let command = allow(settings, &format!("--operation Create --topic {topic}"));
+            format!("this client may not create {topic}; allowed by `{command}`")
+        }
+        (_, RDKafkaErrorCode::PolicyViolation) => format!(
+            "the brokers' policy refuses {topic} as it would be; create it as the policy wants \
+             it, such as with `dapr-rdkafka topics apply`"
+        ),
+        _ => return cause,
+    };
+    Cause {
+        kind: cause.kind,
+        text: format!("{}: {remedy}", cause.text),
+    }
 }

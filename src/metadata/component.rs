@@ -32,6 +32,8 @@ pub struct Component {
     pub properties: HashMap<String, String>,
     /// The keys whose values only daprd can look up, and where.
     pub elsewhere: Vec<(String, Elsewhere)>,
+    /// The variables of those that come from the environment, by their keys.
+    pub variables: HashMap<String, String>,
     /// Keys that are written more than once, in the same letters: a value that nobody sees.
     pub twice: Vec<String>,
     /// Keys whose values are lists or maps, which no key here takes.
@@ -152,6 +154,7 @@ fn component(document: Value) -> Result<Component, String> {
         of: spec.of,
         properties: HashMap::new(),
         elsewhere: Vec::new(),
+        variables: HashMap::new(),
         twice: Vec::new(),
         shapes: Vec::new(),
     };
@@ -166,6 +169,25 @@ fn component(document: Value) -> Result<Component, String> {
 }
 
 impl Component {
+    /// Takes what comes from the environment, as far as it is there; `variable` reads it.
+    /// daprd hands nobody its own variables (`isEnvVarAllowed`, in the same package).
+    pub fn look_up(&mut self, variable: impl Fn(&str) -> Option<String>) {
+        let variables = std::mem::take(&mut self.variables);
+        for (key, name) in variables {
+            let own = name.to_ascii_uppercase();
+            let allowed = !own.starts_with("DAPR_") && own != "APP_API_TOKEN";
+            match variable(&name).filter(|_| allowed) {
+                Some(value) => {
+                    self.elsewhere.retain(|(there, _)| *there != key);
+                    self.properties.insert(key, value);
+                }
+                None => {
+                    self.variables.insert(key, name);
+                }
+            }
+        }
+    }
+
     /// Takes an item as daprd does (dapr v1.16.5, `pkg/runtime/processor/secret`): an
     /// `envRef` yields to a value, and a secret replaces it.
     fn take(&mut self, item: Item) {
@@ -178,7 +200,9 @@ impl Component {
         let value = value.filter(|value| !value.is_null());
         let has = |text: Option<&str>| text.is_some_and(|text| !text.is_empty());
         let secret = secret_key_ref.as_ref();
-        if value.is_none() && has(env_ref.as_ref().and_then(Value::as_str)) {
+        let variable = env_ref.as_ref().and_then(Value::as_str);
+        if let (None, Some(variable)) = (&value, variable.filter(|name| !name.is_empty())) {
+            self.variables.insert(name.clone(), variable.to_owned());
             self.elsewhere.push((name, Elsewhere::Environment));
             return;
         }

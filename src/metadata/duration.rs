@@ -20,7 +20,7 @@ const UNITS: [(&str, u64); 8] = [
 
 /// The nanoseconds of a duration, or `None` where Go reports an error. Parts of a
 /// nanosecond are cut off.
-pub(super) fn nanos(text: &str) -> Option<i64> {
+pub fn nanos(text: &str) -> Option<i64> {
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -44,7 +44,7 @@ pub(super) fn nanos(text: &str) -> Option<i64> {
 }
 
 /// A duration as one would write it: `24h`, `2m30s`, `1ms`.
-pub(super) fn written(duration: Duration) -> String {
+pub fn written(duration: Duration) -> String {
     let (mut written, mut rest) = (String::new(), duration.as_nanos());
     let units = UNITS.iter().rev().filter(|(name, _)| name.is_ascii());
     for (unit, nanos) in units {

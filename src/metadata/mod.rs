@@ -6,7 +6,7 @@
 //! every problem at once, each with its key.
 
 pub mod component;
-mod duration;
+pub mod duration;
 pub mod headers;
 pub mod keys;
 pub mod librdkafka;
@@ -20,7 +20,7 @@ pub use headers::Headers;
 pub use raw::{Findings, Problem, Problems, Resolved, check, resolve, resolve_for};
 pub use settings::{
     Acks, Breaker, Compression, DeadLetterHeaders, Group, InitialOffset, Isolation, Network,
-    Rebalance, Settings,
+    Rebalance, Settings, TopicCreation,
 };
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub struct Settings {
     pub max_uncommitted: usize,
     /// `publishTimeout`.
     pub publish_timeout: Duration,
+    /// `topicCreation`.
+    pub topic_creation: TopicCreation,
     /// `startWithoutBrokers`.
     pub start_without_brokers: bool,
     /// `idempotence`.
@@ -163,8 +165,6 @@ pub struct DeadLetter {
     pub max_attempts: Option<u32>,
     /// `deadLetterMinAge`.
     pub min_age: Option<Duration>,
-    /// `deadLetterCreate`.
-    pub create: bool,
     /// `deadLetterHeaders`.
     pub headers: DeadLetterHeaders,
 }
@@ -176,6 +176,29 @@ pub enum DeadLetterHeaders {
     Kip1191,
     /// The same, and Spring's.
     Spring,
+}
+
+/// Which topics the component creates when they are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TopicCreation {
+    /// None.
+    Never,
+    /// Dead-letter topics.
+    DeadLetters,
+    /// Those, and what is subscribed to.
+    Subscribed,
+}
+
+impl TopicCreation {
+    /// Whether a missing dead-letter topic is created.
+    pub fn dead_letters(self) -> bool {
+        self != Self::Never
+    }
+
+    /// Whether a missing topic that is subscribed to is created.
+    pub fn subscribed(self) -> bool {
+        self == Self::Subscribed
+    }
 }
 
 /// When an app as a whole counts as failing.
@@ -268,6 +291,7 @@ impl Settings {
             max_in_flight_bytes: 0,
             max_uncommitted: 0,
             publish_timeout: Duration::ZERO,
+            topic_creation: TopicCreation::Never,
             start_without_brokers: false,
             idempotence: true,
             stall_timeout: Duration::ZERO,
@@ -280,7 +304,6 @@ impl Settings {
                 topic: None,
                 max_attempts: None,
                 min_age: None,
-                create: false,
                 headers: DeadLetterHeaders::Kip1191,
             },
             breaker: Breaker {

@@ -6,6 +6,7 @@ mod clients;
 mod dead_letters;
 mod headers;
 mod lanes;
+mod topics;
 
 pub use brokers::{BrokerFound, BrokerProblem, BrokerWell, broker_problems};
 pub use clients::{MadeAnew, TokenFailed, TokenRenewed};
@@ -15,6 +16,7 @@ pub use dead_letters::{
 };
 pub use headers::HeadersLeftOut;
 pub use lanes::{Answered, OneSerialLane, Stalled};
+pub use topics::TopicNotCreated;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -24,7 +24,7 @@ pub const TESTS: &[Test] = &[
 
 /// Each room and what it may use. `shutdown`, `cli`, `app` and `main` are the
 /// composition, above all rooms.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("engine", &["model"]),
     ("metadata", &["model"]),
@@ -55,6 +55,7 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("heal", &["dapr", "model", "telemetry"]),
     ("admin", &["dapr", "heal", "telemetry"]),
     ("config", &["metadata", "model"]),
+    ("topics", &["connect", "doctor", "metadata", "model"]),
     (
         "dlq",
         &["connect", "kafka", "metadata", "model", "telemetry"],

@@ -46,8 +46,8 @@ rows! { Topics:
     DEAD_LETTER_MISSING "RDK-TOP-09" Problem
         "A dead-letter topic does not exist"
         why "A record that the app keeps refusing can't be given up: it holds its key, and then its partition, until the topic is there."
-        found "The brokers are asked for the topic, without making it, and do not know it; `deadLetterCreate` is false."
-        fix "Let the component make it with `deadLetterCreate`, which needs the right to create topics, or create it.";
+        found "The brokers are asked for the topic, without making it, and do not know it; `topicCreation` is never."
+        fix "Let the component make it with `topicCreation: dlq`, which needs the right to create topics, or create it.";
     DEAD_LETTER_COMPACTED "RDK-TOP-10" Problem
         "A dead-letter topic is compacted"
         why "Of several dead letters with one key only the last is kept, and those without a key are refused: records are lost, or hold their partition."

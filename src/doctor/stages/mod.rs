@@ -18,3 +18,4 @@ pub(super) mod topics;
 pub(super) mod versions;
 
 pub(super) use cluster::Cluster;
+pub(super) use permissions::{allow, told};

@@ -10,8 +10,9 @@ mod principal;
 mod tests;
 mod words;
 
-pub(super) use principal::allow;
-pub(super) use words::{error, shown, told};
+pub(in crate::doctor) use principal::allow;
+pub(in crate::doctor) use words::told;
+pub(super) use words::{error, shown};
 
 use crate::doctor::{context::Context, run::Wanted, stages::Cluster};
 

@@ -65,3 +65,14 @@ fn what_is_before_a_broken_document_is_read() {
     assert!(problem.starts_with("no YAML: line "), "{problem}");
     assert!(!problem.contains("hunter2"), "{problem}");
 }
+
+#[test]
+fn what_comes_from_the_environment_is_looked_up_where_it_is() {
+    let mut read = component(
+        "  - {name: a, envRef: HERE}\n  - {name: b, envRef: THERE}\n  - {name: c, envRef: dapr_own}\n",
+    );
+    read.look_up(|name| (name != "THERE").then(|| format!("of {name}")));
+    assert_eq!(read.properties, [("a".into(), "of HERE".into())].into());
+    let left: Vec<_> = read.elsewhere.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(left, ["b", "c"]);
+}

@@ -59,19 +59,6 @@ pub(super) const KEYS: &[Key] = &[
     .compare(Compare::Ours)
     .example("2m"),
     honoured(
-        "deadLetterCreate",
-        Some("false"),
-        |text, settings| {
-            settings.dead_letter.create = parse::flag(text)?;
-            Ok(())
-        },
-        "true: a dead-letter topic that does not exist is created at subscribe, \
-         with the source's partitions and replication and 14 days of retention. By \
-         default that is a warning with the command that creates it.",
-    )
-    .flag()
-    .compare(Compare::Ours),
-    honoured(
         "deadLetterHeaders",
         Some("kip-1191"),
         |text, settings| {

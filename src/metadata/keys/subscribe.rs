@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Compare, Key, honoured, inert};
 use crate::{
-    metadata::{InitialOffset, Isolation, Rebalance, parse},
+    metadata::{InitialOffset, Isolation, Rebalance, TopicCreation, parse},
     model::Ordering,
 };
 
@@ -60,6 +60,26 @@ pub(super) const KEYS: &[Key] = &[
         "a topic that appears while the group is subscribed is read from its first \
          record",
     ),
+    honoured(
+        "topicCreation",
+        Some("never"),
+        |text, settings| {
+            let words = [
+                ("never", TopicCreation::Never),
+                ("dlq", TopicCreation::DeadLetters),
+                ("subscribe", TopicCreation::Subscribed),
+            ];
+            settings.topic_creation = parse::word(text, &words)?;
+            Ok(())
+        },
+        "Which missing topics are created at subscribe. never: none; for a dead-letter \
+         topic the log has the command. dlq: a dead-letter topic, with its source's \
+         partitions and replication and 14 days of retention. subscribe: also what \
+         is subscribed to, with the brokers' defaults, and it is read from its first \
+         record. Production is better off with docs/topics.md.",
+    )
+    .words(&["never", "dlq", "subscribe"])
+    .compare(Compare::Ours),
     honoured(
         "isolationLevel",
         Some("read_committed"),

@@ -134,7 +134,7 @@ impl DeadLetterTopicMissing<'_> {
         warn!(
             instance = %self.instance,
             "the dead-letter topic {topic} does not exist: what would go there waits. Create it, \
-             or set deadLetterCreate: kafka-topics.sh --bootstrap-server BROKER --create --topic \
+             or set topicCreation to dlq: kafka-topics.sh --bootstrap-server BROKER --create --topic \
              {topic} --partitions {} --replication-factor {} --config retention.ms=1209600000 \
              --config message.timestamp.type=LogAppendTime (Redpanda: rpk topic create {topic} \
              -p {} -r {} -c retention.ms=1209600000 -c message.timestamp.type=LogAppendTime)",

@@ -154,7 +154,7 @@ pub async fn each_topic_that_is_wrong_is_cured(_: Arc<Fixture>) -> Result<()> {
     for (name, configs) in topics {
         create(address, name, 2, configs).await?;
     }
-    let creating = [dlq[0], ("deadLetterCreate", "true")];
+    let creating = [dlq[0], ("topicCreation", "dlq")];
     patient(address, &dlq)?
         .is_healthy(&["--topic", "fine"])
         .await?;

@@ -144,7 +144,7 @@ pub async fn a_missing_dead_letter_topic_holds_the_source_until_it_is_there(
         .line(told, SOON, |line| line.contains(told))
         .await?;
     ensure!(
-        line.contains("deadLetterCreate"),
+        line.contains("topicCreation"),
         "the remedy is named: {line}"
     );
     let labels = format!("component=\"todo-pubsub\",topic=\"{topic}\",group=\"{group}\"");
@@ -230,10 +230,7 @@ pub async fn a_missing_dead_letter_topic_is_created_if_told_to(
     admin::create_topic(kafka, &topic, 4, &[]).await?;
     let place = Place::new()?;
     let mut component = place.component().await?;
-    let more = [
-        ("deadLetterTopic", "{topic}.dlq"),
-        ("deadLetterCreate", "true"),
-    ];
+    let more = [("deadLetterTopic", "{topic}.dlq"), ("topicCreation", "dlq")];
     let properties = properties(kafka, &group, &more);
     let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
     let _pull = player.pull(&topic).await?;

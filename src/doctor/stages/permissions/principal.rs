@@ -25,7 +25,7 @@ const PARTS: [(Nid, &str); 9] = [
 
 /// The command that allows this client what `on` says, such as
 /// `--operation Read --topic orders`.
-pub(in crate::doctor::stages) fn allow(security: &Security, on: &str) -> String {
+pub(in crate::doctor) fn allow(security: &Security, on: &str) -> String {
     let principal = quoted(&format!("User:{}", name(security)));
     format!("kafka-acls.sh --bootstrap-server <bootstrap> --add --allow-principal {principal} {on}")
 }

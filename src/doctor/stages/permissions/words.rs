@@ -24,7 +24,7 @@ pub(in crate::doctor::stages) fn error(code: i16) -> String {
 }
 
 /// An error, and what the broker says of it.
-pub(in crate::doctor::stages) fn told(code: i16, message: Option<&str>) -> String {
+pub(in crate::doctor) fn told(code: i16, message: Option<&str>) -> String {
     let name = error(code);
     match message.map(shown).filter(|words| !words.is_empty()) {
         Some(words) => format!("{name}: {words}"),

@@ -6,7 +6,10 @@ use super::{
     subject,
     wishes::Wish,
 };
-use crate::doctor::{Finding, Fix, Severity, Stage, context::Context, rows, stages::Cluster};
+use crate::{
+    doctor::{Finding, Fix, Severity, Stage, context::Context, rows, stages::Cluster},
+    metadata::TopicCreation,
+};
 
 /// Kafka's key for whether a first Publish makes its topic.
 const AUTO_CREATE: &str = "auto.create.topics.enable";
@@ -22,13 +25,11 @@ pub(super) async fn judge(
     missing: &[(String, Wish)],
     there: &[Topic],
 ) {
-    let create = context.settings.dead_letter.create;
-    // The component makes its own dead-letter topics with the first subscription. Those of
-    // Subscriptions are daprd's, which only publishes to them.
-    let made = |wish: &Wish| create && wish.by_component;
+    let creation = context.settings.topic_creation;
+    let made = |wish: &Wish| is_made(creation, wish);
     let (made, missing): (Vec<_>, Vec<_>) = missing.iter().partition(|(_, wish)| made(wish));
     for (name, _) in made {
-        let why = "it does not exist; the subscription makes it, by `deadLetterCreate`";
+        let why = "it does not exist; the subscription makes it, by `topicCreation`";
         context.recorder.skipped(Stage::Topics, subject(name), why);
     }
     if missing.is_empty() {
@@ -43,6 +44,12 @@ pub(super) async fn judge(
         let finding = finding(name, wish, &automatic, there);
         context.recorder.found(subject(name), finding);
     }
+}
+
+/// Whether the component makes a topic with the first subscription. Dead-letter topics of
+/// Subscriptions are daprd's, which only publishes to them.
+pub(super) fn is_made(creation: TopicCreation, wish: &Wish) -> bool {
+    (wish.by_component && creation.dead_letters()) || (wish.subscribe && creation.subscribed())
 }
 
 /// Whether brokers make topics that somebody publishes to.
@@ -86,7 +93,7 @@ pub(super) fn finding(
              {by_itself}"
         );
         let fix = Fix::words("let the component make it, or create it")
-            .set("deadLetterCreate", "true")
+            .set("topicCreation", "dlq")
             .run(create_for(name, wish, there));
         Finding::new(&rows::topics::DEAD_LETTER_MISSING, cause, fix)
     } else {

@@ -2,7 +2,7 @@ use kafka_protocol::messages::BrokerId;
 use proptest::prelude::*;
 
 use super::*;
-use crate::doctor::run::WantedTopic;
+use crate::{doctor::run::WantedTopic, metadata::TopicCreation};
 
 fn wanted(names: &[&str]) -> Wanted {
     let topics = names.iter().map(|name| WantedTopic {
@@ -49,6 +49,33 @@ fn a_missing_dead_letter_topic_is_made_by_the_component_alone() {
         };
         let found = missing::finding("letters", &wish, &Ok(false), &[]);
         assert_eq!(found.row.code, code);
+    }
+}
+
+#[test]
+fn what_the_subscription_makes_is_what_it_was_told_to() {
+    let letters = Wish {
+        by_component: true,
+        ..Wish::default()
+    };
+    let subscribed = Wish {
+        subscribe: true,
+        ..Wish::default()
+    };
+    let published = Wish {
+        publish: true,
+        ..Wish::default()
+    };
+    let wishes = [letters, subscribed, published];
+    for (creation, expected) in [
+        (TopicCreation::Never, [false, false, false]),
+        (TopicCreation::DeadLetters, [true, false, false]),
+        (TopicCreation::Subscribed, [true, true, false]),
+    ] {
+        let made = wishes
+            .each_ref()
+            .map(|wish| missing::is_made(creation, wish));
+        assert_eq!(made, expected, "{creation:?}");
     }
 }
 
