@@ -50,6 +50,7 @@ tests!("embedded":
     headers::the_trace_of_a_null_stays_here,
     heal::daprd_is_asked_once_per_start_and_within_the_hours_limit,
     heal::a_refusal_is_told_and_counts_for_nothing,
+    heal::a_component_that_daprd_only_lists_is_counted,
     heal::without_its_folder_the_component_runs_unhealed,
     heal::without_proof_nothing_is_asked,
     init::a_broker_that_cant_be_reached_is_named_with_its_cause,
