@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Admin, AdminFolder, FolderError, Told},
-    cli::{BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ReferenceFormat, RunArgs},
+    cli::{BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ProbeArgs, ReferenceFormat, RunArgs},
     config,
     dapr::{Instances, Server, ServerError, socket::Access},
     delivery::Drained,
@@ -18,7 +18,7 @@ use crate::{
     doctor::{self, Verdict},
     heal::{Healer, Healing},
     kafka::{Cause, EmbeddedBroker},
-    shutdown,
+    probe, shutdown,
     telemetry::{metrics::Metrics, readiness::Readiness},
 };
 
@@ -321,4 +321,16 @@ pub async fn doctor(args: &DoctorArgs) -> Result<Ended, Failed> {
         Verdict::Unknown => Ended::Wrong,
         Verdict::Warnings | Verdict::Fine => Ended::Clean,
     })
+}
+
+/// Asks a component that should run. What is wrong is a line on standard error, without a
+/// log's time and level: a kubelet puts it into an event.
+pub async fn probe(args: &ProbeArgs) -> Ended {
+    match probe::probe(&args.probe(|name| std::env::var(name).ok())).await {
+        Ok(()) => Ended::Clean,
+        Err(trouble) => {
+            eprintln!("{trouble}");
+            Ended::Wrong
+        }
+    }
 }

@@ -18,6 +18,7 @@ pub mod proto;
 mod publish;
 mod pubsub;
 mod pull;
+mod reflection;
 mod schema;
 mod server;
 pub mod socket;
@@ -27,5 +28,6 @@ mod verdict;
 
 pub use diagnosis::{Brokers, InstanceHealth, InstanceInfo, told};
 pub use instances::Instances;
+pub use reflection::{NoComponent, ask, innermost};
 pub use server::{Server, ServerError};
 pub use uninitialised::{Component, Uninitialised};

@@ -8,6 +8,7 @@ mod heal;
 mod init;
 mod instances;
 mod limits;
+mod probe;
 mod publish;
 mod renewal;
 mod secrets;
@@ -66,6 +67,10 @@ tests!("embedded":
     limits::a_socket_survives_a_process_without_files,
     limits::an_instance_has_so_many_streams,
     limits::what_is_over_a_limit_is_refused_by_name,
+    probe::a_probe_waits_as_long_as_it_was_told,
+    probe::a_running_component_passes_and_a_hanging_one_does_not,
+    probe::what_is_wrong_with_a_socket_is_named_with_the_remedy,
+    probe::who_may_not_open_the_socket_is_told_whose_it_is,
     publish::a_message_carries_its_metadata,
     publish::a_partition_number_is_honoured,
     publish::a_schema_is_refused_by_name,
