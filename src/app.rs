@@ -12,7 +12,7 @@ use crate::{
     admin::{Admin, AdminFolder, FolderError, Told},
     cli::{BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ProbeArgs, ReferenceFormat, RunArgs},
     config,
-    dapr::{Instances, Server, ServerError, socket::Access},
+    dapr::{Instances, Server, ServerError, socket::Access, warn_if_shut_out},
     delivery::Drained,
     dlq,
     doctor::{self, Verdict},
@@ -86,7 +86,8 @@ impl Failed {
 /// Serves the component until a signal.
 pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
     let (begin, at_once) = shutdown::listen()?;
-    let folder = args.folder(|name| std::env::var(name).ok());
+    let variable = |name: &str| std::env::var(name).ok();
+    let (folder, daprd) = (args.folder(variable), args.daprd(variable));
     let private = AdminFolder::make(&folder, &args.names)
         .inspect_err(|error| tracing::warn!("no admin socket: {error}"));
     let readiness = Readiness::default();
@@ -122,6 +123,7 @@ pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
     )
     .await?;
     readiness.set_started();
+    warn_if_shut_out(&folder, &args.names, &daprd);
 
     begin.cancelled().await;
     tokio::select! {
