@@ -5,6 +5,7 @@ mod connect;
 mod dlq;
 mod doctor;
 mod masked;
+mod probe;
 mod topics;
 
 use std::path::PathBuf;
@@ -15,9 +16,10 @@ pub use config::{ConfigArgs, ConfigCommand, ReferenceFormat};
 pub use connect::ConnectArgs;
 pub use dlq::{DlqArgs, DlqCommand};
 pub use doctor::DoctorArgs;
+pub use probe::{ProbeArgs, ProbeCommand};
 pub use topics::{TopicsArgs, TopicsCommand, TopicsOptions};
 
-use crate::{admin::Listen, heal::DaprdUrl, telemetry::logging::Format};
+use crate::{admin::Listen, dapr::Daprd, doctor::User, heal::DaprdUrl, telemetry::logging::Format};
 
 /// Where daprd looks for components by default (dapr/dapr v1.16.5,
 /// `pkg/components/pluggable/discovery.go`).
@@ -29,6 +31,9 @@ const FOLDER_VARIABLES: [&str; 2] = [
     "DAPR_COMPONENTS_SOCKETS_FOLDER",
     "DAPR_COMPONENT_SOCKETS_FOLDER",
 ];
+
+/// Kubernetes sets it in every container.
+const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
 
 /// A Dapr pub/sub component for Apache Kafka and Redpanda, built on librdkafka.
 #[derive(Debug, Parser)]
@@ -70,6 +75,11 @@ pub enum Command {
     /// that was asked was answered; 2 there are problems, or the command line is wrong; 130 it
     /// was interrupted.
     Doctor(Box<DoctorArgs>),
+    /// Ask a component that should run, for a pod's exec probes: the image has no shell.
+    ///
+    /// Exit codes: 0 it answers as it should; 1 it does not, and one line says what is wrong;
+    /// 2 the command line is wrong.
+    Probe(ProbeArgs),
     /// Create and change topics as a file says, and show what that would be.
     ///
     /// `dapr-rdkafka topics plan --help` and `… apply --help` have the exit codes.
@@ -97,6 +107,14 @@ pub struct RunArgs {
     /// The sockets' group, by name or number (daprd runs as 65532 in its image).
     #[arg(long, value_name = "GROUP")]
     pub socket_group: Option<String>,
+    /// As whom daprd runs, in numbers.
+    #[arg(
+        long,
+        value_name = "USER[:GROUP]",
+        help = "As whom daprd runs, in numbers: a warning at start says if it may not open the \
+                sockets. In a Kubernetes pod it is by default the user of daprd's image, 65532"
+    )]
+    pub daprd_user: Option<User>,
     /// The largest request that daprd may send, in MiB.
     #[arg(
         long,
@@ -168,6 +186,15 @@ impl RunArgs {
     /// The folder for the sockets; `variable` reads the environment.
     pub fn folder(&self, variable: impl Fn(&str) -> Option<String>) -> PathBuf {
         sockets(self.socket_folder.as_ref(), variable)
+    }
+
+    /// Who daprd is, as far as that is known; `variable` reads the environment.
+    pub fn daprd(&self, variable: impl Fn(&str) -> Option<String>) -> Daprd {
+        match &self.daprd_user {
+            Some(user) => Daprd::Told(user.clone()),
+            None if variable(IN_POD).is_some() => Daprd::InPod,
+            None => Daprd::Unknown,
+        }
     }
 }
 

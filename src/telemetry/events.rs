@@ -5,6 +5,7 @@ mod brokers;
 mod clients;
 mod dead_letters;
 mod headers;
+mod instances;
 mod lanes;
 mod topics;
 
@@ -15,6 +16,7 @@ pub use dead_letters::{
     PassedOver,
 };
 pub use headers::HeadersLeftOut;
+pub use instances::served;
 pub use lanes::{Answered, OneSerialLane, Stalled};
 pub use topics::TopicNotCreated;
 

@@ -24,7 +24,7 @@ pub const TESTS: &[Test] = &[
 
 /// Each room and what it may use. `shutdown`, `cli`, `app` and `main` are the
 /// composition, above all rooms.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("engine", &["model"]),
     ("metadata", &["model"]),
@@ -54,6 +54,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ),
     ("heal", &["dapr", "model", "telemetry"]),
     ("admin", &["dapr", "heal", "telemetry"]),
+    ("probe", &["admin", "dapr", "model"]),
     ("config", &["metadata", "model"]),
     ("topics", &["connect", "doctor", "metadata", "model"]),
     (
