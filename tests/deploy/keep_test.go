@@ -1,0 +1,5 @@
+package deploy
+
+import (
+	_ "github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
+)
