@@ -64,7 +64,7 @@ func read(t *testing.T, path string) []byte {
 func copied(t *testing.T) filesys.FileSystem {
 	t.Helper()
 	memory := filesys.MakeFsInMemory()
-	for _, path := range files(t, []string{"deploy"}, ".yaml") {
+	for _, path := range files(t, []string{"deploy"}, ".yaml", ".json") {
 		write(t, memory, path, string(read(t, path)))
 	}
 	return memory
