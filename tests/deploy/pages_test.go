@@ -42,8 +42,8 @@ func blocks(t *testing.T, path string) (found []block) {
 }
 
 // Every YAML block of a page is a file under test: a whole manifest is decoded strictly, as those in
-// deploy/ are; a part stands, line by line, in a YAML file of deploy/ or components/, which is
-// under test itself. (Its indentation is its own.)
+// deploy/ are, and so is what `dapr-rdkafka topics` reads; a part stands, line by line, in a YAML file
+// of deploy/ or components/, which is under test itself. (Its indentation is its own.)
 func TestBlocksInPagesAreUnderTest(t *testing.T) {
 	var texts []string
 	for _, path := range files(t, []string{"deploy", "components"}, ".yaml", ".yml") {
@@ -61,9 +61,9 @@ func TestBlocksInPagesAreUnderTest(t *testing.T) {
 					if err := decode(doc); err != nil {
 						t.Errorf("%s: %v", doc.where, err)
 					}
-				} else if part := flat(block.lines); !containsAny(texts, part) {
-					t.Errorf("%s: it is no manifest, and stands in no file of deploy/ or components/:\n%s",
-						block.where, strings.Join(block.lines, "\n"))
+				} else if _, err := topicsIn(doc.text); err != nil && !containsAny(texts, flat(block.lines)) {
+					t.Errorf("%s: it is no manifest, stands in no file of deploy/ or components/, and names no topics (%v):\n%s",
+						block.where, err, strings.Join(block.lines, "\n"))
 				}
 			}
 		}

@@ -4,6 +4,7 @@ package deploy
 import (
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,13 +29,13 @@ func files(t *testing.T, folders []string, suffixes ...string) []string {
 	t.Helper()
 	var found []string
 	for _, folder := range folders {
-		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(file string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() {
 				return err
 			}
 			for _, suffix := range suffixes {
-				if strings.HasSuffix(path, suffix) {
-					found = append(found, strings.TrimPrefix(filepath.ToSlash(path), root+"/"))
+				if strings.HasSuffix(file, suffix) {
+					found = append(found, strings.TrimPrefix(filepath.ToSlash(file), root+"/"))
 					break
 				}
 			}
@@ -101,4 +102,23 @@ func todo(t *testing.T, from filesys.FileSystem, way, broker string) resmap.ResM
 	}
 	write(t, from, chooses, strings.Replace(text, "- redpanda.yaml", "- "+broker+".yaml", 1))
 	return build(t, from, "deploy/todo/"+way)
+}
+
+// leads says what is wrong with a link of a page; what is not said leads there.
+func leads(page, to, section string) string {
+	target := path.Join(path.Dir(page), to)
+	if to == "" {
+		target = page
+	}
+	if _, err := os.Stat(filepath.Join(root, target)); err != nil {
+		return "there is no " + target
+	}
+	if section == "" {
+		return ""
+	}
+	text, err := os.ReadFile(filepath.Join(root, target))
+	if err != nil || !hasSection(string(text), section) {
+		return "there is no section " + section + " in " + target
+	}
+	return ""
 }
