@@ -26,8 +26,8 @@ func TestEachWayKeepsTheRules(t *testing.T) {
 	}
 }
 
-// With a service account's token or without, a StatefulSet or a Deployment with volumes,
-// annotations and init containers of its own: the Components patch what is there.
+// An app with volumes, annotations and init containers of its own keeps them: the Components add to
+// what is there.
 func TestThePatchesLeaveAloneWhatIsThere(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way, func(t *testing.T) {
@@ -64,8 +64,8 @@ patches:
 					t.Errorf("there is no %s any more", name)
 				}
 			}
-			if app, _, _ := named(pod, "todo"); mounted(app, "/cache") == nil {
-				t.Error("the app lost its volume")
+			if app := mustFind(t, pod, "todo"); mounted(app, "/cache") == nil || app.Image != "dapr-rdkafka-todo:0.1.0" {
+				t.Errorf("the app lost its volume, or its image: %v %q", app.VolumeMounts, app.Image)
 			}
 			if args := strings.Join(mustFind(t, pod, daprd).Args, " "); !strings.Contains(args, "--log-as-json") {
 				t.Error("the annotation was lost")
