@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"testing"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/yaml"
@@ -32,11 +31,9 @@ func workloadOf(t *testing.T, way string, built resmap.ResMap) workload {
 			t.Fatal(err)
 		}
 		switch resource.GetKind() {
-		case "Deployment":
-			var deployment appsv1.Deployment
-			strictly(t, text, &deployment)
-			found.pod = deployment.Spec.Template
-			found.pod.Namespace = deployment.Namespace
+		case "Deployment", "StatefulSet":
+			found.pod = *podOf(t, text)
+			found.pod.Namespace = resource.GetNamespace()
 		case "Component":
 			var component components.Component
 			strictly(t, text, &component)
@@ -44,7 +41,7 @@ func workloadOf(t *testing.T, way string, built resmap.ResMap) workload {
 		}
 	}
 	if len(found.pod.Spec.Containers) == 0 || len(found.components) != 1 {
-		t.Fatalf("%s: want a Deployment and one Component", way)
+		t.Fatalf("%s: want a workload and one Component", way)
 	}
 	return found
 }

@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -97,6 +99,27 @@ func TestABlockThatIsNobodysIsNoticed(t *testing.T) {
 	for part, there := range map[string]bool{"b: 2": true, "a: 1\nb: 2": true, "b: 3": false, "c: 3\na: 1": false, ": 2": false} {
 		if containsAny(texts, flat(strings.Split(part, "\n"))) != there {
 			t.Errorf("%q: %t", part, !there)
+		}
+	}
+}
+
+// deploy/README.md has a command that puts the reader's registry into manifests: into all that name one.
+func TestTheRegistryIsReplacedEverywhere(t *testing.T) {
+	_, command, _ := strings.Cut(string(read(t, "deploy/README.md")), `sed -i "s|registry.example.com|$REGISTRY|" `)
+	command, _, _ = strings.Cut(command, "\n")
+	var named []string
+	for _, pattern := range strings.Fields(command) {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil || len(found) == 0 {
+			t.Errorf("the command names %s: %v", pattern, err)
+		}
+		for _, file := range found {
+			named = append(named, strings.TrimPrefix(filepath.ToSlash(file), root+"/"))
+		}
+	}
+	for _, path := range files(t, []string{"deploy"}, ".yaml") {
+		if strings.Contains(string(read(t, path)), "registry.example.com") && !slices.Contains(named, path) {
+			t.Errorf("%s: the command leaves it out", path)
 		}
 	}
 }

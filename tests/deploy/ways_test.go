@@ -26,6 +26,31 @@ func TestEachWayKeepsTheRules(t *testing.T) {
 	}
 }
 
+// What a StatefulSet runs is patched as well, and what does not have the label is not.
+func TestThePatchesFindTheirWorkloads(t *testing.T) {
+	for _, way := range ways {
+		const path = "deploy/todo/base/deployment.yaml"
+		plain := string(read(t, path))
+		from := copied(t)
+		write(t, from, path, strings.Replace(plain, "kind: Deployment", "kind: StatefulSet", 1))
+		pod, err := workloadOf(t, way, todo(t, from, way, "redpanda")).injected()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, problem := range problems(way, pod) {
+			t.Errorf("%s, StatefulSet: %s", way, problem)
+		}
+		write(t, from, path, strings.Replace(plain, "dapr-rdkafka: ", "other: ", 1))
+		pod, err = workloadOf(t, way, todo(t, from, way, "redpanda")).injected()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if container, _, _ := named(pod, component); container != nil {
+			t.Errorf("%s: a Deployment without the label got the container", way)
+		}
+	}
+}
+
 // An app with volumes, annotations and init containers of its own keeps them: the Components add to
 // what is there.
 func TestThePatchesLeaveAloneWhatIsThere(t *testing.T) {
