@@ -16,7 +16,7 @@ BROKERS ?=
 # MUTANTS="i9 retry" takes those whose names contain one of these.
 MUTANTS ?=
 
-.PHONY: help demo test lint unit system mutants bench-lanes audit daprd kafka build clean
+.PHONY: help demo test lint unit system deploy-test mutants bench-lanes audit daprd kafka build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,7 @@ test: ## Run everything that must hold
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration
+	$(MAKE) --no-print-directory deploy-test
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
@@ -46,6 +47,10 @@ unit: ## Run the fast tests only: no daprd, no Kafka
 system: $(BUILT_DAPRD) $(KAFKA_JARS) ## Run the tests with the real daprd and Kafka only
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --test integration -- system
+
+# Not from the cache: Go does not see that files outside tests/deploy have changed.
+deploy-test: target/kafka/.fetched ## Build and check the manifests of deploy/, with Dapr's own injector (needs Go and Java)
+	cd tests/deploy && go test -trimpath -count=1 ./...
 
 mutants: ## Break the engine in each way of tests/mutants; a test must fail each time (slow)
 	@CARGO="$(CARGO)" scripts/mutants $(MUTANTS)
