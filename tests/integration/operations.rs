@@ -10,7 +10,7 @@ use crate::{
     ensure,
     support::{
         Test,
-        page::{Page, anchor},
+        page::{Page, anchor, words},
     },
 };
 
@@ -67,19 +67,6 @@ fn each_command_is_one() -> Result<()> {
     }
     ensure!(seen > 0, "the page has no command");
     Ok(())
-}
-
-/// A line's words; what stands in quotes is one.
-fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for (number, part) in line.split(['"', '\'']).enumerate() {
-        if number % 2 == 1 {
-            words.push(part.to_owned());
-        } else {
-            words.extend(part.split_whitespace().map(str::to_owned));
-        }
-    }
-    words
 }
 
 /// Whoever follows an alert's link stands at its section, and no section is about an

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use dapr_rdkafka::{doctor, metadata, telemetry::metrics::METRICS};
 use harness::{Result, root};
+use regex::Regex;
 
 use crate::ensure;
 
@@ -180,4 +181,44 @@ pub fn anchor(heading: &str) -> String {
         .chars()
         .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// A line's words; what stands in quotes is one.
+pub fn words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (number, part) in line.split(['"', '\'']).enumerate() {
+        if number % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+/// Whether a command printed what a page shows. `…` stands for anything, and one time is as
+/// good as another.
+pub fn is_shown(shown: &[String], printed: &str) -> Result<()> {
+    let time = Regex::new(r"\d{4}-\d\d-\d\dT[\d:.]+Z")?;
+    let even = |text: &str| {
+        let lines: Vec<_> = text.trim_end().lines().map(str::trim_end).collect();
+        time.replace_all(&lines.join("\n"), "TIME").into_owned()
+    };
+    let (shown, printed) = (even(&shown.join("\n")), even(printed));
+    let mut rest = printed.as_str();
+    let parts: Vec<_> = shown.split('…').collect();
+    for (number, part) in parts.iter().enumerate() {
+        let found = if number == 0 {
+            rest.strip_prefix(part)
+        } else if number + 1 == parts.len() {
+            rest.ends_with(part).then_some("")
+        } else {
+            rest.split_once(part).map(|(_, behind)| behind)
+        };
+        let missing = || format!("the page shows {part:?}, which is not in\n{printed}");
+        rest = found.ok_or_else(missing)?;
+    }
+    let whole = parts.len() > 1 || rest.is_empty();
+    ensure!(whole, "it also printed {rest:?}");
+    Ok(())
 }
