@@ -7,6 +7,7 @@
 mod doctor;
 mod embedded;
 mod ledger;
+mod operations;
 mod packages;
 mod rooms;
 mod samples;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
     let fixture = Arc::new(Fixture::new().expect("a runtime"));
     let trials = [
         rooms::TESTS,
+        operations::TESTS,
         packages::TESTS,
         samples::TESTS,
         embedded::TESTS,

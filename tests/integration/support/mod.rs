@@ -9,6 +9,7 @@ pub mod idp;
 pub mod letters;
 pub mod members;
 pub mod notebook;
+pub mod page;
 pub mod player;
 pub mod records;
 

@@ -22,6 +22,7 @@ mod reload;
 mod restart;
 mod retention;
 mod rollout;
+mod runbook;
 mod security;
 pub mod todo;
 mod tokens;
@@ -86,6 +87,7 @@ tests!("system":
     retention::a_group_that_comes_back_too_late_goes_on_at_what_is_left,
     retention::a_reader_that_falls_behind_retention_goes_on_at_what_is_left,
     rollout::fifty_rollouts_make_no_dead_letter_and_lose_nothing,
+    runbook::the_page_shows_what_its_commands_print,
     security::a_refused_login_is_told_and_heals,
     security::daprd_gets_its_messages_over_tls_with_a_login,
     security::each_way_to_connect_goes_around,
