@@ -25,6 +25,7 @@ mod rollout;
 mod security;
 pub mod todo;
 mod tokens;
+pub mod topics;
 
 use crate::tests;
 
