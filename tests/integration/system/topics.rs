@@ -54,12 +54,29 @@ impl Wanted {
 
     /// Runs a command on it; its results are JSON.
     async fn run(&self, action: &str, more: &[&str]) -> Result<Said> {
-        let mut command = Command::new(program());
-        command.args(["topics", action, "-f"]);
-        command.arg(self.folder.path().join("topics.yaml"));
-        command.args(["--brokers", &self.brokers, "--output", "json"]);
-        command.args(more);
+        let mut command = self.command(action);
+        command.args(["--brokers", &self.brokers]).args(more);
         say(command).await
+    }
+
+    /// The same by a Component, which has the brokers from a variable, as in a Job.
+    async fn run_by_component(&self, action: &str) -> Result<Said> {
+        let component = self.folder.path().join("component.yaml");
+        let text = "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {name: todo-pubsub}\n\
+                    spec:\n  type: pubsub.rdkafka\n  version: v1\n  metadata:\n  \
+                    - {name: brokers, envRef: TEST_BROKERS}\n  - {name: authType, value: none}\n";
+        std::fs::write(&component, text)?;
+        let mut command = self.command(action);
+        command.env("TEST_BROKERS", &self.brokers);
+        command.arg("--component").arg(component);
+        say(command).await
+    }
+
+    fn command(&self, action: &str) -> Command {
+        let mut command = Command::new(program());
+        command.args(["topics", action, "--output", "json", "-f"]);
+        command.arg(self.folder.path().join("topics.yaml"));
+        command
     }
 
     /// The states of all topics in the plan, and its exit code.

@@ -74,7 +74,7 @@ topics:
         states.iter().all(|(_, state)| state == "unchanged") && code == Some(0),
         "a second plan is empty: {states:?}, {code:?}"
     );
-    let again = wanted.run("apply", &[]).await?;
+    let again = wanted.run_by_component("apply").await?;
     ensure!(again.code == Some(0), "{again:?}");
     for line in again.json()? {
         ensure!(
