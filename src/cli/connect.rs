@@ -14,8 +14,8 @@ use crate::connect::{Connect, Output, Source};
 #[command(group = ArgGroup::new("settings").required(true).args(["component", "instance", "brokers"]))]
 pub struct ConnectArgs {
     /// A file with a Dapr Component: its metadata says how to connect. Values must stand
-    /// in the file itself. Repeatable; a folder stands for its YAML files, - for the standard
-    /// input.
+    /// in the file itself, or by envRef in this command's environment. Repeatable; a folder
+    /// stands for its YAML files, - for the standard input.
     #[arg(long, value_name = "FILE")]
     pub component: Vec<PathBuf>,
     /// Which Component, when the file has several pub/subs.

@@ -55,7 +55,8 @@ impl From<KafkaError> for Cause {
             (_, KafkaError::Nul(_)) => Self::other(
                 "a key's value has a zero byte in it, which librdkafka can't take; remove it",
             ),
-            (Some(code), _) => Self {
+            // Of these rdkafka (0.39) tells no code.
+            (Some(code), _) | (None, KafkaError::AdminOp(code)) => Self {
                 kind: kind(code),
                 text: code.to_string(),
             },
@@ -155,5 +156,7 @@ mod tests {
         assert_eq!(kind(Code::MessageTimedOut), Kind::Unreachable);
         assert_eq!(kind(Code::TopicAuthorizationFailed), Kind::Forbidden);
         assert_eq!(kind(Code::AutoOffsetReset), Kind::OutOfRange);
+        let refused = KafkaError::AdminOp(Code::TopicAuthorizationFailed);
+        assert_eq!(Cause::from(refused).kind, Kind::Forbidden);
     }
 }

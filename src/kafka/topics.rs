@@ -99,3 +99,29 @@ fn refused(settings: &Settings, topic: &str, code: RDKafkaErrorCode) -> Cause {
         text: format!("{}: {remedy}", cause.text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::metadata;
+
+    #[test]
+    fn what_refuses_a_topic_has_its_remedy() {
+        let given = [("brokers", "a:1"), ("authType", "none")];
+        let given: HashMap<_, _> = given
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        let settings = metadata::resolve(&given).expect("it is right").settings;
+        let cause = |code| refused(&settings, "orders", code);
+        let forbidden = cause(RDKafkaErrorCode::TopicAuthorizationFailed);
+        assert_eq!(forbidden.kind, Kind::Forbidden);
+        let command = "--operation Create --topic orders`";
+        assert!(forbidden.text.ends_with(command), "{forbidden}");
+        let policy = cause(RDKafkaErrorCode::PolicyViolation);
+        assert!(policy.text.contains("topics apply"), "{policy}");
+        let late = cause(RDKafkaErrorCode::OperationTimedOut);
+        assert_eq!(late.kind, Kind::Unreachable);
+    }
+}

@@ -37,28 +37,32 @@ enum Growth {
 }
 
 impl Apply<'_> {
-    /// Does all plans. Requests are few: each kind is asked for all topics at once.
+    /// Does all plans, and notes what came of each. Requests are few: each kind is asked for
+    /// all topics at once.
     ///
     /// # Errors
-    /// When brokers stop answering; what was done before stays done.
-    pub(super) async fn all(&mut self, plans: &[Plan]) -> Result<Vec<Applied>, Refused> {
-        let mut applied: Vec<_> = plans.iter().map(Applied::new).collect();
-        self.create(plans, &mut applied).await?;
-        self.add_partitions(plans, &mut applied).await?;
-        self.set(plans, &mut applied, |plan, _| grows(plan).is_none())
+    /// When brokers stop answering; what was done before stays done, and is noted.
+    pub(super) async fn all(
+        &mut self,
+        plans: &[Plan],
+        applied: &mut [Applied],
+    ) -> Result<(), Refused> {
+        self.create(plans, applied).await?;
+        self.add_partitions(plans, applied).await?;
+        self.set(plans, applied, |plan, _| grows(plan).is_none())
             .await?;
-        let growth = self.reassign(plans, &mut applied).await?;
+        let growth = self.reassign(plans, applied).await?;
         // A topic that waits for more replicas than it has takes no write.
-        self.set(plans, &mut applied, |plan, step| {
+        self.set(plans, applied, |plan, step| {
             let waits = step.what.name() == super::wanted::MIN_IN_SYNC;
             let there = growth.get(&plan.wanted.name).copied();
             grows(plan).is_some() && (!waits || there != Some(Growth::NotYet))
         })
         .await?;
-        for (plan, applied) in plans.iter().zip(&mut applied) {
+        for (plan, applied) in plans.iter().zip(applied) {
             left(plan, applied, &growth);
         }
-        Ok(applied)
+        Ok(())
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    apply::{Apply, Outcome},
+    apply::{Applied, Apply, Outcome},
     file,
     plan::{Fate, Plan, Sort, plan},
     present::look,
@@ -111,14 +111,16 @@ pub async fn command(topics: &Topics, out: &mut impl Write) -> Result<Ended, Fai
         brokers: &mut brokers,
         settings: &settings,
     };
-    let applied = apply.all(&plans).await?;
+    let mut applied: Vec<_> = plans.iter().map(Applied::new).collect();
+    let ended = apply.all(&plans, &mut applied).await;
     for (plan, applied) in plans.iter().zip(&applied) {
         match topics.output {
             Output::Text => out.write_all(render::applied_text(plan, applied).as_bytes())?,
             Output::Json => writeln!(out, "{}", render::applied_json(plan, applied))?,
         }
     }
-    let mut outcomes = applied.iter().flat_map(super::apply::Applied::outcomes);
+    ended?;
+    let mut outcomes = applied.iter().flat_map(Applied::outcomes);
     let all = outcomes.all(|one| matches!(one, Outcome::Done | Outcome::UnderWay(_)));
     Ok(if all { Ended::Same } else { Ended::Left })
 }

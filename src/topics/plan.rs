@@ -147,7 +147,8 @@ pub(super) fn plan(
 fn too_many(wanted: &Wanted, brokers: usize) -> Option<String> {
     let replicas = wanted.replication.filter(|it| count(*it) > brokers)?;
     Some(format!(
-        "{replicas} replicas can't be on {brokers} brokers; add brokers, or want at most {brokers}"
+        "{replicas} replicas need as many brokers, and the cluster has {brokers}; add brokers, or \
+         want at most {brokers}"
     ))
 }
 

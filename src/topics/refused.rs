@@ -30,3 +30,35 @@ pub(super) fn refused(settings: &Settings, code: i16, message: Option<&str>, on:
         _ => words,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::metadata;
+
+    #[test]
+    fn a_refusal_says_what_helps() {
+        let given = [("brokers", "a:1,b:2"), ("authType", "none")];
+        let given: HashMap<_, _> = given
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+        let settings = metadata::resolve(&given).expect("it is right").settings;
+        let said =
+            |code, message| refused(&settings, code, message, "--operation Create --topic t");
+        let command = "allowed by `kafka-acls.sh --bootstrap-server a:1,b:2 --add \
+                       --allow-principal User:ANONYMOUS --operation Create --topic t`";
+        for (code, name) in [
+            (29, "TOPIC_AUTHORIZATION_FAILED"),
+            (31, "CLUSTER_AUTHORIZATION_FAILED"),
+        ] {
+            assert_eq!(said(code, None), format!("{name}; {command}"));
+        }
+        let policy = said(44, Some("two replicas at least"));
+        assert!(policy.starts_with("POLICY_VIOLATION: two replicas at least; "));
+        assert!(policy.contains("policy"), "{policy}");
+        assert!(said(36, None).contains("run the command again"));
+        assert_eq!(said(40, Some("no number")), "INVALID_CONFIG: no number");
+    }
+}

@@ -12,6 +12,9 @@ use super::{
 };
 use crate::model::text::on_one_line;
 
+/// The brokers stopped answering before.
+const NOT_ASKED: &str = "not asked for";
+
 /// What is to be done about a topic, in a word.
 pub(super) fn state(plan: &Plan) -> &'static str {
     let has = |of: fn(&Step) -> bool| plan.steps().iter().any(of);
@@ -72,6 +75,7 @@ pub(super) fn applied_text(plan: &Plan, applied: &Applied) -> String {
         Some(Outcome::UnderWay(why)) => format!("under way: {why}"),
         Some(Outcome::Left(why)) => format!("not created: {why}"),
         Some(Outcome::Failed(why)) => format!("failed: {why}"),
+        None if plan.fate == Fate::Create => NOT_ASKED.to_owned(),
         None if plan.steps().is_empty() => "unchanged".to_owned(),
         None => String::new(),
     };
@@ -82,7 +86,7 @@ pub(super) fn applied_text(plan: &Plan, applied: &Applied) -> String {
             Some(Outcome::UnderWay(why)) => format!("under way: {why}"),
             Some(Outcome::Left(why)) => format!("left: {why}"),
             Some(Outcome::Failed(why)) => format!("failed: {why}"),
-            None => "not asked for".to_owned(),
+            None => NOT_ASKED.to_owned(),
         };
         let _ = writeln!(text, "    {}: {came}", change(step));
     }
@@ -122,7 +126,7 @@ fn wished(wanted: &Wanted) -> String {
     let count = |count: Option<i64>, what: &str| match count {
         Some(1) => format!("1 {what}"),
         Some(count) => format!("{count} {what}s"),
-        None => format!("the brokers' default of {what}s"),
+        None => format!("{what}s by the brokers' default"),
     };
     let mut parts = vec![
         count(wanted.partitions.map(i64::from), "partition"),
@@ -200,3 +204,6 @@ pub(super) fn summary(plans: &[Plan]) -> String {
     });
     counts.collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         samples::TESTS,
         embedded::TESTS,
         system::TESTS,
+        system::topics::TESTS,
         &doctor::tests(),
     ]
     .concat()

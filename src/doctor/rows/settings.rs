@@ -18,7 +18,7 @@ rows! { Settings:
         "Values that only daprd can look up"
         why "The brokers can't be asked as the component asks them without its login, its \
              certificates or their addresses."
-        found "The file has a `secretKeyRef`, or an `envRef` without a value, instead of a value."
+        found "The file has a `secretKeyRef`, or an `envRef` of a variable that is not set here, instead of a value."
         fix "Where the component runs, ask with `--instance NAME` instead of the file. Anywhere else \
              give the values with `--set KEY=VALUE`.";
     SUBSCRIPTION "RDK-CFG-04" Problem

@@ -25,7 +25,8 @@ pub(in crate::topics) struct Applied {
 }
 
 impl Applied {
-    pub(super) fn new(plan: &Plan) -> Self {
+    /// Nothing came of it yet.
+    pub(in crate::topics) fn new(plan: &Plan) -> Self {
         let steps = match &plan.fate {
             Fate::Alter(steps) => vec![None; steps.len()],
             _ => Vec::new(),

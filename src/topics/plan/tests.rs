@@ -57,7 +57,7 @@ fn what_is_missing_is_created_if_there_are_brokers_enough() {
         Fate::Create
     );
     let fate = planned(wanted(1, 4, &[]), Known::Missing).fate;
-    assert!(matches!(&fate, Fate::Impossible(why) if why.contains("on 3 brokers")));
+    assert!(matches!(&fate, Fate::Impossible(why) if why.contains("the cluster has 3")));
     let fate = planned(wanted(1, 3, &[]), Known::Not("x".into())).fate;
     assert_eq!(fate, Fate::Unknown("x".into()));
 }

@@ -7,7 +7,7 @@ mod inits;
 mod logins;
 mod ports;
 mod redpanda;
-mod rights;
+pub mod rights;
 mod topics;
 
 use crate::support::Test;

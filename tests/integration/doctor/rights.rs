@@ -36,7 +36,7 @@ const SOON: Duration = Duration::from_secs(60);
 
 /// A Kafka where what has rights of its own is for those who have them, and all else for
 /// everybody.
-async fn guarded() -> Result<Kafka> {
+pub async fn guarded() -> Result<Kafka> {
     Kafka::start_with(&[
         (
             "authorizer.class.name",
@@ -48,7 +48,7 @@ async fn guarded() -> Result<Kafka> {
 }
 
 /// Gives rights: `to`, and what it may do.
-async fn allow(kafka: &Kafka, to: &str, what: &str) -> Result<()> {
+pub async fn allow(kafka: &Kafka, to: &str, what: &str) -> Result<()> {
     let command = "kafka-acls.sh --bootstrap-server <bootstrap> --add --allow-principal";
     kafka.run(&format!("{command} User:{to} {what}")).await
 }

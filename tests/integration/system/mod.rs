@@ -26,6 +26,7 @@ mod runbook;
 mod security;
 pub mod todo;
 mod tokens;
+pub mod topics;
 
 use crate::tests;
 
