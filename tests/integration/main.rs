@@ -7,6 +7,7 @@
 mod doctor;
 mod embedded;
 mod ledger;
+mod monitoring;
 mod packages;
 mod rooms;
 mod samples;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         rooms::TESTS,
         packages::TESTS,
         samples::TESTS,
+        monitoring::TESTS,
         embedded::TESTS,
         system::TESTS,
         &doctor::tests(),

@@ -11,6 +11,7 @@ pub mod members;
 pub mod notebook;
 pub mod player;
 pub mod records;
+pub mod troubled;
 
 use std::{
     future::Future,
