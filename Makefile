@@ -8,6 +8,7 @@ DAPR_VERSION := 1.16.5
 BUILT_DAPRD := target/daprd/daprd
 OLDER_KAFKA := 3.9.1
 KAFKA_JARS := target/kafka/.fetched target/kafka-$(OLDER_KAFKA)/.fetched
+PROMETHEUS := target/prometheus/.fetched
 
 # A daprd that is there already serves the demo. The tests always use the built one.
 DAPRD ?= $(firstword $(shell command -v daprd 2>/dev/null) $(wildcard $(HOME)/.dapr/bin/daprd))
@@ -16,7 +17,7 @@ BROKERS ?=
 # MUTANTS="i9 retry" takes those whose names contain one of these.
 MUTANTS ?=
 
-.PHONY: help demo test lint unit system deploy-test mutants bench-lanes audit daprd kafka build clean
+.PHONY: help demo test lint unit system deploy-test mutants bench-lanes audit daprd kafka prometheus build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,7 +31,7 @@ demo: ## Run the Todo app end to end (BROKERS=host:port for a real cluster)
 test: ## Run everything that must hold
 	@scripts/prerequisites test
 	$(MAKE) --no-print-directory lint
-	$(MAKE) --no-print-directory $(BUILT_DAPRD) $(KAFKA_JARS)
+	$(MAKE) --no-print-directory $(BUILT_DAPRD) $(KAFKA_JARS) $(PROMETHEUS)
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration
@@ -44,7 +45,7 @@ unit: ## Run the fast tests only: no daprd, no Kafka
 	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration -- --skip system
 
-system: $(BUILT_DAPRD) $(KAFKA_JARS) ## Run the tests with the real daprd and Kafka only
+system: $(BUILT_DAPRD) $(KAFKA_JARS) $(PROMETHEUS) ## Run the tests with the real daprd and Kafka only
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --test integration -- system
 
@@ -75,6 +76,8 @@ daprd: $(BUILT_DAPRD) ## Build the real daprd for the tests (about ten minutes, 
 
 kafka: $(KAFKA_JARS) ## Fetch the real Kafka for the tests
 
+prometheus: $(PROMETHEUS) ## Fetch a real Prometheus for the tests, unless there is one
+
 $(BUILT_DAPRD): tests/daprd/go.mod tests/daprd/go.sum
 	@echo "Building daprd $(DAPR_VERSION); ten minutes on two cores, once."
 	@mkdir -p $(@D)
@@ -88,6 +91,10 @@ $(KAFKA_JARS): tests/kafka/pom.xml
 	@rm -rf $(@D) && mkdir -p $(@D)
 	mvn -B -q -f tests/kafka/pom.xml dependency:copy-dependencies $(VERSION) \
 		-DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(@D)
+	@touch $@
+
+$(PROMETHEUS): scripts/prometheus
+	@scripts/prometheus $(@D)
 	@touch $@
 
 clean: ## Remove everything that was built or fetched

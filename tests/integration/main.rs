@@ -7,6 +7,7 @@
 mod doctor;
 mod embedded;
 mod ledger;
+mod monitoring;
 mod operations;
 mod packages;
 mod rooms;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         operations::TESTS,
         packages::TESTS,
         samples::TESTS,
+        monitoring::TESTS,
         embedded::TESTS,
         system::TESTS,
         system::topics::TESTS,

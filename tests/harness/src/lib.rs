@@ -13,6 +13,7 @@ mod kafka_security;
 pub mod lab;
 pub mod ledger;
 mod process;
+mod prometheus;
 mod proxy;
 mod todo;
 
@@ -34,6 +35,7 @@ pub use kafka_cluster::KafkaCluster;
 pub use kafka_security::{DOTTED, PASSWORD, SecureKafka, USER, Way};
 pub use lab::{Advertise, Behaviour, Lab, LabOptions, LabTls, Ranges};
 pub use process::{Process, Stopped};
+pub use prometheus::{Prometheus, prometheus_program};
 pub use proxy::Proxy;
 pub use todo::{TODO_TOPICS, Todo};
 

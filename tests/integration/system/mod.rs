@@ -13,6 +13,7 @@ mod lanes;
 mod ledger;
 mod metrics;
 mod migration;
+mod monitoring;
 mod outage;
 mod partitions;
 mod publish;
@@ -74,6 +75,9 @@ tests!("system":
     metrics::a_group_shows_how_it_is_doing,
     migration::a_group_may_hold_both,
     migration::the_component_takes_over_and_gives_back,
+    monitoring::a_real_prometheus_sees_what_is_asked_for,
+    monitoring::the_alerts_pass_their_tests,
+    monitoring::the_plain_configuration_is_right,
     outage::a_minute_without_a_broker_heals_by_itself,
     partitions::keys_go_where_the_built_in_puts_them,
     publish::a_bulk_with_an_oversized_entry_fails_for_the_app,

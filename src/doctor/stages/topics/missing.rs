@@ -130,7 +130,7 @@ fn create_for(name: &str, wish: &Wish, there: &[Topic]) -> String {
     });
     format!(
         "kafka-topics.sh --bootstrap-server <bootstrap> --create --topic {name} --partitions {}\
-         {replicas} --config retention.ms={kept}",
+         {replicas} --config retention.ms={kept} --config message.timestamp.type=LogAppendTime",
         partitions.unwrap_or(3).max(1)
     )
 }
