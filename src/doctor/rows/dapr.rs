@@ -21,7 +21,7 @@ rows! { Dapr:
     DENIED "RDK-DAPR-04" Problem
         "daprd may not open the socket"
         why "A daprd that may not open a socket says nothing: it tries again without a limit, until its liveness probe ends it."
-        found "The owner, group and mode of the folder and of each socket are compared with the user of the daprd process, or with `--daprd-user`."
+        found "The owner, group and mode of the folder and of each socket are compared with the user of the daprd process, or with `--daprd-user`. In a pod, and with that option, `dapr-rdkafka run` looks at its own sockets too when it starts, and warns."
         fix "Start the component with the `--socket-group` and `--socket-mode` that let daprd's user write.";
     SILENT "RDK-DAPR-05" Problem
         "daprd does not answer"
