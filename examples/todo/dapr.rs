@@ -44,8 +44,12 @@ impl Dapr {
     }
 }
 
-/// `GET /dapr/subscribe`: what daprd asks at its start.
+/// `GET /dapr/subscribe`: what daprd asks at its start. What is answered here goes before
+/// a Subscription of the same topic, so in a cluster that has those it is nothing.
 pub async fn subscriptions() -> Json<Value> {
+    if variable("SUBSCRIPTIONS", "code") == "declarative" {
+        return Json(json!([]));
+    }
     let pubsub = pubsub_name();
     let subscription = |topic: &&str| json!({ "pubsubname": pubsub, "topic": topic, "route": format!("/events/{topic}") });
     Json(TOPICS.iter().map(subscription).collect())

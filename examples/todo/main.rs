@@ -2,7 +2,8 @@
 //!
 //! It publishes an event for whatever happens to a task, subscribes to the same
 //! six topics, and shows each event as it comes back. Environment: `APP_PORT`
-//! (default 3000), `DAPR_HTTP_PORT` (3500), `PUBSUB_NAME` (todo-pubsub).
+//! (default 3000), `DAPR_HTTP_PORT` (3500), `PUBSUB_NAME` (todo-pubsub), `SUBSCRIPTIONS` (code,
+//! or declarative: Subscriptions of Dapr's name the topics).
 
 mod dapr;
 mod events;
