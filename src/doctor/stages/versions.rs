@@ -148,8 +148,15 @@ fn lack(ranges: &Ranges, (key, first, last): (ApiKey, i16, i16)) -> Option<Strin
 
 #[cfg(test)]
 mod tests {
+    use std::{io::ErrorKind::WouldBlock, time::Duration};
+
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
-    use crate::metadata::resolve;
+    use crate::{
+        doctor::{Patience, Recorder, Token, stages::tls},
+        metadata::resolve,
+    };
 
     /// What serves just what is needed, and may lack something.
     fn ranges(without: &[ApiKey], but: &[(ApiKey, i16, i16)]) -> Ranges {
@@ -202,5 +209,40 @@ mod tests {
         let found: Vec<_> = found.iter().map(|(code, _)| *code).collect();
         assert_eq!(found, ["RDK-VER-02", "RDK-VER-03"]);
         assert_eq!(codes(&lacks, &settings(&[("idempotence", "false")])), []);
+    }
+
+    /// The system forgets at once whom such a connection was with.
+    #[tokio::test]
+    async fn a_connection_that_was_reset_before_it_was_used_is_told() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address");
+        let stream = TcpStream::connect(address).await.expect("it listens");
+        let (other, _) = listener.accept().await.expect("the connection");
+        other.set_zero_linger().expect("it closes by a reset");
+        drop((other, listener));
+        let gone = loop {
+            stream.readable().await.expect("it is watched");
+            match stream.try_read(&mut [0]) {
+                Err(error) if error.kind() == WouldBlock => {}
+                ended => break ended,
+            }
+        };
+        gone.expect_err("it was reset");
+        assert!(stream.peer_addr().is_err());
+
+        let (settings, recorder) = (settings(&[]), Recorder::default());
+        let context = Context {
+            settings: &settings,
+            token: Token::fetched(),
+            patience: Patience::EachStage(Duration::from_secs(5)),
+            recorder: &recorder,
+        };
+        let target = Target::bootstrap(&address.to_string());
+        let secured = tls::secure(&context, &target, (stream, address)).await;
+        let mut wire = secured.expect("there is nothing to agree on");
+        assert!(!agree(&context, &target, &mut wire).await);
+        let report = recorder.report();
+        let code = report.findings()[0].finding().map(|found| found.row.code);
+        assert_eq!(code, Some("RDK-PRT-04"), "{report:?}");
     }
 }

@@ -34,8 +34,6 @@ pub enum Does {
     Nothing,
     /// Closes them.
     Close,
-    /// Resets them: the system forgets at once whom they were with.
-    Reset,
     /// Says this to whatever comes.
     Say(&'static [u8]),
     /// The same by TLS.
@@ -93,7 +91,6 @@ async fn serve(does: Does, mut stream: TcpStream) {
         Does::Secure(acceptor, to) => secure(&acceptor, stream, &to).await,
         Does::Nothing => read_all(&mut stream).await,
         Does::Close => Ok(()),
-        Does::Reset => stream.set_zero_linger().map_err(Into::into),
         Does::Say(words) => say(stream, words).await,
         Does::SayByTls(acceptor, words) => say_by_tls(&acceptor, stream, words).await,
         Does::Http(pages) => http(&mut stream, pages).await,

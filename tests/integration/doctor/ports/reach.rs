@@ -94,31 +94,12 @@ pub async fn addresses_that_take_no_connection_are_told(fixture: Arc<Fixture>) -
         .await?
         .is_clean()?;
 
-    reset_meanwhile(&place, plain).await?;
-
     let kafka = fixture.secure_kafka().await?;
     let port = kafka.port(Way::Dotted).ok_or("no such listener")?;
     advertised(&fixture, "127.0.0.2", "RDK-CLU-02").await?;
     let _full = Full::new(&format!("127.0.0.3:{port}")).await?;
     advertised(&fixture, "127.0.0.3", "RDK-CLU-03").await?;
     advertised(&fixture, NOWHERE, "RDK-CLU-04").await
-}
-
-/// A connection that is reset while another address is still waited for.
-async fn reset_meanwhile(place: &Place, plain: &str) -> Result<()> {
-    let front = Front::new(Does::Reset).await?;
-    let (_, port) = front.address.rsplit_once(':').ok_or("no port")?;
-    let _full = Full::new(&format!("127.0.0.2:{port}")).await?;
-    let brokers = format!("reset.test:{port}");
-    let patient = Patient::new(&[("brokers", &brokers), ("authType", "none")])?;
-    let command = hosts::command(place, &["reset.test", "\n127.0.0.2 reset.test"])?;
-    patient
-        .diagnose_by(command, &[])
-        .await?
-        .is_first("RDK-PRT-04")?;
-    front.mend(Does::Forward(plain.to_owned()));
-    let command = hosts::command(place, &["reset.test"])?;
-    patient.diagnose_by(command, &[]).await?.is_clean()
 }
 
 /// A broker whose advertised name is this address, until it is made the right one.
