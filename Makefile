@@ -16,7 +16,7 @@ BROKERS ?=
 # MUTANTS="i9 retry" takes those whose names contain one of these.
 MUTANTS ?=
 
-.PHONY: help demo test lint unit system mutants bench-lanes audit daprd kafka build clean
+.PHONY: help demo test lint unit system mutants bench-lanes audit daprd kafka build image-root clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,11 @@ audit: ## Check licences, sources and advisories of the dependencies (needs carg
 build: ## Build the release binary: target/release/dapr-rdkafka
 	@scripts/prerequisites build
 	$(CARGO) build --locked --release
+
+image-root: build ## Make the image's root filesystem in target/image (at most 30 MB)
+	rm -rf target/image
+	deploy/rootfs target/release/dapr-rdkafka target/image
+	@du -sk target/image | awk '{ print "target/image: " $$1 " KiB"; exit $$1 > 30000 }'
 
 daprd: $(BUILT_DAPRD) ## Build the real daprd for the tests (about ten minutes, once)
 
