@@ -8,6 +8,8 @@ mod doctor;
 mod embedded;
 mod ledger;
 mod packages;
+#[cfg(target_os = "linux")]
+mod pods;
 mod rooms;
 mod samples;
 mod support;
@@ -19,6 +21,8 @@ use libtest_mimic::{Arguments, Trial};
 use support::{Fixture, Test};
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    harness::container::enter_if_asked();
     let arguments = Arguments::from_args();
     let fixture = Arc::new(Fixture::new().expect("a runtime"));
     let trials = [
@@ -28,6 +32,8 @@ fn main() -> ExitCode {
         embedded::TESTS,
         system::TESTS,
         &doctor::tests(),
+        #[cfg(target_os = "linux")]
+        pods::TESTS,
     ]
     .concat()
     .into_iter()
