@@ -10,15 +10,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Admin, AdminFolder, FolderError, Told},
-    cli::{BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ReferenceFormat, RunArgs},
+    cli::{BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ProbeArgs, ReferenceFormat, RunArgs},
     config,
-    dapr::{Instances, Server, ServerError, socket::Access},
+    dapr::{Instances, Server, ServerError, socket::Access, warn_if_shut_out},
     delivery::Drained,
     dlq,
     doctor::{self, Verdict},
     heal::{Healer, Healing},
     kafka::{Cause, EmbeddedBroker},
-    shutdown,
+    probe, shutdown,
     telemetry::{metrics::Metrics, readiness::Readiness},
 };
 
@@ -86,7 +86,8 @@ impl Failed {
 /// Serves the component until a signal.
 pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
     let (begin, at_once) = shutdown::listen()?;
-    let folder = args.folder(|name| std::env::var(name).ok());
+    let variable = |name: &str| std::env::var(name).ok();
+    let (folder, daprd) = (args.folder(variable), args.daprd(variable));
     let private = AdminFolder::make(&folder, &args.names)
         .inspect_err(|error| tracing::warn!("no admin socket: {error}"));
     let readiness = Readiness::default();
@@ -122,6 +123,7 @@ pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
     )
     .await?;
     readiness.set_started();
+    warn_if_shut_out(&folder, &args.names, &daprd);
 
     begin.cancelled().await;
     tokio::select! {
@@ -321,4 +323,16 @@ pub async fn doctor(args: &DoctorArgs) -> Result<Ended, Failed> {
         Verdict::Unknown => Ended::Wrong,
         Verdict::Warnings | Verdict::Fine => Ended::Clean,
     })
+}
+
+/// Asks a component that should run. What is wrong is a line on standard error, without a
+/// log's time and level: a kubelet puts it into an event.
+pub async fn probe(args: &ProbeArgs) -> Ended {
+    match probe::probe(&args.probe(|name| std::env::var(name).ok())).await {
+        Ok(()) => Ended::Clean,
+        Err(trouble) => {
+            eprintln!("{trouble}");
+            Ended::Wrong
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod connect;
 mod dlq;
 mod doctor;
 mod masked;
+mod probe;
 
 use std::path::PathBuf;
 
@@ -14,8 +15,9 @@ pub use config::{ConfigArgs, ConfigCommand, ReferenceFormat};
 pub use connect::ConnectArgs;
 pub use dlq::{DlqArgs, DlqCommand};
 pub use doctor::DoctorArgs;
+pub use probe::{ProbeArgs, ProbeCommand};
 
-use crate::{admin::Listen, heal::DaprdUrl, telemetry::logging::Format};
+use crate::{admin::Listen, dapr::Daprd, doctor::User, heal::DaprdUrl, telemetry::logging::Format};
 
 /// Where daprd looks for components by default (dapr/dapr v1.16.5,
 /// `pkg/components/pluggable/discovery.go`).
@@ -27,6 +29,9 @@ const FOLDER_VARIABLES: [&str; 2] = [
     "DAPR_COMPONENTS_SOCKETS_FOLDER",
     "DAPR_COMPONENT_SOCKETS_FOLDER",
 ];
+
+/// Kubernetes sets it in every container.
+const IN_POD: &str = "KUBERNETES_SERVICE_HOST";
 
 /// A Dapr pub/sub component for Apache Kafka and Redpanda, built on librdkafka.
 #[derive(Debug, Parser)]
@@ -68,6 +73,11 @@ pub enum Command {
     /// that was asked was answered; 2 there are problems, or the command line is wrong; 130 it
     /// was interrupted.
     Doctor(Box<DoctorArgs>),
+    /// Ask a component that should run, for a pod's exec probes: the image has no shell.
+    ///
+    /// Exit codes: 0 it answers as it should; 1 it does not, and one line says what is wrong;
+    /// 2 the command line is wrong.
+    Probe(ProbeArgs),
 }
 
 /// `dapr-rdkafka run`.
@@ -91,6 +101,14 @@ pub struct RunArgs {
     /// The sockets' group, by name or number (daprd runs as 65532 in its image).
     #[arg(long, value_name = "GROUP")]
     pub socket_group: Option<String>,
+    /// As whom daprd runs, in numbers.
+    #[arg(
+        long,
+        value_name = "USER[:GROUP]",
+        help = "As whom daprd runs, in numbers: a warning at start says if it may not open the \
+                sockets. In a Kubernetes pod it is by default the user of daprd's image, 65532"
+    )]
+    pub daprd_user: Option<User>,
     /// The largest request that daprd may send, in MiB.
     #[arg(
         long,
@@ -163,6 +181,15 @@ impl RunArgs {
     pub fn folder(&self, variable: impl Fn(&str) -> Option<String>) -> PathBuf {
         sockets(self.socket_folder.as_ref(), variable)
     }
+
+    /// Who daprd is, as far as that is known; `variable` reads the environment.
+    pub fn daprd(&self, variable: impl Fn(&str) -> Option<String>) -> Daprd {
+        match &self.daprd_user {
+            Some(user) => Daprd::Told(user.clone()),
+            None if variable(IN_POD).is_some() => Daprd::InPod,
+            None => Daprd::Unknown,
+        }
+    }
 }
 
 /// The folder of the sockets: the option, then the environment, then daprd's default.
@@ -200,9 +227,7 @@ mod tests {
         let line = ["dapr-rdkafka", "run"].iter().chain(line);
         match Cli::try_parse_from(line).expect("it is right").command {
             Command::Run(args) => args,
-            Command::Broker(_) | Command::Dlq(_) | Command::Config(_) | Command::Doctor(_) => {
-                panic!("run was asked for")
-            }
+            _ => panic!("run was asked for"),
         }
     }
 

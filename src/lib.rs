@@ -26,6 +26,8 @@ pub mod heal;
 
 pub mod admin;
 
+pub mod probe;
+
 pub mod dlq;
 
 pub mod config;

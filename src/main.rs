@@ -8,6 +8,7 @@ use dapr_rdkafka::{
     cli::{BrokerArgs, Cli, Command, LogArgs, RunArgs},
     telemetry::logging,
 };
+use tokio::runtime::{Builder, Runtime};
 
 /// How long librdkafka's blocking calls may hold up the exit.
 const LINGER: Duration = Duration::from_secs(1);
@@ -18,13 +19,14 @@ fn main() -> ExitCode {
         Command::Run(RunArgs { log, .. }) | Command::Broker(BrokerArgs { log, .. }) => log,
         Command::Config(args) => &args.log,
         Command::Doctor(args) => &args.connect.log,
+        Command::Probe(args) => &args.log,
         Command::Dlq(args) => &args.command.connect_args().log,
     };
     if let Err(problem) = start_logging(log) {
         eprintln!("error: {problem}");
         return ExitCode::from(2);
     }
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match runtime(&cli.command) {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!("starting the runtime: {error}");
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
             Command::Dlq(args) => app::dlq(args.command).await,
             Command::Config(args) => app::config(&args.command),
             Command::Doctor(args) => app::doctor(&args).await,
+            Command::Probe(args) => Ok(app::probe(&args).await),
         }
     });
     runtime.shutdown_timeout(LINGER);
@@ -50,6 +53,14 @@ fn main() -> ExitCode {
             tracing::error!("{failed}");
             ExitCode::from(failed.code())
         }
+    }
+}
+
+/// A probe runs every few seconds beside the component: no thread is made for it.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    match command {
+        Command::Probe(_) => Builder::new_current_thread().enable_all().build(),
+        _ => Runtime::new(),
     }
 }
 

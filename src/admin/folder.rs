@@ -53,9 +53,18 @@ pub enum FolderError {
 }
 
 impl AdminFolder {
+    /// Where it is, made or not, for a process with these sockets.
+    pub fn of(socket_folder: &Path, names: &[String]) -> Self {
+        Self {
+            path: socket_folder.join(NAME),
+            stem: names.join("+"),
+        }
+    }
+
     /// Makes the folder, or makes sure that it is the process's own.
     pub fn make(socket_folder: &Path, names: &[String]) -> Result<Self, FolderError> {
-        let path = socket_folder.join(NAME);
+        let made = Self::of(socket_folder, names);
+        let path = made.path.clone();
         let failed = |source| FolderError::Io {
             path: path.clone(),
             source,
@@ -86,8 +95,7 @@ impl AdminFolder {
         folder
             .set_permissions(Permissions::from_mode(MODE))
             .map_err(failed)?;
-        let stem = names.join("+");
-        Ok(Self { path, stem })
+        Ok(made)
     }
 
     /// A file of this process in the folder.

@@ -24,7 +24,10 @@ use super::{
     limits, peer,
     uninitialised::{Component, Ledger, Uninitialised},
 };
-use crate::{delivery::Drained, telemetry::readiness::Readiness};
+use crate::{
+    delivery::Drained,
+    telemetry::{events, readiness::Readiness},
+};
 
 /// How long an instance that nobody calls any more may take to drain. If its daprd has
 /// ended its streams are closed, and there is little to wait for; after a second Init
@@ -302,10 +305,19 @@ impl Instances {
         self.ledger.uninitialised()
     }
 
+    /// Takes what was found of daprd: it has loaded these components, and none else, that
+    /// it will not initialise here.
+    pub fn proven(&self, components: impl Iterator<Item = Component>) {
+        self.ledger.proven(components);
+    }
+
     /// Sets the gauges that are only worth knowing when someone looks.
     pub fn observe(&self) {
         self.inits.forget_the_ended();
         self.ledger.forget_the_ended();
+        let runs = |process: Option<i32>| process.is_none_or(is_running);
+        let served = self.map.iter().filter(|entry| runs(entry.key().process));
+        events::served(served.count(), self.ledger.count());
         for entry in self.map.iter() {
             entry.value().observe();
         }

@@ -18,8 +18,10 @@ pub mod proto;
 mod publish;
 mod pubsub;
 mod pull;
+mod reflection;
 mod schema;
 mod server;
+mod shut_out;
 pub mod socket;
 mod status;
 mod uninitialised;
@@ -27,5 +29,7 @@ mod verdict;
 
 pub use diagnosis::{Brokers, InstanceHealth, InstanceInfo, told};
 pub use instances::Instances;
+pub use reflection::{NoComponent, ask, innermost};
 pub use server::{Server, ServerError};
+pub use shut_out::{Daprd, warn as warn_if_shut_out};
 pub use uninitialised::{Component, Uninitialised};

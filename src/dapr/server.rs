@@ -18,8 +18,8 @@ use super::{
 };
 use crate::telemetry::readiness::Readiness;
 
-/// The service's name in gRPC's health protocol.
-const SERVICE: &str = "dapr.proto.components.v1.PubSub";
+/// The service's name, in reflection and in gRPC's health protocol.
+pub(super) const SERVICE: &str = "dapr.proto.components.v1.PubSub";
 
 /// Calls that one connection may have under way; more wait at the client. It bounds
 /// what a flood of publishes can make this process hold, and, being counted per

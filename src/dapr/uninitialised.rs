@@ -68,6 +68,8 @@ pub(super) struct Ledger {
 struct State {
     initialised: BTreeSet<Component>,
     called: BTreeMap<Component, Called>,
+    /// What its daprd has loaded, and will not initialise here: `--heal-daprd` found that.
+    proven: BTreeSet<Component>,
 }
 
 struct Called {
@@ -83,6 +85,7 @@ impl Ledger {
     pub(super) fn initialised(&self, component: Component) {
         let mut state = self.lock();
         state.called.remove(&component);
+        state.proven.remove(&component);
         if state.initialised.len() < KNOWN {
             state.initialised.insert(component);
         }
@@ -115,6 +118,21 @@ impl Ledger {
     pub(super) fn was_initialised(&self, component: &Component) -> bool {
         let state = self.lock();
         state.initialised.len() >= KNOWN || state.initialised.contains(component)
+    }
+
+    /// It is proven that daprd has these, and none else, and will not initialise them. An
+    /// Init may have come in between.
+    pub(super) fn proven(&self, components: impl Iterator<Item = Component>) {
+        let mut state = self.lock();
+        let open = components.filter(|component| !state.initialised.contains(component));
+        state.proven = open.collect();
+    }
+
+    /// How many components daprd has, as far as is known, that it never initialised here.
+    pub(super) fn count(&self) -> usize {
+        let state = self.lock();
+        let called = state.called.keys();
+        called.chain(&state.proven).collect::<BTreeSet<_>>().len()
     }
 
     /// Lets go of components that only processes have called which have ended: whoever
@@ -219,6 +237,24 @@ mod tests {
         assert_eq!(readiness.reasons(), []);
         assert!(ledger.uninitialised().is_empty());
         assert!(ledger.was_initialised(&named("todo")));
+    }
+
+    #[test]
+    fn what_is_called_and_what_is_proven_counts_once_and_until_its_init() {
+        let (ledger, readiness) = (Ledger::default(), Readiness::default());
+        assert_eq!(ledger.count(), 0);
+        ledger.called(named("a"), None, &readiness);
+        ledger.proven(["a", "b"].map(named).into_iter());
+        assert_eq!(ledger.count(), 2);
+        ledger.initialised(named("b"));
+        assert_eq!(ledger.count(), 1);
+        // Found before the Init, and told after it.
+        ledger.proven(["a", "b"].map(named).into_iter());
+        assert_eq!(ledger.count(), 1);
+        ledger.initialised(named("a"));
+        ledger.proven(["c"].map(named).into_iter());
+        ledger.proven(std::iter::empty());
+        assert_eq!(ledger.count(), 0);
     }
 
     #[test]

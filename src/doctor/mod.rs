@@ -40,6 +40,6 @@ pub use row::{Row, Severity};
 pub use rows::all as rows;
 pub use run::{Options, Wanted, WantedTopic, full};
 pub use stage::Stage;
-pub use stages::dapr::{Component, Dapr, User};
+pub use stages::dapr::{Component, Dapr, User, shut_out};
 pub use verdict::Verdict;
 pub use wire::Seen;

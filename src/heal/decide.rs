@@ -75,6 +75,13 @@ impl Sightings {
         let waited = now.saturating_duration_since(*since);
         (waited >= LISTED).then(|| Proof::Listed(component.clone(), waited))
     }
+
+    /// All that daprd has listed for long enough to prove it.
+    pub(super) fn proven(&self, now: Instant) -> impl Iterator<Item = Component> {
+        let long = move |since: &Instant| now.saturating_duration_since(*since) >= LISTED;
+        let proven = self.0.iter().filter(move |(_, since)| long(since));
+        proven.map(|(component, _)| component.clone())
+    }
 }
 
 /// What came of asking, since this process started.
@@ -170,6 +177,10 @@ mod tests {
         assert_eq!(look(&["todo", "late"], 30 * second), None);
         let proof = Proof::Listed(one("todo"), 15 * second);
         assert_eq!(look(&["todo", "late"], 31 * second), Some(proof));
+        let proven = |at| sightings.proven(start + at).collect::<BTreeSet<_>>();
+        assert_eq!(proven(30 * second), set(&[]));
+        assert_eq!(proven(31 * second), set(&["todo"]));
+        assert_eq!(proven(45 * second), set(&["todo", "late"]));
     }
 
     #[test]

@@ -168,7 +168,10 @@ impl Healer {
         let ours: BTreeSet<_> = ours.collect();
         let called = self.instances.uninitialised().into_iter();
         let called = called.map(|called| called.component).collect();
-        match self.sightings.look(&ours, &called, Instant::now()) {
+        let now = Instant::now();
+        let proof = self.sightings.look(&ours, &called, now);
+        self.instances.proven(self.sightings.proven(now));
+        match proof {
             Some(proof) => self.proven(&proof).await,
             None if ours.is_empty() => {
                 self.hold = None;

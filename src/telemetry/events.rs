@@ -5,6 +5,7 @@ mod brokers;
 mod clients;
 mod dead_letters;
 mod headers;
+mod instances;
 mod lanes;
 
 pub use brokers::{BrokerFound, BrokerProblem, BrokerWell, broker_problems};
@@ -14,6 +15,7 @@ pub use dead_letters::{
     PassedOver,
 };
 pub use headers::HeadersLeftOut;
+pub use instances::served;
 pub use lanes::{Answered, OneSerialLane, Stalled};
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -53,6 +53,8 @@ macro_rules! metrics {
 
 metrics! {
     BUILD_INFO: Gauge("build_info", Count, ["version"], "Always 1; the label is this program's version.");
+    INSTANCES: Gauge("instances", Count, [], "Component instances that daprd has initialised in this process. 0 while daprd runs: it is older than this process, or has no such Component.");
+    UNINITIALISED: Gauge("uninitialised", Count, [], "Components that daprd calls, or that --heal-daprd found loaded, and that were never initialised in this process, because it was started after daprd.");
     PUBLISHED: Counter("published_messages_total", Count, ["component", "topic", "result"], "Messages that were published (result ok) or could not be (failed; the topic is empty as long as no publish to it succeeded).");
     PUBLISH_DURATION: Histogram("publish_duration_seconds", Seconds, ["component", "topic", "result"], "From the publish to the broker's acknowledgement, or to the failure.");
     PRODUCER_QUEUE: Gauge("producer_queue_messages", Count, ["component"], "Messages that the broker has not acknowledged yet.");

@@ -145,6 +145,17 @@ fn asking_daprd_is_counted_by_what_came_of_it() {
 }
 
 #[test]
+fn what_is_served_and_what_is_not_are_two_figures() {
+    let text = rendered(|| served(2, 1));
+    for line in [
+        "dapr_rdkafka_instances 2\n",
+        "dapr_rdkafka_uninitialised 1\n",
+    ] {
+        assert!(text.contains(line), "{line} is not in:\n{text}");
+    }
+}
+
+#[test]
 fn a_topic_that_nothing_reached_is_no_label() {
     let failed = PublishFailed {
         instance: &"todo-pubsub".into(),

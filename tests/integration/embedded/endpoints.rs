@@ -180,9 +180,19 @@ pub async fn the_diagnosis_names_a_component_without_init(_: Arc<Fixture>) -> Re
     for part in ["\"todo-pubsub\" (pubsub.rdkafka)", "restart daprd"] {
         ensure!(reason.contains(part), "{part} is not in {said}");
     }
+    serves(&admin, 0.0, 1.0).await?;
     player.init(bench.properties(&[])?).await?;
     let (status, said) = readyz(&admin).await?;
     ensure!(status == 200, "it was initialised: {said}");
+    serves(&admin, 1.0, 0.0).await
+}
+
+/// So many instances, and so many components without Init.
+async fn serves(admin: &str, instances: f64, uninitialised: f64) -> Result<()> {
+    let (_, text) = get(&format!("{admin}/metrics")).await?;
+    for (name, wanted) in [("instances", instances), ("uninitialised", uninitialised)] {
+        ensure!(series(&text, name) == Some(wanted), "{name}: {text}");
+    }
     Ok(())
 }
 

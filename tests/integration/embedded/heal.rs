@@ -3,7 +3,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{Json, Router, http::StatusCode, routing};
@@ -15,10 +15,13 @@ use crate::{
     ensure,
     support::{
         Fixture, Place, SOON,
-        endpoints::{at_least, readyz, readyz_says},
+        endpoints::{at_least, get, readyz, readyz_says, series},
         player::Player,
     },
 };
+
+/// How long it takes to prove that daprd is older: 15 s, and 5 s between two looks.
+const PROVEN: Duration = Duration::from_secs(60);
 
 /// What a daprd's API says that has loaded our component.
 struct Daprd {
@@ -144,6 +147,22 @@ pub async fn a_refusal_is_told_and_counts_for_nothing(_: Arc<Fixture>) -> Result
         ensure!(kept.is_empty(), "a refusal counted: {kept}");
         component.process.kill().await?;
     }
+    Ok(())
+}
+
+/// An app that only subscribes never calls: nothing but daprd's own list shows it.
+pub async fn a_component_that_daprd_only_lists_is_counted(_: Arc<Fixture>) -> Result<()> {
+    let daprd = Daprd::answering("todo-pubsub", StatusCode::FORBIDDEN).await?;
+    let place = Place::new()?;
+    let heal = ["--heal-daprd", &daprd.url];
+    let mut component = place.component_with(&["rdkafka"], &heal).await?;
+    let url = format!("{}/metrics", component.admin().await?);
+    let counted = eventually("it is counted", PROVEN, || async {
+        let (_, text) = get(&url).await.ok()?;
+        (series(&text, "uninitialised") == Some(1.0)).then_some(text)
+    });
+    let text = counted.await?;
+    ensure!(series(&text, "instances") == Some(0.0), "{text}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod heal;
 mod init;
 mod instances;
 mod limits;
+mod probe;
 mod publish;
 mod renewal;
 mod secrets;
@@ -50,6 +51,7 @@ tests!("embedded":
     headers::the_trace_of_a_null_stays_here,
     heal::daprd_is_asked_once_per_start_and_within_the_hours_limit,
     heal::a_refusal_is_told_and_counts_for_nothing,
+    heal::a_component_that_daprd_only_lists_is_counted,
     heal::without_its_folder_the_component_runs_unhealed,
     heal::without_proof_nothing_is_asked,
     init::a_broker_that_cant_be_reached_is_named_with_its_cause,
@@ -65,6 +67,10 @@ tests!("embedded":
     limits::a_socket_survives_a_process_without_files,
     limits::an_instance_has_so_many_streams,
     limits::what_is_over_a_limit_is_refused_by_name,
+    probe::a_probe_waits_as_long_as_it_was_told,
+    probe::a_running_component_passes_and_a_hanging_one_does_not,
+    probe::what_is_wrong_with_a_socket_is_named_with_the_remedy,
+    probe::who_may_not_open_the_socket_is_told_whose_it_is,
     publish::a_message_carries_its_metadata,
     publish::a_partition_number_is_honoured,
     publish::a_schema_is_refused_by_name,
@@ -78,6 +84,7 @@ tests!("embedded":
     secrets::no_secret_is_shown_in_text,
     shutdown::publish_is_served_until_daprd_has_gone,
     shutdown::what_is_not_answered_in_time_is_told_by_the_exit_code,
+    sockets::a_socket_that_daprd_may_not_open_is_told_at_start,
     sockets::daprd_can_discover_the_service,
     sockets::others_may_not_write_whatever_the_umask,
     sockets::the_embedded_broker_prints_its_address_first,

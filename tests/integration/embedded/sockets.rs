@@ -1,6 +1,6 @@
 use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
-use harness::{EmbeddedBroker, Process, Result};
+use harness::{Component, EmbeddedBroker, Process, Result};
 use tokio::process::Command;
 use tokio_stream::StreamExt as _;
 use tonic_reflection::pb::v1alpha::{
@@ -94,6 +94,42 @@ pub async fn others_may_not_write_whatever_the_umask(_: Arc<Fixture>) -> Result<
     let told = "is open to every user";
     let process = &mut warned.process;
     process.line(told, SOON, |line| line.contains(told)).await?;
+    Ok(())
+}
+
+/// daprd itself would say nothing.
+pub async fn a_socket_that_daprd_may_not_open_is_told_at_start(_: Arc<Fixture>) -> Result<()> {
+    let own = nix::unistd::getegid();
+    let in_own_group = format!("12345:{own}");
+    let pod = [("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
+    for (variables, more, told) in [
+        (
+            &[][..],
+            &["--daprd-user", "12345"][..],
+            Some("--socket-group 12345"),
+        ),
+        (&[], &["--daprd-user", &in_own_group], None),
+        (&pod, &[], Some("runAsUser and runAsGroup 65532")),
+        (&pod, &["--daprd-user", &in_own_group], None),
+        (&pod, &["--socket-mode", "666"], None),
+        (&[], &[], None),
+    ] {
+        let place = Place::new()?;
+        let mut command = Command::new(program());
+        command.env_remove(pod[0].0).envs(variables.iter().copied());
+        let sockets = place.sockets();
+        let component = Component::start_by(command, &sockets, &["rdkafka"], more).await?;
+        let output = component.stop().await?.output;
+        let warning = output.lines().find(|line| line.contains("RDK-DAPR-04"));
+        let right = match (warning, told) {
+            (Some(line), Some(told)) => {
+                line.contains("rdkafka.sock") && line.contains("mode 660") && line.contains(told)
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        ensure!(right, "{variables:?} {more:?}: {output}");
+    }
     Ok(())
 }
 

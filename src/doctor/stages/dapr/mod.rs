@@ -5,6 +5,7 @@ mod daprd;
 mod instances;
 mod process;
 mod sockets;
+mod start;
 
 use std::path::PathBuf;
 
@@ -17,6 +18,7 @@ use daprd::{Listed, Metadata};
 use instances::Initialised;
 use process::Process;
 use sockets::Place;
+pub use start::shut_out;
 
 use crate::{
     doctor::{Finding, Fix, Report, Seen, Severity, Stage, context::Context, rows::dapr as rows},

@@ -108,7 +108,7 @@ fn is_daprd(line: &[u8], port: &str) -> bool {
 }
 
 /// Who it is, from its `status`.
-fn user(status: &str) -> Option<User> {
+pub(super) fn user(status: &str) -> Option<User> {
     let line = |name| status.lines().find_map(|line| line.strip_prefix(name));
     // Real, effective, saved, and for files.
     let last = |name| line(name)?.split_whitespace().last()?.parse::<u32>().ok();

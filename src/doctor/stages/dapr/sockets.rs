@@ -164,7 +164,7 @@ fn closed(user: &User, folder: &Path) -> io::Result<Option<PathBuf>> {
     Ok(stopped.map(Path::to_owned))
 }
 
-fn no_way(user: &User, closed: &Path) -> Finding {
+pub(super) fn no_way(user: &User, closed: &Path) -> Finding {
     let (id, path) = (user.id, closed.display());
     let mode = std::fs::metadata(closed).map_or(0, |found| found.permissions().mode() & 0o7777);
     let cause =
@@ -221,7 +221,7 @@ fn stale(place: &Place<'_>, path: &Path, is_own: bool) -> Finding {
 }
 
 /// daprd's user can't write to the socket, as far as it is known who that is.
-fn denied(place: &Place<'_>, path: &Path) -> Option<Finding> {
+pub(super) fn denied(place: &Place<'_>, path: &Path) -> Option<Finding> {
     let (user, found) = (place.user?, std::fs::metadata(path).ok()?);
     if user.may(WRITE, &found) {
         return None;
