@@ -64,6 +64,8 @@ impl Container {
         command
             .env_clear()
             .env("PATH", "/usr/local/bin")
+            // By this a program sees that it is in a pod.
+            .env("KUBERNETES_SERVICE_HOST", "10.96.0.1")
             .args(["--pid", "--fork", "--kill-child", "--mount", "--"])
             .arg(std::env::current_exe()?)
             .arg(ARGUMENT)

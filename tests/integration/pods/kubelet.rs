@@ -46,14 +46,14 @@ impl Pod {
         match way {
             Way::NativeSidecar => {
                 pod.start_component(late).await?;
-                pod.probed().await?;
+                pod.startup_probe().await?;
                 pod.start_app().await?;
                 pod.start_daprd().await?;
             }
             Way::Container => {
                 pod.start_app().await?;
                 pod.start_component(late).await?;
-                pod.probed().await?;
+                pod.post_start().await?;
                 pod.start_daprd().await?;
             }
             Way::Injector => {
@@ -90,7 +90,7 @@ impl Pod {
             self.tend().await?;
             sleep(TICK).await;
         }
-        self.probed().await
+        self.startup_probe().await
     }
 
     /// Waits until daprd has ended, was started again, and is ready.

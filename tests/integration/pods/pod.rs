@@ -9,7 +9,7 @@ use std::{
 };
 
 use harness::{
-    Daprd, DaprdOptions, Process, Result, STARTUP, Stopped, Todo,
+    Daprd, DaprdOptions, Process, Result, Stopped, Todo,
     container::{Container, Volume},
     copy_sample, free_port,
 };
@@ -27,6 +27,9 @@ use crate::{
 
 /// daprd's user in its own image, and this component's.
 pub const NONROOT: u32 = 65532;
+
+/// How long a command in a container may take; `probe socket --wait 60s` is the longest.
+const LONGEST: Duration = Duration::from_secs(75);
 
 /// The three ways to run the component beside daprd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +165,7 @@ impl Pod {
             .command()?;
         command.args(arguments);
         Process::start("a command in the container", command)?
-            .wait(STARTUP)
+            .wait(LONGEST)
             .await
     }
 

@@ -1,18 +1,36 @@
-//! The probes of the component's container.
+//! The probes of the component's container, as its manifests have them.
 
-use harness::{Result, STARTUP, eventually};
-use tokio::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use harness::{Result, STARTUP};
+use tokio::time::sleep;
 
 use super::pod::Pod;
+use crate::ensure;
+
+/// `periodSeconds` of the startup probe.
+const PERIOD: Duration = Duration::from_secs(1);
 
 impl Pod {
-    /// Waits as a startup probe and a `postStart` do: until the component's socket is served.
-    pub(super) async fn probed(&mut self) -> Result<()> {
-        let socket = self.sockets().join("rdkafka.sock");
-        let served = eventually("the socket is served", STARTUP, || async {
-            UnixStream::connect(&socket).await.ok().map(drop)
-        });
-        let served = served.await;
-        served.map_err(|error| self.failed(&error.to_string()))
+    /// The startup probe: the kubelet asks again until the answer is yes.
+    pub(super) async fn startup_probe(&mut self) -> Result<()> {
+        let until = Instant::now() + STARTUP;
+        loop {
+            let asked = self.exec(&["probe", "socket"]).await?;
+            if asked.status.success() {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                return Err(self.failed(&asked.output));
+            }
+            sleep(PERIOD).await;
+        }
+    }
+
+    /// The `postStart` hook: one that asks again by itself.
+    pub(super) async fn post_start(&mut self) -> Result<()> {
+        let asked = self.exec(&["probe", "socket", "--wait", "60s"]).await?;
+        ensure!(asked.status.success(), "{}", asked.output);
+        Ok(())
     }
 }

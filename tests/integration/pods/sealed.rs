@@ -17,6 +17,9 @@ pub async fn it_has_no_rights_and_writes_to_the_socket_folder_only(
     let mut pod = Pod::ready(&fixture, wanted).await?;
     todo::play(pod.todo.as_ref().ok_or("no app")?).await?;
 
+    let lives = pod.exec(&["probe", "live"]).await?;
+    ensure!(lives.status.success(), "{}", lives.output);
+
     let inner = pod.component.process()?.inner()?;
     let process = Path::new("/proc").join(inner.to_string());
     has_no_rights(&process)?;

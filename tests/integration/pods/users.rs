@@ -8,20 +8,24 @@ use serde_json::Value;
 use super::pod::{Pod, Wanted, Way};
 use crate::{
     ensure,
-    support::{Fixture, images::SOCKETS},
+    support::{Fixture, SOON, images::SOCKETS},
 };
 
 /// A user of the component's container that is none of daprd's.
 const OTHER: u32 = 1001;
 
 /// All probes of the component's own container pass, and daprd waits in silence until its liveness
-/// probe ends it: only the doctor, asked in that container, names the cause.
+/// probe ends it. The component's log names the cause, and so does the doctor in its container.
 pub async fn a_socket_that_daprd_may_not_open_is_named(fixture: Arc<Fixture>) -> Result<()> {
     let wanted = Wanted {
         user: OTHER,
         ..Wanted::new(Way::Container, &fixture)
     };
     let mut pod = Pod::start(&fixture, wanted).await?;
+
+    let told = "RDK-DAPR-04";
+    let process = pod.component.process()?;
+    process.line(told, SOON, |line| line.contains(told)).await?;
 
     let brokers = fixture.kafka().await?;
     let asked = pod
