@@ -16,7 +16,7 @@ BROKERS ?=
 # MUTANTS="i9 retry" takes those whose names contain one of these.
 MUTANTS ?=
 
-.PHONY: help demo test lint unit system mutants bench-lanes audit daprd kafka build image-root clean
+.PHONY: help demo test lint unit system mutants bench-lanes audit daprd kafka build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,7 @@ build: ## Build the release binary: target/release/dapr-rdkafka
 	@scripts/prerequisites build
 	$(CARGO) build --locked --release
 
+.PHONY: image-root
 image-root: build ## Make the image's root filesystem in target/image (at most 30 MB)
 	rm -rf target/image
 	deploy/rootfs target/release/dapr-rdkafka target/image

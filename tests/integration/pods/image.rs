@@ -8,7 +8,8 @@ use std::{
     sync::Arc,
 };
 
-use harness::Result;
+use harness::{Result, root};
+use tokio::process::Command;
 
 use crate::{
     ensure,
@@ -66,24 +67,29 @@ pub async fn the_same_inputs_give_the_same_root_filesystem(_: Arc<Fixture>) -> R
 
 pub async fn what_is_missing_is_named(_: Arc<Fixture>) -> Result<()> {
     let place = tempfile::tempdir()?;
-    let (root, used) = (place.path().join("root"), place.path().join("used"));
+    let (fresh, used) = (place.path().join("fresh"), place.path().join("used"));
     let none = place.path().join("none");
     fs::create_dir(&used)?;
     fs::write(used.join("left"), "")?;
     let nowhere = none.display().to_string();
     let cases: [Case; 5] = [
-        (&none, &root, &[], "is no program; build it first"),
+        (&none, &fresh, &[], "is no program; build it first"),
         (program(), &used, &[], "not an empty folder"),
-        (program(), &root, &[("CA_BUNDLE", &nowhere)], "certificates"),
         (
             program(),
-            &root,
+            &fresh,
+            &[("CA_BUNDLE", &nowhere)],
+            "certificates",
+        ),
+        (
+            program(),
+            &fresh,
             &[("SOURCE_DATE_EPOCH", "now")],
             "no number",
         ),
         (
             program(),
-            &root,
+            &fresh,
             &[("PATH", &nowhere)],
             "is missing (Debian",
         ),
@@ -94,8 +100,46 @@ pub async fn what_is_missing_is_named(_: Arc<Fixture>) -> Result<()> {
         };
         let error = error.to_string();
         ensure!(error.contains(told), "{told:?} is not in: {error}");
-        ensure!(!root.exists(), "{told}: something was made");
+        ensure!(!fresh.exists(), "{told}: something was made");
     }
+    Ok(())
+}
+
+/// No engine builds the image here. So at least: the Dockerfile's compiler is the one that all else is
+/// held to, and cargo finds all that its manifests name in what .dockerignore leaves.
+pub async fn its_context_has_what_it_is_built_from(_: Arc<Fixture>) -> Result<()> {
+    let read = |file: &str| fs::read_to_string(root().join(file));
+    let toolchain: toml::Table = read("rust-toolchain.toml")?.parse()?;
+    let channel = toolchain["toolchain"]["channel"].as_str();
+    let release = format!("ARG RUST_VERSION={}\n", channel.unwrap_or_default());
+    ensure!(
+        read("deploy/Dockerfile")?.contains(&release),
+        "no {release}"
+    );
+
+    let context = tempfile::tempdir()?;
+    let mut copy = Command::new("cp");
+    copy.current_dir(root()).args(["-r", "--parents"]);
+    let ignored = read(".dockerignore")?;
+    copy.args(ignored.lines().filter_map(|line| line.strip_prefix('!')));
+    run(copy.arg(context.path())).await?;
+    let mut metadata = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    metadata.current_dir(context.path());
+    metadata.args([
+        "metadata",
+        "--offline",
+        "--locked",
+        "--no-deps",
+        "--format-version",
+        "1",
+    ]);
+    run(&mut metadata).await
+}
+
+async fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{command:?}: {said}");
     Ok(())
 }
 

@@ -6,16 +6,13 @@ use std::{
 };
 
 use harness::{Result, STARTUP, Stopped};
-use tokio::{net::TcpStream, time::sleep};
+use tokio::time::sleep;
 
-use super::pod::{Pod, Wanted, Way};
+use super::{
+    pod::Pod,
+    wanted::{Wanted, Way},
+};
 use crate::support::Fixture;
-
-/// The injected daprd's liveness probe (dapr/dapr v1.16.5, `pkg/injector/patcher/sidecar.go`)
-/// connects to its public port, first after 3 s, then every 6 s; the third failure in a row ends it.
-const FIRST_LOOK: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_secs(6);
-const FAILURES: u32 = 3;
 
 /// How often the containers are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -27,15 +24,6 @@ pub const GRACE: Duration = Duration::from_secs(45);
 pub struct Ended {
     pub component: Stopped,
     pub daprd: Stopped,
-}
-
-/// Looks at daprd's port now and then.
-#[derive(Default)]
-pub struct Liveness {
-    looked: u32,
-    failures: u32,
-    /// How often daprd was ended for it.
-    pub kills: u32,
 }
 
 impl Pod {
@@ -77,7 +65,7 @@ impl Pod {
         let url = format!("http://127.0.0.1:{}/v1.0/healthz", self.http_port);
         let client = reqwest::Client::new();
         self.keep("daprd is healthy", || async {
-            let asked = client.get(&url).timeout(FIRST_LOOK).send().await;
+            let asked = client.get(&url).send().await;
             asked.is_ok_and(|answer| answer.status().is_success())
         })
         .await
@@ -85,25 +73,27 @@ impl Pod {
 
     /// Waits until the component has ended, was started again, and is served.
     pub async fn component_again(&mut self) -> Result<()> {
-        let starts = self.component.starts;
-        while self.component.starts == starts {
-            self.tend().await?;
-            sleep(TICK).await;
-        }
+        self.again("the component", |pod| pod.component.starts)
+            .await?;
         self.startup_probe().await
     }
 
     /// Waits until daprd has ended, was started again, and is ready.
     pub async fn daprd_again(&mut self) -> Result<()> {
-        let (starts, until) = (self.daprd.starts, Instant::now() + STARTUP);
-        while self.daprd.starts == starts {
+        self.again("daprd", |pod| pod.daprd.starts).await?;
+        self.healthy().await
+    }
+
+    async fn again(&mut self, what: &str, starts: impl Fn(&Self) -> usize) -> Result<()> {
+        let (before, until) = (starts(self), Instant::now() + STARTUP);
+        while starts(self) == before {
             if Instant::now() > until {
-                return Err(self.failed("daprd was not started again"));
+                return Err(self.failed(&format!("{what} was not started again")));
             }
             self.tend().await?;
             sleep(TICK).await;
         }
-        self.healthy().await
+        Ok(())
     }
 
     /// Keeps the containers running until a state is reached.
@@ -132,29 +122,8 @@ impl Pod {
         if self.daprd.is_due() {
             self.start_daprd().await?;
         }
-        self.look_at_daprd().await
-    }
-
-    async fn look_at_daprd(&mut self) -> Result<()> {
-        if self.daprd.running.is_none() {
-            return Ok(());
-        }
-        let lives = &mut self.liveness;
         let since = self.daprd.since.elapsed();
-        if since < FIRST_LOOK {
-            *lives = Liveness {
-                kills: lives.kills,
-                ..Liveness::default()
-            };
-        }
-        if since < FIRST_LOOK + LOOK * lives.looked {
-            return Ok(());
-        }
-        lives.looked += 1;
-        let answered = TcpStream::connect(("127.0.0.1", self.public_port)).await;
-        lives.failures = answered.map_or(lives.failures + 1, |_| 0);
-        if lives.failures == FAILURES {
-            lives.kills += 1;
+        if self.daprd.running.is_some() && self.liveness.ends(since, self.public_port).await {
             self.daprd.process()?.signal_inner("TERM").await?;
         }
         Ok(())

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use harness::{Result, Stopped};
 
-use super::pod::{Pod, Wanted, Way};
+use super::{
+    pod::Pod,
+    wanted::{Wanted, Way},
+};
 use crate::{ensure, support::Fixture, system::todo};
 
 pub async fn a_native_sidecar_is_waited_for(fixture: Arc<Fixture>) -> Result<()> {

@@ -8,17 +8,20 @@
 mod image;
 mod kubelet;
 mod late;
+mod liveness;
 mod pod;
 mod probe;
 mod restarted;
 mod sealed;
 mod shutdown;
 mod users;
+mod wanted;
 mod watched;
 
 use crate::tests;
 
 tests!("system::pods":
+    image::its_context_has_what_it_is_built_from,
     image::the_same_inputs_give_the_same_root_filesystem,
     image::what_is_missing_is_named,
     late::a_native_sidecar_is_waited_for,

@@ -16,7 +16,11 @@ use harness::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{kubelet::Liveness, watched::Watched};
+use super::{
+    liveness::Liveness,
+    wanted::{NONROOT, Wanted},
+    watched::Watched,
+};
 use crate::{
     ensure,
     support::{
@@ -25,51 +29,8 @@ use crate::{
     },
 };
 
-/// daprd's user in its own image, and this component's.
-pub const NONROOT: u32 = 65532;
-
 /// How long a command in a container may take; `probe socket --wait 60s` is the longest.
 const LONGEST: Duration = Duration::from_secs(75);
-
-/// The three ways to run the component beside daprd.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// An init container with `restartPolicy: Always` and a startup probe.
-    NativeSidecar,
-    /// A container whose `postStart` waits for the socket.
-    Container,
-    /// A container that Dapr's injector adds, after daprd's own.
-    Injector,
-}
-
-/// What a pod is to be.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    pub way: Way,
-    pub app_id: String,
-    /// The port of an app that runs outside of the pod; without one the Todo app runs inside.
-    pub app_port: Option<u16>,
-    /// How long the component's first start takes.
-    pub late: Duration,
-    /// The component's user.
-    pub user: u32,
-    /// Whether the component may have daprd restarted.
-    pub heal: bool,
-}
-
-impl Wanted {
-    /// The Todo app, and everything as the manifests have it.
-    pub fn new(way: Way, fixture: &Fixture) -> Self {
-        Self {
-            way,
-            app_id: fixture.name("pod"),
-            app_port: None,
-            late: Duration::ZERO,
-            user: NONROOT,
-            heal: false,
-        }
-    }
-}
 
 /// A pod's containers; they end with it.
 pub struct Pod {

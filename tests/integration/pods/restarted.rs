@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use harness::Result;
 use serde_json::json;
 
-use super::pod::{Pod, Wanted, Way};
+use super::{
+    pod::Pod,
+    wanted::{Wanted, Way},
+};
 use crate::{
     ensure,
     support::{Fixture, app::App, images::SOCKETS},

@@ -6,7 +6,8 @@ use harness::Result;
 
 use super::{
     kubelet::GRACE,
-    pod::{Pod, Wanted, Way},
+    pod::Pod,
+    wanted::{Wanted, Way},
 };
 use crate::{ensure, support::Fixture, system::todo};
 

@@ -7,7 +7,10 @@ use harness::Result;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::pod::{Pod, Wanted, Way};
+use super::{
+    pod::Pod,
+    wanted::{Wanted, Way},
+};
 use crate::{
     ensure,
     support::{

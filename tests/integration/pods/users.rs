@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use harness::Result;
 use serde_json::Value;
 
-use super::pod::{Pod, Wanted, Way};
+use super::{
+    pod::Pod,
+    wanted::{Wanted, Way},
+};
 use crate::{
     ensure,
     support::{Fixture, SOON, images::SOCKETS},
@@ -52,5 +55,13 @@ pub async fn a_socket_that_daprd_may_not_open_is_named(fixture: Arc<Fixture>) ->
         ensure!(pod.daprd.starts == 1, "daprd ended by itself");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // Now at last it names the socket, and still not the cause.
+    let socket = format!("unix://{SOCKETS}/rdkafka.sock': context canceled");
+    let process = pod.daprd.process()?;
+    process
+        .line(&socket, SOON, |line| line.contains(&socket))
+        .await?;
+    let said = pod.daprd.output();
+    ensure!(!said.contains("denied"), "{said}");
     Ok(())
 }
