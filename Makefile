@@ -72,6 +72,12 @@ build: ## Build the release binary: target/release/dapr-rdkafka
 	@scripts/prerequisites build
 	$(CARGO) build --locked --release
 
+.PHONY: image-root
+image-root: build ## Make the image's root filesystem in target/image (at most 30 MB)
+	rm -rf target/image
+	deploy/rootfs target/release/dapr-rdkafka target/image
+	@du -sk target/image | awk '{ print "target/image: " $$1 " KiB"; exit $$1 > 30000 }'
+
 daprd: $(BUILT_DAPRD) ## Build the real daprd for the tests (about ten minutes, once)
 
 kafka: $(KAFKA_JARS) ## Fetch the real Kafka for the tests

@@ -10,7 +10,7 @@ mod events;
 mod tasks;
 mod timer;
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{future::pending, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -19,6 +19,10 @@ use axum::{
 };
 // The linker sends calls of OpenSSL to functions of the component (build.rs).
 use dapr_rdkafka as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long requests may take after SIGTERM. Whoever watches the stream of events never ends.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// What the handlers share.
 pub struct App {
@@ -52,6 +56,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         "the Todo app is listening on http://{}",
         listener.local_addr()?
     );
-    axum::serve(listener, routes).await?;
+    // As the first process of a container it would not end by SIGTERM: the kernel spares that
+    // one, unless it listens for the signal.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let (begin, ending) = tokio::sync::oneshot::channel();
+    let ended = axum::serve(listener, routes).with_graceful_shutdown(async move {
+        terminate.recv().await;
+        let _ = begin.send(());
+    });
+    let too_late = async {
+        match ending.await {
+            Ok(()) => tokio::time::sleep(LAST_ANSWERS).await,
+            Err(_) => pending().await,
+        }
+    };
+    tokio::select! {
+        ended = ended => ended?,
+        () = too_late => {}
+    }
     Ok(())
 }

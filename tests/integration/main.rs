@@ -10,6 +10,8 @@ mod ledger;
 mod monitoring;
 mod operations;
 mod packages;
+#[cfg(target_os = "linux")]
+mod pods;
 mod rooms;
 mod samples;
 mod support;
@@ -21,6 +23,8 @@ use libtest_mimic::{Arguments, Trial};
 use support::{Fixture, Test};
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    harness::container::enter_if_asked();
     let arguments = Arguments::from_args();
     let fixture = Arc::new(Fixture::new().expect("a runtime"));
     let trials = [
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         system::TESTS,
         system::topics::TESTS,
         &doctor::tests(),
+        #[cfg(target_os = "linux")]
+        pods::TESTS,
     ]
     .concat()
     .into_iter()

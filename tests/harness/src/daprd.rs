@@ -64,7 +64,16 @@ impl Daprd {
         http_port: u16,
         more: &[&str],
     ) -> Result<Self> {
-        let mut command = Command::new(program);
+        Self::spawn_by(Command::new(program), options, http_port, more)
+    }
+
+    /// The same by a command that runs the program, in other surroundings.
+    pub fn spawn_by(
+        mut command: Command,
+        options: &DaprdOptions<'_>,
+        http_port: u16,
+        more: &[&str],
+    ) -> Result<Self> {
         command
             .args(["--app-id", options.app_id])
             .args(["--dapr-http-port", &http_port.to_string()])

@@ -6,6 +6,8 @@
 
 mod certificates;
 mod component;
+#[cfg(target_os = "linux")]
+pub mod container;
 mod daprd;
 mod kafka;
 mod kafka_cluster;

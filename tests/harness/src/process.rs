@@ -138,17 +138,12 @@ impl Process {
 
     /// Sends a signal by its name, such as TERM.
     pub async fn signal(&self, signal: &str) -> Result<()> {
-        let id = self
-            .id()
-            .ok_or_else(|| format!("{} has ended", self.name))?;
-        let sent = Command::new("kill")
-            .args([&format!("-{signal}"), &id.to_string()])
-            .status()
-            .await?;
-        if sent.success() {
-            return Ok(());
-        }
-        Err(format!("kill -{signal} {id}: {sent}").into())
+        let id = self.id();
+        send(
+            signal,
+            id.ok_or_else(|| format!("{} has ended", self.name))?,
+        )
+        .await
     }
 
     /// Asks it to end, and waits until it has.
@@ -187,6 +182,18 @@ impl Process {
         let last = lines[lines.len().saturating_sub(40)..].join("\n  ");
         format!("{} {what}; it printed:\n  {last}", self.name).into()
     }
+}
+
+/// Sends a signal to a process.
+pub(crate) async fn send(signal: &str, process: u32) -> Result<()> {
+    let sent = Command::new("kill")
+        .args([&format!("-{signal}"), &process.to_string()])
+        .status()
+        .await?;
+    if sent.success() {
+        return Ok(());
+    }
+    Err(format!("kill -{signal} {process}: {sent}").into())
 }
 
 /// Keeps a child's output until its end.

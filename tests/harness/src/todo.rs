@@ -28,7 +28,11 @@ pub struct Todo {
 impl Todo {
     /// Starts the app on a port, for a daprd with that HTTP port.
     pub async fn start(program: &Path, port: u16, dapr_http_port: u16) -> Result<Self> {
-        let mut command = Command::new(program);
+        Self::start_by(Command::new(program), port, dapr_http_port).await
+    }
+
+    /// The same by a command that runs the program, in other surroundings.
+    pub async fn start_by(mut command: Command, port: u16, dapr_http_port: u16) -> Result<Self> {
         command
             .env("APP_PORT", port.to_string())
             .env("DAPR_HTTP_PORT", dapr_http_port.to_string());

@@ -159,3 +159,19 @@ pub async fn committed(
     })
     .await?
 }
+
+/// How many records a topic's partitions have taken.
+pub async fn records(brokers: &str, topic: &str, partitions: i32) -> Result<usize> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create()?;
+        let mut records = 0;
+        for partition in 0..partitions {
+            records += consumer.fetch_watermarks(&topic, partition, TIMEOUT)?.1;
+        }
+        Ok(usize::try_from(records)?)
+    })
+    .await?
+}

@@ -6,6 +6,8 @@ pub mod brokers;
 pub mod doctor;
 pub mod endpoints;
 pub mod idp;
+#[cfg(target_os = "linux")]
+pub mod images;
 pub mod letters;
 pub mod members;
 pub mod notebook;
@@ -80,6 +82,9 @@ pub struct Fixture {
     kafka: OnceCell<Kafka>,
     secure_kafka: OnceCell<SecureKafka>,
     token_kafka: OnceCell<idp::TokenKafka>,
+    todo_topics: OnceCell<()>,
+    #[cfg(target_os = "linux")]
+    images: OnceCell<images::Images>,
     runtime: Runtime,
     names: AtomicU32,
 }
@@ -91,6 +96,9 @@ impl Fixture {
             kafka: OnceCell::new(),
             secure_kafka: OnceCell::new(),
             token_kafka: OnceCell::new(),
+            todo_topics: OnceCell::new(),
+            #[cfg(target_os = "linux")]
+            images: OnceCell::new(),
             names: AtomicU32::new(0),
         })
     }
@@ -109,6 +117,20 @@ impl Fixture {
     pub async fn kafka(&self) -> Result<&str> {
         let kafka = self.kafka.get_or_try_init(Kafka::start).await?;
         Ok(&kafka.address)
+    }
+
+    /// The same with the Todo app's topics, created for the first test that asks.
+    pub async fn todo_kafka(&self) -> Result<&str> {
+        let kafka = self.kafka().await?;
+        let created = || crate::system::todo::create_topics(kafka);
+        self.todo_topics.get_or_try_init(created).await?;
+        Ok(kafka)
+    }
+
+    /// The root filesystems of a pod, made for the first test that asks.
+    #[cfg(target_os = "linux")]
+    pub async fn images(&self) -> Result<&images::Images> {
+        self.images.get_or_try_init(images::Images::make).await
     }
 
     /// The shared Kafka with a listener for each way to connect, started likewise.

@@ -13,8 +13,7 @@ const ROUND_TRIP: Duration = Duration::from_secs(30);
 
 /// The user's situation: the sample Component, the Todo app, nothing changed.
 pub async fn all_six_topics_go_around(fixture: Arc<Fixture>) -> Result<()> {
-    let kafka = fixture.kafka().await?;
-    create_topics(kafka).await?;
+    let kafka = fixture.todo_kafka().await?;
     let place = Place::new()?;
     copy_sample("todo-pubsub.yaml", &place.resources(), kafka)?;
     let component = place.component().await?;
@@ -47,7 +46,8 @@ pub async fn goes_around(place: &Place, app_id: &str) -> Result<()> {
     play(&todo).await
 }
 
-async fn play(todo: &Todo) -> Result<()> {
+/// An event of each topic goes from the app to the broker and back.
+pub async fn play(todo: &Todo) -> Result<()> {
     // Due at once: both timers have something to tell.
     let task = todo
         .call("POST", "/api/tasks", &json!({ "title": "one", "due": 1 }))
