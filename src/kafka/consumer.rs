@@ -1,4 +1,5 @@
 use std::{
+    collections::HashMap,
     ffi::CString,
     sync::{
         Arc,
@@ -20,9 +21,9 @@ use rdkafka::{
 use tokio::sync::mpsc;
 
 use super::{
-    Cause, Shape, classify,
+    Cause, Shape, TopicId, classify,
     context::{Context, Failures},
-    convert,
+    convert, identity,
     logged_in::LoggedIn,
 };
 use crate::{
@@ -160,6 +161,19 @@ impl GroupConsumer {
                 // Forbidden, or without a leader: it may well exist.
                 Some(code) => Err(KafkaError::MetadataFetch(code).into()),
             }
+        })
+        .await
+    }
+
+    /// The ids of topics, each named once; those that do not exist, or whose brokers
+    /// give none, are left out.
+    pub async fn topic_ids(
+        &self,
+        topics: Vec<Arc<str>>,
+        within: Duration,
+    ) -> Result<HashMap<Arc<str>, TopicId>, Cause> {
+        self.blocking(move |consumer| {
+            identity::ids(consumer.client().native_ptr(), &topics, within)
         })
         .await
     }

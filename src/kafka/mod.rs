@@ -11,6 +11,7 @@ mod context;
 mod convert;
 mod embedded;
 mod health;
+mod identity;
 mod logged_in;
 mod oauth;
 mod producer;
@@ -30,6 +31,7 @@ pub use consumer::{
 };
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;
+pub use identity::TopicId;
 pub use oauth::Session;
 pub use producer::{Outgoing, Producer, SendError};
 pub use purge::delete_records;
