@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     engine::Event,
-    kafka::{Cause, New, Shape, Start, TopicId, create_topic},
+    kafka::{Cause, Missed, New, Shape, Start, TopicId, create_topic},
     model::{Epoch, Offset, TopicPartition},
     telemetry::events,
 };
@@ -55,7 +55,7 @@ pub(super) enum Done {
     },
     /// Whether a quiet partition holds records that never came.
     Looked {
-        stuck: Option<Quiet>,
+        stuck: Option<(Quiet, Missed)>,
     },
     /// Whether a broker answers a fresh client, while no assignment comes.
     Joining(bool),

@@ -27,7 +27,7 @@ mod watch;
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
 pub use consumer::{
-    GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom, holds_record,
+    GroupConsumer, Missed, PartitionReader, Signal, Start, StartAt, StartFrom, missed,
 };
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;
