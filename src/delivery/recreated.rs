@@ -19,8 +19,8 @@ use crate::{
 /// How often the topics are asked who they are: one request for all of them.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// How long a broker may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a broker may take to answer: a consumer that is to be closed waits for it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long it may take before a last commit, for which a whole group waits.
 const BEFORE_COMMIT: Duration = Duration::from_secs(1);
@@ -168,10 +168,8 @@ impl Owner {
         }
         let names: BTreeSet<_> = others.keys().map(AsRef::as_ref).collect();
         let names: Vec<&str> = names.into_iter().collect();
-        let reason = format!(
-            "deleted and created again: {}; it is read from its start",
-            names.join(", ")
-        );
+        let names = names.join(", ");
+        let reason = format!("deleted and created again, and read from the start: {names}");
         self.recreated.others = others;
         if self.phase == Phase::Owning {
             self.renew(reason);
