@@ -8,7 +8,7 @@ use std::{
 
 use super::{assignment::Phase, calls::Done, owner::Owner};
 use crate::{
-    kafka::{broker_answers, holds_record},
+    kafka::{Missed, broker_answers, missed},
     model::{Epoch, Offset, TopicPartition},
 };
 
@@ -63,40 +63,50 @@ impl Owner {
         self.calls.spawn(async move {
             for quiet in quiet {
                 let ends = consumer.ends(&quiet.at).await;
-                if ends.is_ok_and(|(_, high)| high <= quiet.position) {
+                if ends.is_ok_and(|(_, high)| high == quiet.position) {
                     continue;
                 }
                 // Transaction markers stand there too: only a record that a fresh
-                // client gets shows that this one hangs.
-                let held = holds_record(&settings, &quiet.at, quiet.position).await;
-                if held.is_ok_and(|held| held) {
+                // client gets shows that this one hangs. An end before the position
+                // shows it likewise: this one should be told that it is out of range.
+                let found = missed(&settings, &quiet.at, quiet.position).await;
+                if let Ok(Some(missed)) = found {
                     // Brokers that have just come back may need a moment: the
                     // record then comes by itself.
                     tokio::time::sleep(RECOVERY).await;
-                    return Done::Looked { stuck: Some(quiet) };
+                    return Done::Looked {
+                        stuck: Some((quiet, missed)),
+                    };
                 }
             }
             Done::Looked { stuck: None }
         });
     }
 
-    pub(super) fn looked(&mut self, stuck: Option<Quiet>) {
+    pub(super) fn looked(&mut self, stuck: Option<(Quiet, Missed)>) {
         self.watch.looking = false;
-        let Some(Quiet {
+        let Some((quiet, missed)) = stuck else {
+            return;
+        };
+        let Quiet {
             at,
             epoch,
             position,
-        }) = stuck
-        else {
-            return;
-        };
+        } = quiet;
         let still = self.engine.owns(&at, epoch) && self.engine.position(&at) == Some(position);
         if still && self.watch.health.may_make_anew(Instant::now()) {
             let patience = self.watch.patience;
-            let reason = format!(
-                "nothing came from {at} for {patience:?}, and a fresh connection gets the record \
-                 at offset {position} or a later one"
-            );
+            let finds = match missed {
+                Missed::Record => {
+                    format!("gets the record at offset {position} or a later one")
+                }
+                Missed::End => {
+                    self.subscription.made_again(&at.topic);
+                    format!("finds that it ends before offset {position}, so it was made again")
+                }
+            };
+            let reason =
+                format!("nothing came from {at} for {patience:?}, and a fresh connection {finds}");
             self.renew(reason);
         }
     }

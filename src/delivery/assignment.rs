@@ -232,7 +232,9 @@ impl Owner {
         self.phase = Phase::Committing;
         let consumer = self.consumer.clone();
         let generation = self.generation;
+        let known = self.recreated.known.clone();
         self.calls.spawn(async move {
+            let offsets = known.committable(&consumer, offsets).await;
             let result = consumer.commit(offsets.clone()).await;
             Done::LastCommit {
                 generation,
@@ -249,6 +251,7 @@ impl Owner {
         result: Result<(), Cause>,
     ) {
         if let Err(cause) = result {
+            self.recreated.not_committed();
             events::CommitFailed {
                 instance: &self.instance,
                 offsets,

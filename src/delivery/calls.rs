@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     engine::Event,
-    kafka::{Cause, New, Shape, Start, create_topic},
+    kafka::{Cause, Missed, New, Shape, Start, TopicId, create_topic},
     model::{Epoch, Offset, TopicPartition},
     telemetry::events,
 };
@@ -55,12 +55,14 @@ pub(super) enum Done {
     },
     /// Whether a quiet partition holds records that never came.
     Looked {
-        stuck: Option<Quiet>,
+        stuck: Option<(Quiet, Missed)>,
     },
     /// Whether a broker answers a fresh client, while no assignment comes.
     Joining(bool),
     /// The ends of partitions that are not read.
     Ends(Vec<(TopicPartition, Offset)>),
+    /// The ids of the topics that are subscribed to.
+    Identities(Result<HashMap<Arc<str>, TopicId>, Cause>),
     /// How many records stand in topics' dead-letter topics.
     Depths(HashMap<Arc<str>, u64>),
     Oldest {
@@ -164,6 +166,7 @@ impl Owner {
             Done::Looked { stuck } => self.looked(stuck),
             Done::Joining(answers) => self.joining(answers).await,
             Done::Ends(ends) => self.ends(ends),
+            Done::Identities(told) => self.identities(told),
             Done::Depths(depths) => self.watch.depths = depths,
             Done::DeadLetterTopic {
                 source,

@@ -17,6 +17,7 @@ mod gauges;
 mod group;
 mod owner;
 mod readers;
+mod recreated;
 mod renewal;
 mod subscription;
 mod watch;

@@ -18,6 +18,7 @@ use super::{
     dead_letters::DeadLetters,
     group::Command,
     readers::{Read, Readers},
+    recreated::Recreated,
     subscription::Subscription,
     watch::Watch,
 };
@@ -85,6 +86,7 @@ pub(super) struct Owner {
     /// When each record was handed out, and by which lane.
     pub(super) delivered: HashMap<DeliveryId, Delivered>,
     pub(super) watch: Watch,
+    pub(super) recreated: Recreated,
     /// Why the consumer has to be made anew, if it has to.
     pub(super) broken: Option<String>,
     /// Why it will be once its partitions were given back.
@@ -145,6 +147,7 @@ impl Owner {
             letters: JoinSet::new(),
             delivered: HashMap::new(),
             watch: Watch::new(settings.stall_timeout),
+            recreated: Recreated::new(Instant::now()),
             broken: None,
             drained: None,
             settings: settings.clone(),

@@ -58,6 +58,7 @@ impl Owner {
         self.calls = JoinSet::new();
         self.commits = Commits::default();
         self.watch.start_over();
+        self.recreated.start_over();
         self.subscription.start_over(Instant::now());
         MadeAnew {
             instance: &self.instance.component,

@@ -130,6 +130,19 @@ impl Subscription {
         self.due = Some(now);
     }
 
+    /// The topics that lanes ask for.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.lanes.keys()
+    }
+
+    /// A topic is another one of the same name by now: none of its partitions existed
+    /// when the group subscribed.
+    pub(super) fn made_again(&mut self, topic: &str) {
+        if let Some(known) = self.known.get_mut(topic) {
+            known.partitions = 0;
+        }
+    }
+
     /// Whether the group is subscribed to a topic that exists: then it is to be
     /// given an assignment, be it an empty one.
     pub(super) fn is_joining(&self) -> bool {
@@ -284,6 +297,16 @@ mod tests {
         let start = |partition| subscription.start_at(&TopicPartition::new("t", partition));
         assert_eq!(start(2), StartAt::Newest);
         assert_eq!(start(3), StartAt::Oldest);
+    }
+
+    #[test]
+    fn a_topic_that_was_made_again_is_read_from_its_start() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
+        subscription.learned(&"t".into(), Some(3), now);
+        subscription.made_again("t");
+        let at = TopicPartition::new("t", 0);
+        assert_eq!(subscription.start_at(&at), StartAt::Oldest);
     }
 
     #[test]

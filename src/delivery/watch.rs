@@ -207,6 +207,7 @@ impl Owner {
         self.look_at(quiet);
         self.ask_for_ends(&owned, now);
         self.ask_for_depths(now);
+        self.ask_for_identities(now);
         self.replace_broken_consumer(now);
     }
 

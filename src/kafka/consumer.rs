@@ -1,4 +1,5 @@
 use std::{
+    collections::HashMap,
     ffi::CString,
     sync::{
         Arc,
@@ -20,9 +21,9 @@ use rdkafka::{
 use tokio::sync::mpsc;
 
 use super::{
-    Cause, Shape, classify,
+    Cause, Shape, TopicId, classify,
     context::{Context, Failures},
-    convert,
+    convert, identity,
     logged_in::LoggedIn,
 };
 use crate::{
@@ -160,6 +161,19 @@ impl GroupConsumer {
                 // Forbidden, or without a leader: it may well exist.
                 Some(code) => Err(KafkaError::MetadataFetch(code).into()),
             }
+        })
+        .await
+    }
+
+    /// The ids of topics, each named once; those that do not exist, or whose brokers
+    /// give none, are left out.
+    pub async fn topic_ids(
+        &self,
+        topics: Vec<Arc<str>>,
+        within: Duration,
+    ) -> Result<HashMap<Arc<str>, TopicId>, Cause> {
+        self.blocking(move |consumer| {
+            identity::ids(consumer.client().native_ptr(), &topics, within)
         })
         .await
     }
@@ -369,12 +383,22 @@ impl PartitionReader {
     }
 }
 
-/// Whether a fresh client gets a record of this partition, from `from` on.
-pub async fn holds_record(
+/// What a fresh client finds that a consumer does not, where nothing comes any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missed {
+    /// A record at its position, or a later one.
+    Record,
+    /// The partition ends before its position: it is another one of this name.
+    End,
+}
+
+/// What a consumer misses that is at this position in a partition, if anything, as a
+/// fresh client finds.
+pub async fn missed(
     settings: &Settings,
     at: &TopicPartition,
     from: Offset,
-) -> Result<bool, Cause> {
+) -> Result<Option<Missed>, Cause> {
     let mut pairs = librdkafka::client(settings);
     // A group is asked for, and never joined.
     pairs.push(("group.id", "dapr-rdkafka-probe".into()));
@@ -382,13 +406,18 @@ pub async fn holds_record(
     // What the group's own consumer may not see is no record here either.
     pairs.push(("isolation.level", settings.isolation.name().into()));
     let (list, settings) = (convert::list([(at, from)])?, settings.clone());
+    let at = at.clone();
     let probe = tokio::task::spawn_blocking(move || {
         let consumer: LoggedIn<BaseConsumer> =
             super::create(&settings, pairs, DefaultConsumerContext)?;
+        let (_, end) = consumer.fetch_watermarks(&at.topic, at.partition, REQUEST_TIMEOUT)?;
+        if Offset(end) < from {
+            return Ok(Some(Missed::End));
+        }
         consumer.assign(&list)?;
         match consumer.poll(REQUEST_TIMEOUT) {
-            Some(Ok(_)) => Ok(true),
-            Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(false),
+            Some(Ok(_)) => Ok(Some(Missed::Record)),
+            Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
             Some(Err(error)) => Err(error.into()),
         }
     });

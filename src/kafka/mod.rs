@@ -11,6 +11,7 @@ mod context;
 mod convert;
 mod embedded;
 mod health;
+mod identity;
 mod logged_in;
 mod oauth;
 mod producer;
@@ -26,10 +27,11 @@ mod watch;
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
 pub use consumer::{
-    GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom, holds_record,
+    GroupConsumer, Missed, PartitionReader, Signal, Start, StartAt, StartFrom, missed,
 };
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;
+pub use identity::TopicId;
 pub use oauth::Session;
 pub use producer::{Outgoing, Producer, SendError};
 pub use purge::delete_records;

@@ -39,6 +39,18 @@ pub async fn create_topic(
     Ok(())
 }
 
+/// Deletes a topic and creates another one of that name at once.
+pub async fn make_again(brokers: &str, topic: &str, partitions: i32) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()?;
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    for result in admin.delete_topics(&[topic], &options).await? {
+        result.map_err(|(topic, code)| format!("deleting {topic}: {code}"))?;
+    }
+    create_topic(brokers, topic, partitions, &[]).await
+}
+
 /// What a topic is configured with.
 pub async fn topic_settings(brokers: &str, topic: &str) -> Result<HashMap<String, String>> {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new()

@@ -18,6 +18,7 @@ mod outage;
 mod partitions;
 mod publish;
 pub mod rebalance;
+mod recreated;
 mod redriven;
 mod reload;
 mod restart;
@@ -84,6 +85,9 @@ tests!("system":
     publish::cloud_events_raw_payloads_and_bulks_arrive,
     publish::large_requests_are_taken,
     rebalance::members_come_and_go_and_nothing_is_lost,
+    recreated::a_topic_that_is_made_again_after_a_leader_change_goes_on_at_its_start,
+    recreated::a_topic_without_an_id_that_is_made_again_goes_on_at_its_start,
+    recreated::a_topic_that_is_made_again_is_read_whole_by_all_members,
     redriven::a_mended_app_gets_its_dead_letters_back,
     redriven::the_running_process_tells_how_to_connect,
     reload::a_changed_component_goes_on_without_loss,
