@@ -11,6 +11,7 @@ mod heal;
 mod isolation;
 mod lanes;
 mod ledger;
+mod memory;
 mod metrics;
 mod migration;
 mod monitoring;
@@ -73,6 +74,7 @@ tests!("system":
     lanes::lanes_of_a_topic_share_it_and_keep_the_order_of_keys,
     lanes::that_one_stream_is_not_enough_is_told,
     ledger::nothing_is_lost_whatever_breaks,
+    memory::a_backlog_fits_into_a_pods_limit,
     metrics::a_group_shows_how_it_is_doing,
     migration::a_group_may_hold_both,
     migration::the_component_takes_over_and_gives_back,
