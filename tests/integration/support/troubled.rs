@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use dapr_rdkafka::kafka::EmbeddedBroker;
-use harness::{Component, Result};
+use harness::{Component, Result, eventually};
 
 use super::{
     Fixture, Place, SOON, admin,
@@ -57,7 +57,12 @@ impl Troubled {
         let first = consumes(&mut player, kafka, &topic).await?;
         let second = consumes_in_vain(&mut player, kafka, &held).await?;
         for _ in 0..5 {
-            player.publish(&topic, "a", "published").await?;
+            // A busy machine may take longer than a publish waits here.
+            eventually("a publish is taken", SOON, || {
+                let (mut player, topic) = (player.clone(), &topic);
+                async move { player.publish(topic, "a", "published").await.ok() }
+            })
+            .await?;
         }
         in_vain(&mut player, &topic).await?;
         let of_held = format!("component=\"todo-pubsub\",topic=\"{held}\",group=\"{group}\"");

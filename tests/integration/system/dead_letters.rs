@@ -121,8 +121,9 @@ pub async fn a_missing_dead_letter_topic_holds_the_source_until_it_is_there(
     ];
     let properties = properties(kafka, &group, &more.concat());
     let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
-    player.publish(&topic, "a", "poison").await?;
-    player.publish(&topic, "b", "fine").await?;
+    // By another client: a busy broker may take longer than that for a first record.
+    let both = [Plain::new("a", "poison"), Plain::new("b", "fine")];
+    records::write(kafka, &topic, &both).await?;
     let mut pull = player.pull(&topic).await?;
     let named = format!("the dead-letter topic {dead} does not exist");
     let warned = component
