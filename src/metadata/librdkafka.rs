@@ -169,6 +169,10 @@ pub fn producer(settings: &Settings) -> Pairs {
     pairs
 }
 
+/// librdkafka refuses a `fetch.max.bytes` below its `message.max.bytes`, which is 1 MB for
+/// a consumer (librdkafka 2.12, CONFIGURATION.md).
+const LEAST_FETCH: usize = 1024 * 1024;
+
 /// For the consumer of a group.
 pub fn consumer(settings: &Settings, group: &str) -> Pairs {
     // librdkafka's queue bounds count per partition, and what comes in one answer is
@@ -179,7 +183,9 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
     let member = &settings.group;
     // librdkafka derives it from the queue's bound, and would cap
     // consumerFetchDefault with it.
-    let fetch_max = (queue_kbytes * 1024).max(member.fetch_default);
+    let fetch_max = (queue_kbytes * 1024)
+        .max(member.fetch_default)
+        .max(LEAST_FETCH);
     let strategies = match member.rebalance {
         // The built-in joins with one: with both, a group can hold both components.
         Rebalance::Range => "range,roundrobin",
