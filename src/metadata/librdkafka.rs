@@ -177,7 +177,7 @@ const LEAST_FETCH: usize = 1024 * 1024;
 pub fn consumer(settings: &Settings, group: &str) -> Pairs {
     // librdkafka's queue bounds count per partition, and what comes in one answer is
     // added to them. With a 256th of the budget (256 KiB by default) 36 partitions with a
-    // backlog stay within a pod's 128 MiB; with a 16th they took 280. It is enough to
+    // backlog stay within a pod's 128 MiB; with a 16th they took 273. It is enough to
     // bridge the way to a broker and back: the engine's window is what bounds the whole.
     let queue_kbytes = (settings.max_in_flight_bytes / 1024 / 256).max(64);
     let member = &settings.group;
