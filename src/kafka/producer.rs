@@ -1,10 +1,15 @@
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, atomic::AtomicBool},
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use rdkafka::producer::{FutureProducer, Producer as _};
+use rdkafka::producer::{FutureProducer, Producer as _, future_producer::OwnedDeliveryResult};
+use tokio::time::error::Elapsed;
 
 use super::{
     Cause, Health, Kind, Unreachable, classify,
@@ -58,6 +63,10 @@ impl From<Cause> for SendError {
 /// all the time.
 const TELL: Duration = Duration::from_millis(100);
 
+/// The end of `publishTimeout`, or half of it if that is less, in which it is looked
+/// why nothing was heard. The checks take up to 3 s where brokers are silent.
+const LOOK: Duration = Duration::from_secs(4);
+
 /// librdkafka reconnects and sends again within this.
 const RECOVERY: Duration = Duration::from_secs(5);
 
@@ -72,6 +81,8 @@ struct Shared {
     settings: Settings,
     instance: Arc<str>,
     failures: Failures,
+    /// Somebody looks already why nothing is heard.
+    looking: AtomicBool,
     client: RwLock<Client>,
     health: Mutex<Health>,
 }
@@ -100,6 +111,7 @@ impl Producer {
                 settings: settings.clone(),
                 instance,
                 failures,
+                looking: AtomicBool::new(false),
                 client: RwLock::new(Client { inner, number: 0 }),
                 health: Mutex::new(Health::new(settings.stall_timeout)),
             }),
@@ -109,13 +121,9 @@ impl Producer {
     /// Sends a record and waits for the broker's acknowledgement, within the
     /// setting `publishTimeout`.
     pub async fn send(&self, outgoing: &Outgoing) -> Result<(), SendError> {
-        let (begun, timeout) = (Instant::now(), self.shared.settings.publish_timeout);
+        let begun = Instant::now();
         let client = self.client();
-        let record = convert::future_record(outgoing);
-        let sent = client
-            .inner
-            .send::<[u8], [u8], _>(record, timeout.saturating_sub(TELL));
-        let error = match tokio::time::timeout(timeout, sent).await {
+        let error = match self.send_by(&client, outgoing, begun).await {
             Ok(Ok(_)) => {
                 self.health().succeeded();
                 self.let_go(client);
@@ -125,6 +133,41 @@ impl Producer {
             Err(_) => self.timed_out(begun),
         };
         Err(self.examine(client, error))
+    }
+
+    async fn send_by(
+        &self,
+        client: &Client,
+        outgoing: &Outgoing,
+        begun: Instant,
+    ) -> Result<OwnedDeliveryResult, Elapsed> {
+        let timeout = self.shared.settings.publish_timeout;
+        let record = convert::future_record(outgoing);
+        let sent = client
+            .inner
+            .send::<[u8], [u8], _>(record, timeout.saturating_sub(TELL));
+        let mut sent = pin!(tokio::time::timeout(timeout, sent));
+        let quiet = timeout.saturating_sub(LOOK.min(timeout / 2));
+        if let Ok(sent) = tokio::time::timeout(quiet, &mut sent).await {
+            return sent;
+        }
+        self.look(begun);
+        sent.await
+    }
+
+    /// Looks why nothing is heard of a record that was sent at `begun`, unless that is
+    /// known: librdkafka may be silent about a connection for a long time.
+    fn look(&self, begun: Instant) {
+        let shared = self.shared.clone();
+        if shared.failures.since(begun).is_some() || shared.looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        tokio::spawn(async move {
+            if let Err(unreachable) = reach::looked_at(&shared.settings).await {
+                shared.failures.note(&unreachable.to_string());
+            }
+            shared.looking.store(false, Ordering::Release);
+        });
     }
 
     /// Nothing was heard of a record that was sent at `begun`; perhaps something was

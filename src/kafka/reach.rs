@@ -181,8 +181,16 @@ impl Client {
 
 /// Whether a broker answers whoever comes anew.
 pub async fn broker_answers(settings: &Settings) -> bool {
+    looked_at(settings).await.is_ok()
+}
+
+/// Looks for a broker by connections of its own.
+pub(super) async fn looked_at(settings: &Settings) -> Result<(), Unreachable> {
     let checks = Checks::begin(settings, Instant::now() + ALONE);
-    checks.usable().await.is_ok()
+    match checks.usable().await {
+        Ok(_) => Ok(()),
+        Err((_, report)) => Err(Unreachable::new(report)),
+    }
 }
 
 /// What the client answers; if it has no answer this does not end.

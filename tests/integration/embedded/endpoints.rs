@@ -15,6 +15,7 @@ use crate::{
         Fixture, Place, SOON,
         endpoints::{at_least, get, get_unix, readyz, readyz_says, series},
         player::{Player, properties, text},
+        program,
     },
 };
 
@@ -110,8 +111,11 @@ fn every_metric_is_in_the_table(metrics: &str) -> Result<()> {
 }
 
 pub async fn the_diagnosis_names_brokers_that_went_away(_: Arc<Fixture>) -> Result<()> {
-    let mut bench = Bench::start(&["orders"]).await?;
-    let admin = bench.component.admin().await?;
+    // In a process of its own: children of this one would hold its connections open.
+    let broker = harness::EmbeddedBroker::start(program(), &["orders"]).await?;
+    let place = Place::new()?;
+    let mut component = place.component().await?;
+    let admin = component.admin().await?;
     for path in ["/livez", "/startupz"] {
         let url = format!("{admin}{path}");
         // It has started a moment after it said that its sockets are bound.
@@ -120,7 +124,8 @@ pub async fn the_diagnosis_names_brokers_that_went_away(_: Arc<Fixture>) -> Resu
         })
         .await?;
     }
-    let mut player = bench.player().await?;
+    let properties = properties(&broker.address, "group", &[]);
+    let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
     let (status, said) = readyz(&admin).await?;
     ensure!(status == 200 && said["ready"] == true, "{status} {said}");
     let instance = &said["instances"][0];
@@ -134,8 +139,8 @@ pub async fn the_diagnosis_names_brokers_that_went_away(_: Arc<Fixture>) -> Resu
         "{said}"
     );
 
-    let address = bench.broker.address()?;
-    drop(bench.broker);
+    let address = broker.address.clone();
+    broker.process.kill().await?;
     let publish = tokio::spawn(async move { player.publish("orders", "a", "x").await });
     let queue = format!("producer_queue_messages{{{WHO}}}");
     at_least(&admin, &queue, 1.0).await?;

@@ -77,6 +77,7 @@ tests!("embedded":
     publish::a_tombstone_goes_around,
     publish::a_partly_failed_bulk_names_its_entries,
     publish::a_topic_that_cant_be_is_refused_by_name,
+    publish::a_broker_that_is_silent_is_named_by_the_failed_publish,
     publish::without_a_broker_publish_ends_in_time_and_says_what_is_known,
     renewal::a_consumer_that_is_broken_for_good_is_made_anew_behind_its_streams,
     renewal::a_producer_that_is_refused_idempotent_writes_says_so_and_is_made_anew,

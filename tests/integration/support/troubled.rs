@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use dapr_rdkafka::kafka::EmbeddedBroker;
-use harness::{Component, Result, eventually};
+use harness::{Component, EmbeddedBroker, Result, eventually};
 
 use super::{
     Fixture, Place, SOON, admin,
     endpoints::at_least,
     player::{Player, Pull, properties, text},
+    program,
     records::{self, Plain},
 };
 use crate::ensure;
@@ -69,12 +69,13 @@ impl Troubled {
         let failed = format!("dlq_publish_failures_total{{{of_held}}}");
         at_least(&admin, &failed, 2.0).await?;
 
-        let broker = EmbeddedBroker::start(["orders"])?;
+        // In a process of its own: children of this one would hold its connections open.
+        let broker = EmbeddedBroker::start(program(), &["orders"]).await?;
         let mut lonely = Player::connect(&socket, "lonely").await?;
         lonely
-            .init(properties(&broker.address()?, &group, &[]))
+            .init(properties(&broker.address, &group, &[]))
             .await?;
-        drop(broker);
+        broker.process.kill().await?;
 
         let second_place = Place::new()?;
         let mut forgotten = second_place.component().await?;
