@@ -17,7 +17,7 @@ BROKERS ?=
 # MUTANTS="i9 retry" takes those whose names contain one of these.
 MUTANTS ?=
 
-.PHONY: help demo test lint unit system deploy-test mutants bench-lanes audit daprd kafka prometheus build clean
+.PHONY: help demo test lint unit system deploy-test mutants bench bench-core audit daprd kafka prometheus build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,8 +56,13 @@ deploy-test: target/kafka/.fetched ## Build and check the manifests of deploy/, 
 mutants: ## Break the engine in each way of tests/mutants; a test must fail each time (slow)
 	@CARGO="$(CARGO)" scripts/mutants $(MUTANTS)
 
-bench-lanes: $(BUILT_DAPRD) $(KAFKA_JARS) ## Measure lanes against the built-in component
-	$(CARGO) bench --locked --bench lanes
+# ROUNDS=1 for a first look, ONLY="publish, 200 B; subscribe" for what has these in its name,
+# PROGRAM for another binary than the release. Only a whole run is written down.
+bench: build $(BUILT_DAPRD) $(KAFKA_JARS) ## Measure against the built-in component (twenty minutes)
+	$(CARGO) run --locked --profile measure -p benches --bin side-by-side
+
+bench-core: build $(KAFKA_JARS) ## Measure against librdkafka alone (twenty minutes)
+	$(CARGO) run --locked --profile measure -p benches --bin core
 
 audit: ## Check licences, sources and advisories of the dependencies (needs cargo-deny)
 	@$(CARGO) deny --version || { echo "missing: cargo install cargo-deny --locked" >&2; exit 1; }
