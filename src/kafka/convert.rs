@@ -4,9 +4,9 @@ use std::{collections::HashMap, ffi::CStr, ptr, slice};
 
 use bytes::Bytes;
 use rdkafka::{
-    Message, Timestamp, TopicPartitionList, bindings,
+    IntoOpaque, Message, Timestamp, TopicPartitionList, bindings,
     message::{BorrowedHeaders, BorrowedMessage, Headers, OwnedHeaders},
-    producer::FutureRecord,
+    producer::{BaseRecord, FutureRecord},
     topic_partition_list::TopicPartitionListElem,
 };
 
@@ -89,6 +89,20 @@ pub(super) fn future_record(outgoing: &Outgoing) -> FutureRecord<'_, [u8], [u8]>
         timestamp: outgoing.timestamp,
         headers: Some(owned_headers(&outgoing.headers)),
     }
+}
+
+/// The same, as rdkafka takes it with what is given back with its answer.
+pub(super) fn base_record<T: IntoOpaque>(
+    outgoing: &Outgoing,
+    opaque: T,
+) -> BaseRecord<'_, [u8], [u8], T> {
+    let mut record = BaseRecord::with_opaque_to(&outgoing.topic, opaque);
+    record.partition = outgoing.partition;
+    record.payload = outgoing.value.as_deref();
+    record.key = outgoing.key.as_deref();
+    record.timestamp = outgoing.timestamp;
+    record.headers = Some(owned_headers(&outgoing.headers));
+    record
 }
 
 /// The partitions of a list.

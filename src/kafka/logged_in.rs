@@ -42,14 +42,19 @@ impl<T: HasNative> LoggedIn<T> {
 
     /// The same, as one that can be shared.
     pub(super) fn shared(self) -> LoggedIn<Arc<T>> {
-        LoggedIn {
-            seat: self.seat,
-            client: Arc::new(self.client),
-        }
+        self.map(Arc::new)
     }
 }
 
 impl<T> LoggedIn<T> {
+    /// The same client behind another handle, which must keep it alive.
+    pub(super) fn map<U>(self, handle: impl FnOnce(T) -> U) -> LoggedIn<U> {
+        LoggedIn {
+            seat: self.seat,
+            client: handle(self.client),
+        }
+    }
+
     /// The client alone, which gets no new token any more.
     pub(super) fn into_inner(self) -> T {
         drop(self.seat);

@@ -3,6 +3,7 @@
 //! What goes up from here is the model's vocabulary and [`Cause`], which says
 //! what went wrong in words that an operator can act on.
 
+mod acked;
 mod browse;
 mod classify;
 mod connection;

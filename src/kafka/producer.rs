@@ -8,13 +8,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use rdkafka::producer::{FutureProducer, Producer as _, future_producer::OwnedDeliveryResult};
+use rdkafka::{
+    error::KafkaError,
+    producer::{BaseProducer, Producer as _},
+};
 use tokio::time::error::Elapsed;
 
 use super::{
-    Cause, Health, Kind, Unreachable, classify,
+    Cause, Health, Kind, Unreachable,
+    acked::AckedProducer,
+    classify,
     context::{Context, Failures},
-    convert,
     logged_in::LoggedIn,
     oauth, reach,
 };
@@ -90,7 +94,7 @@ struct Shared {
 /// One of librdkafka's producers; its number tells it from the one before.
 #[derive(Clone)]
 struct Client {
-    inner: LoggedIn<FutureProducer<Context>>,
+    inner: LoggedIn<Arc<AckedProducer>>,
     number: u64,
 }
 
@@ -124,12 +128,12 @@ impl Producer {
         let begun = Instant::now();
         let client = self.client();
         let error = match self.send_by(&client, outgoing, begun).await {
-            Ok(Ok(_)) => {
+            Ok(Ok(())) => {
                 self.health().succeeded();
                 self.let_go(client);
                 return Ok(());
             }
-            Ok(Err((error, _))) => SendError::from(Cause::from(error)),
+            Ok(Err(error)) => SendError::from(Cause::from(error)),
             Err(_) => self.timed_out(begun),
         };
         Err(self.examine(client, error))
@@ -140,12 +144,11 @@ impl Producer {
         client: &Client,
         outgoing: &Outgoing,
         begun: Instant,
-    ) -> Result<OwnedDeliveryResult, Elapsed> {
+    ) -> Result<Result<(), KafkaError>, Elapsed> {
         let timeout = self.shared.settings.publish_timeout;
-        let record = convert::future_record(outgoing);
         let sent = client
             .inner
-            .send::<[u8], [u8], _>(record, timeout.saturating_sub(TELL));
+            .send(outgoing, begun + timeout.saturating_sub(TELL));
         let mut sent = pin!(tokio::time::timeout(timeout, sent));
         let quiet = timeout.saturating_sub(LOOK.min(timeout / 2));
         if let Ok(sent) = tokio::time::timeout(quiet, &mut sent).await {
@@ -189,13 +192,13 @@ impl Producer {
 
     /// How many records were sent and not acknowledged yet, at this moment.
     pub fn in_flight(&self) -> i32 {
-        self.client().inner.in_flight_count()
+        self.client().inner.base().in_flight_count()
     }
 
     /// Looks whether a failed send means that the client is broken.
     fn examine(&self, client: Client, error: SendError) -> SendError {
         let now = Instant::now();
-        if let Some((code, reason)) = client.inner.client().fatal_error() {
+        if let Some((code, reason)) = client.inner.base().client().fatal_error() {
             let may_arrive = error.may_arrive;
             let cause = classify::fatal(code, &reason);
             if self.health().may_make_anew(now) {
@@ -306,7 +309,11 @@ impl Producer {
     fn ask(&self) -> impl FnOnce(Duration) -> Option<usize> + Send + 'static {
         let producer = self.client().inner;
         move |timeout| {
-            let metadata = producer.client().fetch_metadata(None, timeout).ok()?;
+            let metadata = producer
+                .base()
+                .client()
+                .fetch_metadata(None, timeout)
+                .ok()?;
             Some(metadata.brokers().len())
         }
     }
@@ -314,7 +321,7 @@ impl Producer {
     /// Waits until everything sent so far was acknowledged or failed.
     pub async fn flush(&self, timeout: Duration) -> Result<(), Cause> {
         let producer = self.client().inner;
-        tokio::task::spawn_blocking(move || producer.flush(timeout).map_err(Cause::from))
+        tokio::task::spawn_blocking(move || producer.flush(timeout))
             .await
             .unwrap_or_else(|ended| Err(Cause::other(ended)))
     }
@@ -336,12 +343,14 @@ fn create(
     settings: &Settings,
     instance: Arc<str>,
     failures: Failures,
-) -> Result<LoggedIn<FutureProducer<Context>>, Cause> {
+) -> Result<LoggedIn<Arc<AckedProducer>>, Cause> {
     let context = Context {
         instance,
         failures,
         signals: None,
         closing: AtomicBool::new(false),
     };
-    super::create(settings, librdkafka::producer(settings), context)
+    let client: LoggedIn<BaseProducer<Context>> =
+        super::create(settings, librdkafka::producer(settings), context)?;
+    Ok(client.acked())
 }
