@@ -200,6 +200,7 @@ fn a_summary_counts() {
         gone: 1,
         readings: 3,
         dead_letters: 1,
+        allowed: 2,
         faults: vec![Aftermath {
             what: "a crash".to_owned(),
             at: Duration::from_millis(18),
