@@ -6,7 +6,6 @@
 
 mod doctor;
 mod embedded;
-mod ledger;
 mod monitoring;
 mod operations;
 mod packages;

@@ -1,6 +1,5 @@
 //! What the tests share.
 
-pub mod admin;
 pub mod app;
 pub mod brokers;
 pub mod doctor;
@@ -30,6 +29,7 @@ use std::{
 use harness::{
     Component, Daprd, DaprdOptions, Kafka, Process, Result, SecureKafka, write_component,
 };
+pub use ledger::admin;
 use tempfile::TempDir;
 use tokio::{process::Command, runtime::Runtime, sync::OnceCell};
 

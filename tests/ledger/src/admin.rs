@@ -14,7 +14,7 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 
-use super::SOON;
+use crate::SOON;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -184,6 +184,38 @@ pub async fn records(brokers: &str, topic: &str, partitions: i32) -> Result<usiz
             records += consumer.fetch_watermarks(&topic, partition, TIMEOUT)?.1;
         }
         Ok(usize::try_from(records)?)
+    })
+    .await?
+}
+
+/// The node that leads a topic's partition now.
+pub async fn leader(brokers: &str, topic: &str, partition: i32) -> Result<i32> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create()?;
+        let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT)?;
+        let topic = metadata.topics().first().ok_or("nothing was described")?;
+        let mut partitions = topic.partitions().iter();
+        let found = partitions.find(|found| found.id() == partition);
+        Ok(found.ok_or("no such partition")?.leader())
+    })
+    .await?
+}
+
+/// A group's state as Kafka names it, and its members' client ids.
+pub async fn group(brokers: &str, group: &str) -> Result<(String, Vec<String>)> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    let group = group.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create()?;
+        let groups = consumer.fetch_group_list(Some(&group), TIMEOUT)?;
+        let group = groups.groups().first().ok_or("nothing was described")?;
+        let members = group.members().iter();
+        let clients = members.map(|member| member.client_id().to_owned());
+        Ok((group.state().to_owned(), clients.collect()))
     })
     .await?
 }
