@@ -121,7 +121,8 @@ impl Run {
             group: GROUP.to_owned(),
             topic: TOPIC.to_owned(),
             dead_letters: DEAD_LETTERS.to_owned(),
-            partitions: PARTITIONS,
+            partitions: Arc::new(PARTITIONS.into()),
+            dead_letter_partitions: PARTITIONS,
         };
         let reader = readings.start(journal.clone())?;
         Ok(Self {

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod faults;
+pub mod idp;
 pub mod page;
 pub mod results;
 pub mod run;

@@ -12,7 +12,8 @@ use ledger::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "ledger [missing|page]; FAULT=name, SEED=n and SIDE=component|built-in choose";
+const USAGE: &str =
+    "ledger [soak|missing|page|render]; FAULT=name, SEED=n and SIDE=component|built-in choose";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -51,6 +52,7 @@ async fn interrupted() -> harness::Error {
 async fn ledger() -> Result<bool> {
     match env::args().nth(1).as_deref() {
         None => run(&Chosen::from_env()?).await,
+        Some("soak") => run(&Chosen::soak()?).await,
         Some("missing") => {
             for (fault, side, seed) in Chosen::from_env()?.runs() {
                 if Kept::read(&fault, side, seed)?.is_none() {
@@ -60,7 +62,12 @@ async fn ledger() -> Result<bool> {
             Ok(true)
         }
         Some("page") => {
-            page::write(&Summary::collect(&faults::all())?)?;
+            page::write(&Summary::collect()?)?;
+            Ok(true)
+        }
+        Some("render") => {
+            let numbers = std::fs::read_to_string(page::numbers())?;
+            page::write(&serde_json::from_str(&numbers)?)?;
             Ok(true)
         }
         Some(other) => Err(format!("{other}? {USAGE}").into()),
@@ -98,6 +105,13 @@ impl Chosen {
         })
     }
 
+    fn soak() -> Result<Self> {
+        Ok(Self {
+            faults: vec![faults::soak()],
+            ..Self::from_env()?
+        })
+    }
+
     fn runs(&self) -> Vec<(Fault, Side, u64)> {
         let mut runs = Vec::new();
         for fault in &self.faults {
@@ -127,19 +141,24 @@ async fn run(chosen: &Chosen) -> Result<bool> {
         };
         tell(&kept);
         if !kept.outcome.is_fine(side) {
-            failed.push(format!(
-                "make ledger FAULT={} SIDE={side} SEED={seed}",
-                fault.name
-            ));
+            failed.push(again(&fault, side, seed));
         }
     }
     if chosen.all {
-        page::write(&Summary::collect(&faults::all())?)?;
+        page::write(&Summary::collect()?)?;
     }
     if !failed.is_empty() {
         eprintln!("not as it must be; each alone:\n  {}", failed.join("\n  "));
     }
     Ok(failed.is_empty())
+}
+
+/// How to run it again alone.
+fn again(fault: &Fault, side: Side, seed: u64) -> String {
+    match fault.name {
+        "soak" => format!("make soak SEED={seed}"),
+        name => format!("make ledger FAULT={name} SIDE={side} SEED={seed}"),
+    }
 }
 
 async fn perform(fault: &Fault, side: Side, seed: u64) -> Result<Kept> {

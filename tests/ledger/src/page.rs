@@ -8,7 +8,7 @@ use crate::{
     Side,
     faults::{self, Fault},
     results::{Kept, Summary},
-    scene::HEALS_WITHIN,
+    scene::{HEALS_WITHIN, Sample, is_flat, quarters},
 };
 
 /// What stands before the figures.
@@ -39,6 +39,7 @@ pub fn render(summary: &Summary) -> String {
     measured(&mut page, summary);
     table(&mut page, summary);
     what_is_done(&mut page);
+    soaked(&mut page, summary);
     page.push_str(TAIL);
     page
 }
@@ -143,4 +144,55 @@ fn what_is_done(page: &mut String) {
         let _ = writeln!(page, "* **{}**: {}.", fault.name, fault.what);
     }
     page.push('\n');
+}
+
+/// What is looked at in a soak.
+type Part = (&'static str, fn(&Sample) -> u64);
+
+const PARTS: [Part; 3] = [
+    ("resident memory, KiB", |sample| sample.rss_kib),
+    ("threads", |sample| sample.threads),
+    ("open files", |sample| sample.files),
+];
+
+fn soaked(page: &mut String, summary: &Summary) {
+    page.push_str(
+        "## Soak\n\nFaults at random, one after the other, at 500 messages a second: connections closed, one direction cut, late answers, a \
+         member killed or leaving, the app hanging, the broker killed. The component of a member that is there all along is looked at \
+         every 10 s.\n\n",
+    );
+    let Some(soak) = summary.runs.iter().find(|run| run.fault == "soak") else {
+        page.push_str("Not run yet.\n\n");
+        return;
+    };
+    let outcome = &soak.outcome;
+    let _ = writeln!(
+        page,
+        "{:.0} minutes, {} faults, {} messages: {} lost, {} duplicates (bound {}), {} order breaks; the longest heal took {}.\n",
+        outcome.seconds / 60.0,
+        outcome.faults,
+        outcome.messages,
+        outcome.lost,
+        outcome.duplicates,
+        outcome.bound,
+        outcome.order_breaks,
+        outcome
+            .longest_heal()
+            .map_or_else(String::new, |heal| format!("{} s", seconds(&heal))),
+    );
+    page.push_str("| of the component | first quarter | last quarter |\n|---|--:|--:|\n");
+    for (name, of) in PARTS {
+        if let Some((first, last)) = quarters(&outcome.samples, of) {
+            let _ = writeln!(page, "| {name} (median) | {first} | {last} |");
+        }
+    }
+    let flat = if is_flat(&outcome.samples) {
+        "Flat"
+    } else {
+        "**Not flat**"
+    };
+    let _ = writeln!(
+        page,
+        "\n{flat}: the last quarter may take a tenth more memory, two threads and ten files.\n"
+    );
 }

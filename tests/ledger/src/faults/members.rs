@@ -120,7 +120,7 @@ async fn revoked_in_dead_letter(stage: &mut Stage) -> Result<()> {
 }
 
 /// For so long members join and leave; there is always one, and never more than `most`.
-async fn come_and_go(stage: &mut Stage, lasts: Duration, most: usize) -> Result<()> {
+pub(super) async fn come_and_go(stage: &mut Stage, lasts: Duration, most: usize) -> Result<()> {
     let end = Instant::now() + lasts;
     let mut turn = 0;
     while Instant::now() < end {

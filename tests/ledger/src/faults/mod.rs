@@ -4,6 +4,12 @@ mod app;
 mod brokers;
 mod members;
 mod network;
+mod records;
+mod rights;
+mod soak;
+mod topics;
+
+pub use soak::soak;
 
 use std::{future::Future, pin::Pin};
 
@@ -43,6 +49,9 @@ pub fn all() -> Vec<Fault> {
         network::FAULTS,
         members::FAULTS,
         app::FAULTS,
+        topics::FAULTS,
+        records::FAULTS,
+        rights::FAULTS,
     ]
     .concat()
 }

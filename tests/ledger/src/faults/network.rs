@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::{Direction, Result, Weather};
 use tokio::time::{interval, sleep};
 
-use super::faults;
+use super::{faults, members::come_and_go};
 use crate::{
     Side,
     scene::{BOUND, PLAIN, Place, Shape, Stage},
@@ -24,6 +24,8 @@ faults! { "network.rs":
         "for 20 s nothing passes in one direction (the seed says which), and connections stay open";
     late: "latency", Side::BOTH, 3, ROUGH,
         "for 30 s everything that the broker sends comes 2 s later";
+    revoked_in_commit: "revoked-in-commit", Side::BOTH, 3, ROUGH,
+        "for 30 s what the broker sends comes 500 ms later, so that commits are under way whenever members join and leave";
 }
 
 async fn closed(stage: &mut Stage) -> Result<()> {
@@ -51,6 +53,16 @@ async fn one_way(stage: &mut Stage) -> Result<()> {
     stage.begins("nothing passes in one direction", BOUND);
     stage.brokers.way()?.change(weather);
     sleep(Duration::from_secs(20)).await;
+    stage.brokers.way()?.change(Weather::default());
+    stage.heals().await
+}
+
+async fn revoked_in_commit(stage: &mut Stage) -> Result<()> {
+    stage.brokers.way()?.change(Weather {
+        back: Direction::Late(Duration::from_millis(500)),
+        ..Weather::default()
+    });
+    come_and_go(stage, Duration::from_secs(30), 3).await?;
     stage.brokers.way()?.change(Weather::default());
     stage.heals().await
 }

@@ -4,7 +4,11 @@ use harness::{Result, ledger::Entry, root};
 use serde::{Deserialize, Serialize};
 
 use super::{About, source};
-use crate::{Side, faults::Fault, scene::Outcome};
+use crate::{
+    Side,
+    faults::{self, Fault},
+    scene::Outcome,
+};
 
 /// What came of one run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,9 +61,9 @@ fn path(fault: &Fault, side: Side, seed: u64, extension: &str) -> Result<PathBuf
 impl Summary {
     /// What is kept of all faults of this source, without what is only of use beside its
     /// journal.
-    pub fn collect(faults: &[Fault]) -> Result<Self> {
+    pub fn collect() -> Result<Self> {
         let mut runs = Vec::new();
-        for fault in faults {
+        for fault in faults::all().iter().chain([&faults::soak()]) {
             for side in fault.sides {
                 for seed in 1..=fault.seeds {
                     runs.extend(Kept::read(fault, *side, seed)?);

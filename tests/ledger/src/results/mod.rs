@@ -14,7 +14,7 @@ pub use source::source;
 
 /// The component's program under test: what `PROGRAM` names, else the release.
 pub fn program() -> PathBuf {
-    match std::env::var_os("PROGRAM") {
+    match std::env::var_os("PROGRAM").filter(|program| !program.is_empty()) {
         Some(program) => PathBuf::from(program),
         None => root().join("target/release/dapr-rdkafka"),
     }

@@ -104,6 +104,11 @@ impl Moody {
         self.shared.conditions.send_replace(conditions);
     }
 
+    /// It forgets where records stood: the topic is another one.
+    pub fn forget(&self) {
+        *self.shared.progress() = Progress::default();
+    }
+
     /// How many records it has acknowledged.
     pub fn acked(&self) -> usize {
         self.shared.progress().acked.len()

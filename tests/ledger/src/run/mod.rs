@@ -9,9 +9,11 @@ mod plan;
 mod publisher;
 mod reader;
 mod server;
+mod writer;
 
 pub use app::{Conditions, Moody};
 pub use member::{Member, Setup};
 pub use plan::{Mood, Moods, Plan};
 pub use publisher::{Doors, Pace, Publishers, publish_once};
 pub use reader::{Reader, Readings, records};
+pub use writer::{Written, transact, write};

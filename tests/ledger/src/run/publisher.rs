@@ -173,17 +173,22 @@ impl Producer {
     }
 }
 
-/// Publishes one message once, writes down how that ended, and says so.
+/// Publishes one message once, with so many bytes more, writes down how that ended, and
+/// says so.
 pub async fn publish_once(
     client: &reqwest::Client,
     url: &str,
     topic: &str,
-    message: &Message,
+    (message, padding): (&Message, usize),
     journal: &Journal,
 ) -> Ended {
+    let mut body = message.to_json();
+    if padding > 0 {
+        body["padding"] = "x".repeat(padding).into();
+    }
     let call = client
         .post(format!("{url}{}", path(topic, message)))
-        .json(&message.to_json())
+        .json(&body)
         .timeout(CALL);
     let ended = match call.send().await {
         Ok(answer) if answer.status() == reqwest::StatusCode::NO_CONTENT => Ended::Acked,

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -37,8 +37,10 @@ pub struct Readings {
     pub group: String,
     pub topic: String,
     pub dead_letters: String,
-    /// Of either topic.
-    pub partitions: i32,
+    /// Of the topic; there may be more of them later.
+    pub partitions: Arc<AtomicI32>,
+    /// Of the dead letters'.
+    pub dead_letter_partitions: i32,
 }
 
 /// Readings under way.
@@ -65,23 +67,39 @@ impl Readings {
     /// Reads until it is stopped. A reading that fails is left out: the broker is
     /// killed in the run, and the judge counts the readings.
     pub fn start(self, journal: Arc<Journal>) -> Result<Reader> {
-        let consumer = client(&self.brokers, &self.group)?;
+        let mut consumer = client(&self.brokers, &self.group)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let task = spawn_blocking(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                self.once(&consumer, &journal).ok();
+            let mut deadline = None;
+            loop {
+                // The last one must succeed: it tells how the run ended. A broker that has
+                // just come back may take a moment.
+                let last = stopped.load(Ordering::Relaxed);
+                if last {
+                    deadline.get_or_insert_with(|| Instant::now() + WHOLE);
+                }
+                match self.once(&consumer, &journal) {
+                    Ok(()) if last => return Ok(()),
+                    Ok(()) => {}
+                    Err(error) if deadline.is_some_and(|end| Instant::now() > end) => {
+                        return Err(error);
+                    }
+                    // librdkafka 2.12 may know a topic's partitions never again after a
+                    // broker was gone (seen: `UnknownPartition` for a minute, where a new
+                    // client had its answer at once).
+                    Err(_) => consumer = client(&self.brokers, &self.group)?,
+                }
                 std::thread::sleep(EVERY);
             }
-            // The last one must succeed: it tells how the run ended.
-            self.once(&consumer, &journal)
         });
         Ok(Reader { stop, task })
     }
 
     fn once(&self, consumer: &BaseConsumer, journal: &Journal) -> Result<()> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_range(&self.topic, 0, self.partitions - 1);
+        let partitions = self.partitions.load(Ordering::Relaxed);
+        list.add_partition_range(&self.topic, 0, partitions - 1);
         let offsets = consumer.committed_offsets(list, READING)?;
         let committed = offsets.elements().into_iter().filter_map(|element| {
             element.error().ok()?;
@@ -93,7 +111,7 @@ impl Readings {
         journal.record(Event::Committed(committed.collect()));
         // After the offsets: a dead letter whose source they pass stands by now.
         let mut ends = Committed::new();
-        for partition in 0..self.partitions {
+        for partition in 0..self.dead_letter_partitions {
             let (_, end) = consumer.fetch_watermarks(&self.dead_letters, partition, READING)?;
             ends.insert(partition, end);
         }

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::{PARTITIONS, TOPIC};
+use super::TOPIC;
 use crate::run::{Doors, Moody, Plan, publish_once};
 
 /// How often each partition gets a message, until one went all the way.
@@ -32,7 +32,6 @@ pub(super) struct Probes {
     app: Moody,
     journal: Arc<Journal>,
     client: reqwest::Client,
-    keys: Vec<String>,
     sent: Vec<Message>,
     acked: Arc<Mutex<Vec<Message>>>,
     under_way: JoinSet<()>,
@@ -47,7 +46,6 @@ impl Probes {
             app,
             journal,
             client: reqwest::Client::new(),
-            keys: (0..PARTITIONS).map(key_of).collect(),
             sent: Vec::new(),
             acked: Arc::default(),
             under_way: JoinSet::new(),
@@ -57,11 +55,12 @@ impl Probes {
 
     /// From now until, in every partition, a message that was published since then was
     /// acknowledged by Publish, and handed to the app and acknowledged by it.
-    pub(super) async fn heal(&mut self) -> Result<()> {
+    pub(super) async fn heal(&mut self, partitions: i32) -> Result<()> {
         let (began, first) = (Instant::now(), self.sent.len());
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut left: Vec<_> = self.keys.clone();
+        let keys = (0..partitions).map(|partition| key_of(partition, partitions));
+        let mut left: Vec<_> = keys.collect();
         loop {
             every.tick().await;
             left.retain(|key| !self.arrived(key, first));
@@ -77,7 +76,7 @@ impl Probes {
                 .into());
             }
             for key in &left {
-                self.send(key.clone());
+                self.send(key.clone(), 0);
             }
         }
     }
@@ -92,7 +91,7 @@ impl Probes {
         })
     }
 
-    fn send(&mut self, key: String) {
+    fn send(&mut self, key: String, padding: usize) {
         let message = Plan::calm(PRODUCER, &key, self.sent.len() as u64);
         self.sent.push(message.clone());
         let (doors, client) = (self.doors.clone(), self.client.clone());
@@ -102,11 +101,54 @@ impl Probes {
             let Ok(url) = doors.one(turn).await else {
                 return;
             };
-            if publish_once(&client, &url, TOPIC, &message, &journal).await == Ended::Acked {
+            if publish_once(&client, &url, TOPIC, (&message, padding), &journal).await
+                == Ended::Acked
+            {
                 let mut acked = acked.lock().unwrap_or_else(PoisonError::into_inner);
                 acked.push(message);
             }
         });
+    }
+
+    /// Publishes so many, once each, one after the other under each of as many keys, and
+    /// requires that each is acknowledged.
+    pub(super) async fn publish(&mut self, count: usize) -> Result<()> {
+        for n in 0..count {
+            self.send(format!("more-{}", n % 20), 0);
+            if n % 20 == 19 {
+                self.end().await;
+            }
+        }
+        self.end().await;
+        let acked = self.acked.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |message: &&Message| {
+            message
+                .key
+                .as_ref()
+                .is_some_and(|key| key.starts_with("more-"))
+        };
+        let acked = acked.iter().filter(of).count();
+        if acked < count {
+            return Err(format!("only {acked} of {count} publishes were acknowledged").into());
+        }
+        Ok(())
+    }
+
+    /// Begins to publish so many at once, each under a key of its own and so many bytes
+    /// large.
+    pub(super) fn flood(&mut self, count: usize, bytes: usize) {
+        for n in 0..count {
+            self.send(format!("flood-{n}"), bytes);
+        }
+    }
+
+    /// So many messages that somebody else writes.
+    pub(super) fn others(&mut self, key: &str, count: u64) -> Vec<Message> {
+        let first = self.sent.len() as u64;
+        let seqs = first..first + count;
+        let others: Vec<_> = seqs.map(|seq| Plan::calm(PRODUCER + 1, key, seq)).collect();
+        self.sent.extend(others.iter().cloned());
+        others
     }
 
     /// Waits for those that are under way.
@@ -120,17 +162,17 @@ impl Probes {
 }
 
 /// A key that both sides put into a partition: FNV-1a, as Sarama's hash partitioner.
-fn key_of(partition: i32) -> String {
+fn key_of(partition: i32, partitions: i32) -> String {
     let keys = (0..).map(|n| format!("probe-{n}"));
-    let mut fitting = keys.filter(|key| partition_of(key) == partition);
+    let mut fitting = keys.filter(|key| partition_of(key, partitions) == partition);
     fitting.next().unwrap_or_default()
 }
 
-fn partition_of(key: &str) -> i32 {
+fn partition_of(key: &str, partitions: i32) -> i32 {
     let hash = key.bytes().fold(2_166_136_261_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(16_777_619)
     });
-    (hash.cast_signed() % PARTITIONS).abs()
+    (hash.cast_signed() % partitions).abs()
 }
 
 #[cfg(test)]
@@ -139,8 +181,8 @@ mod tests {
 
     #[test]
     fn each_partition_has_its_probe() {
-        for partition in 0..PARTITIONS {
-            assert_eq!(partition_of(&key_of(partition)), partition);
+        for partition in 0..6 {
+            assert_eq!(partition_of(&key_of(partition, 6), 6), partition);
         }
     }
 }

@@ -4,12 +4,14 @@
 mod brokers;
 mod heal;
 mod outcome;
+mod sample;
 mod shape;
 mod stage;
 mod verdict;
 
 pub use brokers::{Brokers, Place};
 pub use outcome::{HEALS_WITHIN, Outcome};
+pub use sample::{Sample, is_flat, quarters};
 pub use shape::{BOUND, PLAIN, Shape};
 pub use stage::Stage;
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use harness::ledger::{Finding, Invariant, Ledger, Summary, report};
 use serde::{Deserialize, Serialize};
 
-use super::PARTITIONS;
+use super::{Sample, is_flat};
 use crate::Side;
 
 /// What came of a run.
@@ -35,6 +35,9 @@ pub struct Outcome {
     /// Whether the run came to its end: what it was to see happened, and everything was
     /// committed.
     pub complete: bool,
+    /// What the component took of the machine, if that was looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
 }
 
 /// How soon after a fault's end everything must go again, in seconds.
@@ -49,34 +52,34 @@ impl Outcome {
         }
     }
 
-    pub(super) fn of(ledger: &Ledger, findings: &[Finding], heals: &[Option<Duration>]) -> Self {
-        let count = |wanted: Invariant| {
-            let of = |finding: &&Finding| finding.invariant == wanted;
-            findings.iter().filter(of).count()
+    /// Adds what a ledger says.
+    pub(super) fn add(&mut self, ledger: &Ledger, findings: &[Finding], partitions: i32) {
+        let count = |wanted: &dyn Fn(&Finding) -> bool| {
+            findings.iter().filter(|finding| wanted(finding)).count()
         };
         let summary = Summary::of(ledger);
-        let (lost, order_breaks) = (count(Invariant::I1), count(Invariant::I3));
-        Self {
-            messages: summary.messages,
-            lost,
-            duplicates: summary.again,
-            bound: summary.allowed * PARTITIONS.unsigned_abs() as usize,
-            order_breaks,
-            other: findings.len() - lost - order_breaks,
-            faults: summary.faults.len(),
-            dead_letters: summary.dead_letters,
-            heals: heals
-                .iter()
-                .map(|heal| heal.map(|heal| (heal.as_secs_f64() * 10.0).round() / 10.0))
-                .collect(),
-            seconds: 0.0,
-            remarks: if findings.is_empty() {
-                Vec::new()
-            } else {
-                vec![report(findings)]
-            },
-            complete: true,
+        // What nobody published through a daprd can't be lost: the rest of an aborted
+        // transaction that was handed out is something else.
+        let is_lost =
+            |finding: &Finding| finding.invariant == Invariant::I1 && finding.message.is_some();
+        let lost = count(&is_lost);
+        let order_breaks = count(&|finding| finding.invariant == Invariant::I3);
+        self.messages += summary.messages;
+        self.lost += lost;
+        self.duplicates += summary.again;
+        self.bound += summary.allowed * partitions.unsigned_abs() as usize;
+        self.order_breaks += order_breaks;
+        self.other += findings.len() - lost - order_breaks;
+        self.faults += summary.faults.len();
+        self.dead_letters += summary.dead_letters;
+        if !findings.is_empty() {
+            self.remarks.push(report(findings));
         }
+    }
+
+    pub(super) fn healed(&mut self, heals: &[Option<Duration>]) {
+        let tenths = |heal: Duration| (heal.as_secs_f64() * 10.0).round() / 10.0;
+        self.heals = heals.iter().map(|heal| heal.map(tenths)).collect();
     }
 
     /// Whether it is as it must be. The built-in's figures are figures.
@@ -86,6 +89,7 @@ impl Outcome {
             || self.complete
                 && self.lost + self.order_breaks + self.other == 0
                 && self.heals.iter().all(healed)
+                && (self.samples.is_empty() || is_flat(&self.samples))
     }
 
     /// The longest heal; infinite if one never came.

@@ -15,10 +15,14 @@ pub struct Shape {
     pub moods: Moods,
     /// Members when it begins.
     pub members: usize,
+    /// Messages that the app has acknowledged before anything breaks.
+    pub warm: usize,
     /// Metadata for both sides.
     pub metadata: &'static [(&'static str, &'static str)],
     /// Metadata for the component alone.
     pub ours: &'static [(&'static str, &'static str)],
+    /// Whether the dead-letter topic is there.
+    pub dead_letters: bool,
     /// The topic's settings.
     pub topic: &'static [(&'static str, &'static str)],
 }
@@ -35,8 +39,10 @@ pub const PLAIN: Shape = Shape {
         slow: 60,
     },
     members: 1,
+    warm: 200,
     metadata: &[],
     ours: &[],
+    dead_letters: true,
     topic: &[],
 };
 
@@ -60,7 +66,6 @@ pub(super) const LANES: usize = 4;
 /// as soon as Kafka allows.
 pub(super) fn common() -> Vec<(&'static str, String)> {
     [
-        ("authType", "none"),
         ("initialOffset", "oldest"),
         ("sessionTimeout", "6s"),
         ("heartbeatInterval", "1s"),

@@ -1,8 +1,14 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
+};
 
 use harness::{
     Result, eventually,
-    ledger::{Event, Journal, Message, Rolls},
+    ledger::{Event, Journal, Ledger, Message, Rolls},
 };
 use serde_json::json;
 use tokio::{sync::watch, time::Instant};
@@ -11,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     Brokers, DEAD_LETTERS, GROUP, PARTITIONS, Shape, TOPIC,
     heal::Probes,
+    sample::Samples,
     shape::{LANES, common, ours},
 };
 use crate::{
@@ -44,6 +51,11 @@ pub struct Stage {
     pub(super) reader: Option<Reader>,
     pub(super) probes: Probes,
     pub(super) began: Instant,
+    /// How the topic's partitions are counted now.
+    partitions: Arc<AtomicI32>,
+    /// Ledgers of topics of the same name that are gone.
+    pub(super) chapters: Vec<Ledger>,
+    pub(super) samples: Option<Samples>,
     joined: usize,
     stop: watch::Sender<bool>,
     publishing: Option<AbortOnDropHandle<Result<()>>>,
@@ -53,8 +65,9 @@ impl Stage {
     /// Brokers, members and publishers, at work.
     pub async fn start(side: Side, rolls: Rolls, shape: Shape) -> Result<Self> {
         let brokers = Brokers::start(shape.place).await?;
-        for topic in [TOPIC, DEAD_LETTERS] {
-            admin::create_topic(&brokers.own(), topic, PARTITIONS, shape.topic).await?;
+        admin::create_topic(&brokers.own(), TOPIC, PARTITIONS, shape.topic).await?;
+        if shape.dead_letters {
+            admin::create_topic(&brokers.own(), DEAD_LETTERS, PARTITIONS, &[]).await?;
         }
         let each = shape.rate * shape.longest / PRODUCERS;
         let mut moods = shape.moods;
@@ -73,12 +86,14 @@ impl Stage {
         let journal = Arc::new(Journal::default());
         let app = Moody::new(plan.clone(), journal.clone());
         let setup = setup(side, &shape, &brokers, &app);
+        let partitions = Arc::new(PARTITIONS.into());
         let reader = Readings {
             brokers: brokers.own(),
             group: GROUP.to_owned(),
             topic: TOPIC.to_owned(),
             dead_letters: DEAD_LETTERS.to_owned(),
-            partitions: PARTITIONS,
+            partitions: Arc::clone(&partitions),
+            dead_letter_partitions: PARTITIONS,
         };
         let reader = reader.start(journal.clone())?;
         let mut stage = Self {
@@ -93,6 +108,9 @@ impl Stage {
             plan,
             journal,
             reader: Some(reader),
+            partitions,
+            chapters: Vec::new(),
+            samples: None,
             began: Instant::now(),
             joined: 0,
             stop: watch::Sender::new(false),
@@ -154,7 +172,7 @@ impl Stage {
     /// The fault is over: waits until everything goes again, and notes how long that took.
     /// What a broker still needs to be itself again belongs to the fault.
     pub async fn heals(&mut self) -> Result<()> {
-        self.probes.heal().await
+        self.probes.heal(self.partitions()).await
     }
 
     /// Waits until the coordinator knows a member no more, by its name.
@@ -197,6 +215,16 @@ impl Stage {
         .await
     }
 
+    /// Waits until all replicas of the topic are in sync.
+    pub async fn in_sync(&self) -> Result<()> {
+        let brokers = self.brokers.own();
+        eventually("all replicas are in sync", PROGRESS, || async {
+            let in_sync = admin::in_sync(&brokers, TOPIC).await.ok()?;
+            in_sync.then_some(())
+        })
+        .await
+    }
+
     /// Ends publishing, and waits until all that stands in the topic is committed.
     pub(super) async fn settle(&mut self) -> Result<()> {
         self.stop.send_replace(true);
@@ -207,23 +235,69 @@ impl Stage {
         }
         self.probes.end().await;
         let brokers = self.brokers.own();
-        let stands = records(&brokers, TOPIC, PARTITIONS).await?;
-        let mut ends = vec![0; PARTITIONS as usize];
-        for record in &stands {
-            let end = &mut ends[usize::try_from(record.at.partition)?];
-            *end = (*end).max(record.at.offset + 1);
-        }
+        let partitions = self.partitions();
+        let stands = records(&brokers, TOPIC, partitions).await?;
         let what = format!("all {} records are finished and committed", stands.len());
         let waited = eventually(&what, SETTLED, || async {
-            let committed = admin::committed(&brokers, GROUP, TOPIC, PARTITIONS).await;
-            let committed = committed.ok()?.into_iter().map(Option::unwrap_or_default);
-            // A publish that nobody waited for may still have added one.
-            let all = committed
-                .zip(&ends)
-                .all(|(committed, end)| committed >= *end);
+            let committed = admin::committed(&brokers, GROUP, TOPIC, partitions).await;
+            let committed = committed.ok()?;
+            // A publish that nobody waited for may still have added one. Beyond the last
+            // record there may be the marks of transactions.
+            let all = stands.iter().all(|record| {
+                let partition = usize::try_from(record.at.partition).unwrap_or_default();
+                committed[partition].is_some_and(|offset| offset > record.at.offset)
+            });
             all.then_some(())
         });
         waited.await
+    }
+
+    /// How many partitions the topic has.
+    pub fn partitions(&self) -> i32 {
+        self.partitions.load(Ordering::Relaxed)
+    }
+
+    /// The topic has so many partitions from now on.
+    pub async fn add_partitions(&self, count: i32) -> Result<()> {
+        admin::add_partitions(&self.brokers.own(), TOPIC, count).await?;
+        self.partitions.store(count, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Publishes so many more, once each; every one must be acknowledged.
+    pub async fn publishes(&mut self, count: usize) -> Result<()> {
+        self.probes.publish(count).await
+    }
+
+    /// From now on it is written down what the first member's component takes of the
+    /// machine.
+    pub fn sample(&mut self) -> Result<()> {
+        let member = self.members.first().ok_or("no member")?;
+        let process = member.component_id().ok_or("no component")?;
+        self.samples = Some(Samples::of(process));
+        Ok(())
+    }
+
+    /// Begins to publish so many large messages at once.
+    pub fn flood(&mut self, count: usize, bytes: usize) {
+        self.probes.flood(count, bytes);
+    }
+
+    /// Messages of another producer, that are written past daprd; Publish acknowledges none
+    /// of them.
+    pub fn others(&mut self, key: &str, count: u64) -> Vec<Message> {
+        self.probes.others(key, count)
+    }
+
+    /// Ends publishing and waits until all is done, deletes the topic, and makes another
+    /// one of its name. The old one has a ledger of its own.
+    pub async fn make_topic_again(&mut self) -> Result<()> {
+        self.settle().await?;
+        let chapter = self.ledger().await?;
+        self.chapters.push(chapter);
+        self.begins("the topic is deleted and made again", 0);
+        admin::make_again(&self.brokers.own(), TOPIC, self.partitions()).await?;
+        Ok(())
     }
 
     /// All that was attempted.
@@ -235,7 +309,7 @@ impl Stage {
 
 fn setup(side: Side, shape: &Shape, brokers: &Brokers, app: &Moody) -> Setup {
     let owned = |(key, value): &(&'static str, &str)| (*key, (*value).to_owned());
-    let mut metadata = vec![("brokers", brokers.of_members())];
+    let mut metadata = brokers.metadata();
     metadata.extend(common());
     let mut names = vec![TOPIC.to_owned()];
     if side == Side::Component {

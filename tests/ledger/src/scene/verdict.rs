@@ -8,11 +8,8 @@ use harness::{
 use super::{DEAD_LETTERS, GROUP, Outcome, PARTITIONS, Stage, TOPIC, shape::ATTEMPTS};
 use crate::{Side, faults::Fault, run::records};
 
-/// Messages that the app has acknowledged before anything breaks.
-const WARM: usize = 200;
-
 impl Stage {
-    /// A whole run: what came of it, and its journal.
+    /// A whole run: what came of it, and the journal.
     pub async fn perform(fault: &Fault, side: Side, seed: u64) -> (Outcome, Vec<Entry>) {
         let stage = Self::start(side, Rolls { seed }, fault.shape).await;
         let mut stage = match stage {
@@ -24,20 +21,20 @@ impl Stage {
         let (began, heals) = (stage.began, stage.probes.heals.clone());
         let journal = stage.journal.clone();
         let judged = stage.judged(&heals).await;
-        let mut outcome = match judged {
-            Ok(outcome) => outcome,
-            Err(error) => Outcome::failed(&error.to_string()),
+        let (mut outcome, journal) = match judged {
+            Ok(judged) => judged,
+            Err(error) => (Outcome::failed(&error.to_string()), journal.take()),
         };
         if let Err(error) = ran {
             outcome.complete = false;
             outcome.remarks.push(error);
         }
         outcome.seconds = began.elapsed().as_secs_f64().round();
-        (outcome, journal.entries())
+        (outcome, journal)
     }
 
     async fn go(&mut self, fault: &Fault) -> Result<()> {
-        self.goes_on(WARM).await?;
+        self.goes_on(self.shape.warm).await?;
         (fault.run)(self).await?;
         self.settle().await
     }
@@ -56,8 +53,10 @@ impl Stage {
         text
     }
 
-    async fn judged(mut self, heals: &[Option<Duration>]) -> Result<Outcome> {
+    async fn judged(mut self, heals: &[Option<Duration>]) -> Result<(Outcome, Vec<Entry>)> {
         let mut wrong = Vec::new();
+        let samples = self.samples.take().map(|samples| samples.taken());
+        let samples = samples.unwrap_or_default();
         for member in std::mem::take(&mut self.members) {
             if let Err(error) = member.leave().await {
                 wrong.push(format!("a member did not end as it should: {error}"));
@@ -66,34 +65,70 @@ impl Stage {
         if let Some(reader) = self.reader.take() {
             reader.stop().await?;
         }
+        let last = self.ledger().await?;
+        let mut ledgers = std::mem::take(&mut self.chapters);
+        ledgers.push(last);
+        let mut outcome = Outcome::default();
+        for ledger in &ledgers {
+            outcome.add(ledger, &judge(ledger), self.partitions());
+        }
+        outcome.healed(heals);
+        outcome.samples = samples;
+        outcome.complete = true;
+        if self.side == Side::Component && !wrong.is_empty() {
+            outcome.complete = false;
+        }
+        outcome.remarks.extend(wrong);
+        let journals = ledgers.into_iter().map(|ledger| ledger.journal);
+        Ok((outcome, journals.flatten().collect()))
+    }
+
+    /// What was seen until now, which begins anew with it.
+    pub(super) async fn ledger(&self) -> Result<Ledger> {
         let brokers = self.brokers.own();
-        let journal = self.journal.entries();
-        let attempted: BTreeSet<&String> = journal
+        let source = records(&brokers, TOPIC, self.partitions()).await?;
+        let dead_letters = records(&brokers, DEAD_LETTERS, PARTITIONS).await?;
+        let mut journal = self.journal.take();
+        if let Some(before) = self.chapters.last() {
+            without_stale(&mut journal, before);
+        }
+        self.app.forget();
+        let attempted: BTreeSet<_> = journal
             .iter()
             .filter_map(|entry| match &entry.event {
-                Event::Published { uuid, .. } => Some(uuid),
+                Event::Published { uuid, .. } => Some(uuid.clone()),
                 _ => None,
             })
             .collect();
         let messages = self.messages().into_iter();
-        let dead_letters = records(&brokers, DEAD_LETTERS, PARTITIONS).await?;
-        let ledger = Ledger {
+        Ok(Ledger {
             topic: TOPIC.to_owned(),
             group: GROUP.to_owned(),
             messages: messages
                 .filter(|message| attempted.contains(&message.uuid))
                 .map(|message| (message.uuid.clone(), message))
                 .collect(),
-            journal: journal.clone(),
-            source: records(&brokers, TOPIC, PARTITIONS).await?,
+            journal,
+            source,
             dead_letters: dead_letters.into_iter().map(DeadLetter).collect(),
             bounds: Bounds { attempts: ATTEMPTS },
-        };
-        let mut outcome = Outcome::of(&ledger, &judge(&ledger), heals);
-        if self.side == Side::Component && !wrong.is_empty() {
-            outcome.complete = false;
+        })
+    }
+}
+
+/// Kafka keeps a group's offsets when a topic is deleted, and gives them for another one
+/// of its name, until the group commits there: they are about the one before.
+fn without_stale(journal: &mut [Entry], before: &Ledger) {
+    let committed = |entry: &Entry| match &entry.event {
+        Event::Committed(committed) => Some(committed.clone()),
+        _ => None,
+    };
+    let mut stale = before.journal.iter().rev().find_map(committed);
+    let stale = stale.get_or_insert_default();
+    for entry in journal {
+        if let Event::Committed(committed) = &mut entry.event {
+            stale.retain(|partition, offset| committed.get(partition) == Some(offset));
+            committed.retain(|partition, _| !stale.contains_key(partition));
         }
-        outcome.remarks.extend(wrong);
-        Ok(outcome)
     }
 }
