@@ -25,14 +25,6 @@ impl About {
         // Pages are no part of what is run.
         let changes = ["status", "--porcelain", "--", ".", ":!docs"];
         let changed = !said("git", &changes)?.is_empty();
-        let build = if program()
-            .components()
-            .any(|part| part.as_os_str() == "debug")
-        {
-            "debug"
-        } else {
-            "release"
-        };
         Ok(Self {
             commit: if changed {
                 format!("{commit} with uncommitted changes")
@@ -41,9 +33,16 @@ impl About {
             },
             date: said("date", &["-u", "+%Y-%m-%d"])?,
             machine: machine(),
-            build: build.to_owned(),
+            build: build().to_owned(),
         })
     }
+}
+
+/// How the program under test was built.
+pub(super) fn build() -> &'static str {
+    let program = program();
+    let debug = program.components().any(|part| part.as_os_str() == "debug");
+    if debug { "debug" } else { "release" }
 }
 
 fn said(program: &str, arguments: &[&str]) -> Result<String> {

@@ -36,7 +36,7 @@ pub fn source(fault: &Fault, side: Side) -> Result<String> {
             add(&root().join(path), &mut hasher)?;
         }
         // A debug build is another program.
-        super::program().hash(&mut hasher);
+        super::about::build().hash(&mut hasher);
     }
     Ok(format!("{:016x}", hasher.finish()))
 }
