@@ -19,7 +19,7 @@ const LOGIN: Shape = Shape {
 
 const POISONED: Shape = Shape {
     moods: Moods {
-        poison: 20,
+        poison: 10,
         ..PLAIN.moods
     },
     ..LOGIN
@@ -39,7 +39,7 @@ faults! { "rights.rs":
     topic_forbidden: "acl-removed", Side::BOTH, 3, LOGIN,
         "for 20 s the user may neither read nor write the topic, nor use the group";
     dead_letters_forbidden: "dead-letter-forbidden", &[Side::Component], 3, POISONED,
-        "for 20 s the user may not write the dead-letter topic, while 2 % of all records want to go there";
+        "for 20 s the user may not write the dead-letter topic, while 1 % of all records want to go there";
     no_tokens: "token-expiry", Side::BOTH, 3, TOKENS,
         "tokens live for 5 s, brokers ask for a new one every 3 s, and for 20 s nobody gives any";
     certificate_over: "certificate-expiry", Side::BOTH, 3, TLS,

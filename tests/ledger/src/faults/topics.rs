@@ -23,7 +23,7 @@ const WITHOUT_DEAD_LETTERS: Shape = Shape {
 
 const POISONED: Shape = Shape {
     moods: Moods {
-        poison: 20,
+        poison: 10,
         ..PLAIN.moods
     },
     ..PLAIN
@@ -46,9 +46,9 @@ faults! { "topics.rs":
     grows: "partitions-added", Side::BOTH, 3, PLAIN,
         "the topic gets 3 partitions more";
     dead_letters_missing: "dead-letter-topic-missing", &[Side::Component], 3, WITHOUT_TOPIC,
-        "there is no dead-letter topic, while 2 % of all records want to go there; it is made after 20 s";
+        "there is no dead-letter topic, while 1 % of all records want to go there; it is made after 20 s";
     dead_letters_small: "dead-letter-too-large", &[Side::Component], 3, POISONED,
-        "for 20 s the dead-letter topic takes no record as large as those that want to go there (2 % of all)";
+        "for 20 s the dead-letter topic takes no record as large as those that want to go there (1 % of all)";
     too_few_in_sync: "below-min-isr", Side::BOTH, 3, THREE,
         "three brokers, min.insync.replicas 3; one is killed, and started again after 20 s: until then no publish can be acknowledged";
 }
