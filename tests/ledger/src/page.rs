@@ -66,14 +66,22 @@ fn table(page: &mut String, summary: &Summary) {
         "## Faults\n\n| fault | side | seeds | messages | lost | duplicates | bound | order breaks | seconds to heal: median | worst |\n\
          |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
+    let mut notes = Vec::new();
     for fault in faults::all() {
         for side in fault.sides {
             let of = |run: &&Kept| run.fault == fault.name && run.side == *side;
             let runs: Vec<_> = summary.runs.iter().filter(of).collect();
             page.push_str(&row(&fault, *side, &runs));
+            notes.extend(note(&fault, *side, &runs));
         }
     }
     page.push('\n');
+    for note in &notes {
+        let _ = writeln!(page, "* {note}");
+    }
+    if !notes.is_empty() {
+        page.push('\n');
+    }
 }
 
 fn row(fault: &Fault, side: Side, runs: &[&Kept]) -> String {
@@ -101,7 +109,7 @@ fn row(fault: &Fault, side: Side, runs: &[&Kept]) -> String {
         heals.get(heals.len() / 2).map_or_else(String::new, seconds),
         heals.last().map_or_else(String::new, seconds),
     ];
-    format!("{name} {} |{}\n", cells.join(" | "), note(side, runs))
+    format!("{name} {} |\n", cells.join(" | "))
 }
 
 /// What should be zero and is not.
@@ -123,19 +131,28 @@ fn seconds(value: &f64) -> String {
     }
 }
 
-fn note(side: Side, runs: &[&Kept]) -> String {
+/// What the table does not say.
+fn note(fault: &Fault, side: Side, runs: &[&Kept]) -> Option<String> {
     let incomplete = runs.iter().filter(|run| !run.outcome.complete).count();
     let other: usize = runs.iter().map(|run| run.outcome.other).sum();
-    let mut notes = Vec::new();
+    let mut parts = Vec::new();
     if incomplete > 0 {
-        notes.push(format!(
-            " {incomplete} of the runs did not come to their end."
+        parts.push(format!(
+            "{incomplete} of {} runs did not come to their end",
+            runs.len()
         ));
     }
-    if other > 0 && side == Side::Component {
-        notes.push(format!(" {other} other promises were broken."));
+    if other > 0 {
+        parts.push(format!("{other} other findings of the judge"));
     }
-    notes.concat()
+    let remarks: BTreeSet<_> = runs
+        .iter()
+        .flat_map(|run| &run.outcome.remarks)
+        .map(|remark| format!("`{}`", remark.trim_end_matches(':')))
+        .collect();
+    let said = remarks.into_iter().take(4).collect::<Vec<_>>().join("; ");
+    let what = format!("**{}**, {side}: {}", fault.name, parts.join(", "));
+    (!parts.is_empty()).then(|| format!("{what}: {said}"))
 }
 
 fn what_is_done(page: &mut String) {
@@ -195,4 +212,65 @@ fn soaked(page: &mut String, summary: &Summary) {
         page,
         "\n{flat}: the last quarter may take a tenth more memory, two threads and ten files.\n"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{results::About, scene::Outcome};
+
+    fn kept(fault: &str, outcome: Outcome) -> Kept {
+        Kept {
+            fault: fault.to_owned(),
+            side: Side::Component,
+            seed: 1,
+            about: About {
+                commit: "abc".to_owned(),
+                date: "2026-01-01".to_owned(),
+                machine: "a machine".to_owned(),
+                build: "release".to_owned(),
+            },
+            outcome,
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_stands_out() {
+        let outcome = Outcome {
+            messages: 100,
+            lost: 2,
+            other: 1,
+            heals: vec![Some(1.0), Some(12.0), None],
+            complete: true,
+            remarks: vec!["I1 is broken 2 times:".to_owned()],
+            ..Outcome::default()
+        };
+        assert!(!outcome.is_fine(Side::Component));
+        let runs = vec![kept("app-hangs", outcome)];
+        let page = render(&Summary { runs });
+        for part in [
+            "| app-hangs | component | 1 | 100 | **2** | 0 | 0 | 0 | **12.0** | not within 90 |",
+            "* **app-hangs**, component: 1 other findings of the judge: `I1 is broken 2 times`",
+            "| leader-killed | built-in | not run yet |",
+        ] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
+    }
+
+    #[test]
+    fn what_is_as_it_must_be_is_fine() {
+        let outcome = Outcome {
+            heals: vec![Some(10.0)],
+            complete: true,
+            duplicates: 7,
+            ..Outcome::default()
+        };
+        assert!(outcome.is_fine(Side::Component));
+        let incomplete = Outcome {
+            complete: false,
+            ..outcome
+        };
+        assert!(!incomplete.is_fine(Side::Component));
+        assert!(incomplete.is_fine(Side::BuiltIn));
+    }
 }

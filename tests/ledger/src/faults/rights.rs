@@ -81,6 +81,13 @@ async fn forbid(stage: &mut Stage, how: &str, what: &str) -> Result<()> {
 async fn no_tokens(stage: &mut Stage) -> Result<()> {
     let idp = stage.brokers.idp()?;
     idp.tokens_live(Duration::from_secs(5));
+    // The first member has a token that lives long.
+    stage.begins("another member, with short tokens", BOUND);
+    stage.join().await?;
+    let first = stage.members.remove(0);
+    first.leave().await?;
+    stage.heals().await?;
+    stage.goes_on(500).await?;
     stage.begins("nobody gives tokens", BOUND);
     stage.brokers.idp()?.down();
     sleep(LASTS).await;
