@@ -1,6 +1,6 @@
 //! `make ledger`: runs the faults, and writes docs/reliability.md.
 
-use std::{env, process::ExitCode};
+use std::{env, process::ExitCode, time::Duration};
 
 use harness::Result;
 use ledger::{
@@ -10,18 +10,33 @@ use ledger::{
     results::{About, Kept, Summary},
     scene::{Outcome, Stage},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+};
 
 const USAGE: &str =
     "ledger [soak|missing|page|render]; FAULT=name, SEED=n and SIDE=component|built-in choose";
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let done = tokio::select! {
-        done = ledger() => done,
-        // Whatever runs ends with its handle.
-        interrupted = interrupted() => Err(interrupted),
+/// How long is waited for a thread that asks a broker, when the broker is gone already.
+const LEFT: Duration = Duration::from_secs(1);
+
+fn main() -> ExitCode {
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
     };
+    let done = runtime.block_on(async {
+        tokio::select! {
+            done = ledger() => done,
+            // Whatever runs ends with its handle.
+            interrupted = interrupted() => Err(interrupted),
+        }
+    });
+    runtime.shutdown_timeout(LEFT);
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
