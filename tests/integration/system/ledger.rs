@@ -167,7 +167,8 @@ impl Run {
         };
         let settled = settled.await;
         settled.map_err(|error| last.printed(&error.to_string()))?;
-        last.leave().await
+        last.leave().await?;
+        Ok(())
     }
 
     /// Each fault comes when the app has got on since the one before.

@@ -179,7 +179,7 @@ fn again(fault: &Fault, side: Side, seed: u64) -> String {
 async fn perform(fault: &Fault, side: Side, seed: u64) -> Result<Kept> {
     println!("{:<22} {side:<9} seed {seed}: {}", fault.name, fault.what);
     let about = About::now()?;
-    let (outcome, journal) = Stage::perform(fault, side, seed).await;
+    let (outcome, evidence) = Stage::perform(fault, side, seed).await;
     let kept = Kept {
         fault: fault.name.to_owned(),
         side,
@@ -187,7 +187,7 @@ async fn perform(fault: &Fault, side: Side, seed: u64) -> Result<Kept> {
         about,
         outcome,
     };
-    kept.write(fault, &journal)?;
+    kept.write(fault, &evidence)?;
     Ok(kept)
 }
 

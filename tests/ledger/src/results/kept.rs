@@ -1,13 +1,13 @@
 use std::{fs, path::PathBuf};
 
-use harness::{Result, ledger::Entry, root};
+use harness::{Result, root};
 use serde::{Deserialize, Serialize};
 
 use super::{About, source};
 use crate::{
     Side,
     faults::{self, Fault},
-    scene::Outcome,
+    scene::{Evidence, Outcome},
 };
 
 /// What came of one run.
@@ -35,18 +35,22 @@ impl Kept {
         Ok(Some(serde_json::from_str(&text)?))
     }
 
-    /// Keeps it, and the journal if something was wrong.
-    pub fn write(&self, fault: &Fault, journal: &[Entry]) -> Result<()> {
+    /// Keeps it, and the evidence if something was wrong.
+    pub fn write(&self, fault: &Fault, evidence: &Evidence) -> Result<()> {
         let file = path(fault, self.side, self.seed, "json")?;
         if let Some(folder) = file.parent() {
             fs::create_dir_all(folder)?;
         }
         if !self.outcome.remarks.is_empty() {
-            let lines = journal.iter();
+            let lines = evidence.journal.iter();
             let lines =
                 lines.map(|entry| format!("{:.3} {:?}", entry.at.as_secs_f64(), entry.event));
             let text = lines.collect::<Vec<_>>().join("\n");
             fs::write(path(fault, self.side, self.seed, "journal")?, text)?;
+            fs::write(
+                path(fault, self.side, self.seed, "printed")?,
+                &evidence.printed,
+            )?;
         }
         Ok(fs::write(file, serde_json::to_string_pretty(self)?)?)
     }

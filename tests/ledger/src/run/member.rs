@@ -100,8 +100,8 @@ impl Member {
         Ok(())
     }
 
-    /// SIGTERM to both at once, as a pod ends.
-    pub async fn leave(self) -> Result<()> {
+    /// SIGTERM to both at once, as a pod ends. Returns what they printed.
+    pub async fn leave(self) -> Result<String> {
         let url = self.daprd.url("");
         self.setup.doors.close(&url);
         let component = async {
@@ -111,12 +111,13 @@ impl Member {
             }
         };
         let (daprd, component) = tokio::join!(self.daprd.process.stop(ENDS), component);
-        daprd?;
+        let daprd = daprd?.output;
         match component.transpose()? {
             Some(Stopped { status, output }) if !status.success() => {
                 Err(format!("{status}: {output}").into())
             }
-            _ => Ok(()),
+            Some(Stopped { output, .. }) => Ok(format!("{daprd}\n{output}")),
+            None => Ok(daprd),
         }
     }
 

@@ -14,6 +14,7 @@ pub use outcome::{HEALS_WITHIN, Outcome};
 pub use sample::{Sample, is_flat, quarters};
 pub use shape::{BOUND, PLAIN, Shape};
 pub use stage::Stage;
+pub use verdict::Evidence;
 
 /// The topic that is published to.
 pub const TOPIC: &str = "ledger";

@@ -8,29 +8,44 @@ use harness::{
 use super::{DEAD_LETTERS, GROUP, Outcome, PARTITIONS, Stage, TOPIC, shape::ATTEMPTS};
 use crate::{Side, faults::Fault, run::records};
 
+/// What a run leaves for whoever looks into it.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// What happened.
+    pub journal: Vec<Entry>,
+    /// What the members printed that were there at the end.
+    pub printed: String,
+}
+
 impl Stage {
-    /// A whole run: what came of it, and the journal.
-    pub async fn perform(fault: &Fault, side: Side, seed: u64) -> (Outcome, Vec<Entry>) {
+    /// A whole run: what came of it, and the evidence.
+    pub async fn perform(fault: &Fault, side: Side, seed: u64) -> (Outcome, Evidence) {
         let stage = Self::start(side, Rolls { seed }, fault.shape).await;
         let mut stage = match stage {
             Ok(stage) => stage,
-            Err(error) => return (Outcome::failed(&error.to_string()), Vec::new()),
+            Err(error) => return (Outcome::failed(&error.to_string()), Evidence::default()),
         };
         let ran = stage.go(fault).await;
         let ran = ran.map_err(|error| stage.told(&error.to_string()));
         let (began, heals) = (stage.began, stage.probes.heals.clone());
         let journal = stage.journal.clone();
         let judged = stage.judged(&heals).await;
-        let (mut outcome, journal) = match judged {
+        let (mut outcome, evidence) = match judged {
             Ok(judged) => judged,
-            Err(error) => (Outcome::failed(&error.to_string()), journal.take()),
+            Err(error) => {
+                let evidence = Evidence {
+                    journal: journal.take(),
+                    printed: String::new(),
+                };
+                (Outcome::failed(&error.to_string()), evidence)
+            }
         };
         if let Err(error) = ran {
             outcome.complete = false;
             outcome.remarks.push(error);
         }
         outcome.seconds = began.elapsed().as_secs_f64().round();
-        (outcome, journal)
+        (outcome, evidence)
     }
 
     async fn go(&mut self, fault: &Fault) -> Result<()> {
@@ -53,13 +68,14 @@ impl Stage {
         text
     }
 
-    async fn judged(mut self, heals: &[Option<Duration>]) -> Result<(Outcome, Vec<Entry>)> {
-        let mut wrong = Vec::new();
+    async fn judged(mut self, heals: &[Option<Duration>]) -> Result<(Outcome, Evidence)> {
+        let (mut wrong, mut printed) = (Vec::new(), String::new());
         let samples = self.samples.take().map(|samples| samples.taken());
         let samples = samples.unwrap_or_default();
         for member in std::mem::take(&mut self.members) {
-            if let Err(error) = member.leave().await {
-                wrong.push(format!("a member did not end as it should: {error}"));
+            match member.leave().await {
+                Ok(output) => printed.push_str(&output),
+                Err(error) => wrong.push(format!("a member did not end as it should: {error}")),
             }
         }
         if let Some(reader) = self.reader.take() {
@@ -80,7 +96,11 @@ impl Stage {
         }
         outcome.remarks.extend(wrong);
         let journals = ledgers.into_iter().map(|ledger| ledger.journal);
-        Ok((outcome, journals.flatten().collect()))
+        let evidence = Evidence {
+            journal: journals.flatten().collect(),
+            printed,
+        };
+        Ok((outcome, evidence))
     }
 
     /// What was seen until now, which begins anew with it.
