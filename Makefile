@@ -14,10 +14,20 @@ PROMETHEUS := target/prometheus/.fetched
 DAPRD ?= $(firstword $(shell command -v daprd 2>/dev/null) $(wildcard $(HOME)/.dapr/bin/daprd))
 BROKERS ?=
 
+# One fault, one seed, one of component and built-in; nothing is all of them.
+FAULT ?=
+SEED ?=
+SIDE ?=
+MINUTES ?= 30
+# Another build of the component than the release, such as target/debug/dapr-rdkafka.
+PROGRAM ?=
+LEDGER = PROGRAM="$(PROGRAM)" FAULT="$(FAULT)" SEED="$(SEED)" SIDE="$(SIDE)" \
+	MINUTES="$(MINUTES)" target/debug/ledger
+
 # MUTANTS="i9 retry" takes those whose names contain one of these.
 MUTANTS ?=
 
-.PHONY: help demo test lint unit system deploy-test mutants bench bench-core audit daprd kafka prometheus build clean
+.PHONY: help demo test lint unit system deploy-test mutants bench bench-core ledger soak audit daprd kafka prometheus build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +73,17 @@ bench: build $(BUILT_DAPRD) $(KAFKA_JARS) ## Measure against the built-in compon
 
 bench-core: build $(KAFKA_JARS) ## Measure against librdkafka alone (twenty minutes)
 	$(CARGO) run --locked --profile measure -p benches --bin core
+
+# The program builds as the tests do, so that what both need is compiled once.
+.PHONY: ledger-program
+ledger-program: $(if $(PROGRAM),,build) $(BUILT_DAPRD) target/kafka/.fetched
+	$(CARGO) build --locked --workspace --all-targets
+
+ledger: ledger-program ## Run each fault and judge it, then write docs/reliability.md (hours; FAULT= SEED= SIDE= for one)
+	@$(LEDGER)
+
+soak: ledger-program ## Half an hour of random faults at 500 messages a second (MINUTES=30)
+	@$(LEDGER) soak
 
 audit: ## Check licences, sources and advisories of the dependencies (needs cargo-deny)
 	@$(CARGO) deny --version || { echo "missing: cargo install cargo-deny --locked" >&2; exit 1; }

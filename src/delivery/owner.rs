@@ -41,8 +41,9 @@ const ONLY_LANE_DEPTH: usize = 8;
 const SERIAL_AFTER: Duration = Duration::from_secs(5);
 
 /// How long a dead letter that could not be written waits: a broker is back
-/// within seconds, a missing permission is not.
-const LETTER_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// within seconds, a missing permission is not. Whatever was wrong, letters are written,
+/// and their partitions go on, within 10 s of its end (docs/reliability.md).
+const LETTER_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// How long a stream gets nothing after it gave a record back without a verdict.
 const LANE_HOLD: Duration = Duration::from_secs(1);

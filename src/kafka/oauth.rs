@@ -33,8 +33,9 @@ const RENEW_AFTER: f64 = 0.8;
 /// The least time between two fetches.
 const PACE: Duration = Duration::from_secs(1);
 
-/// The most time until a failed fetch is tried again.
-const LONGEST: Duration = Duration::from_secs(30);
+/// The most time until a failed fetch is tried again: everything goes on within 10 s of
+/// the provider's return (docs/reliability.md), a login and reconnects included.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// How long the task may sleep without a look at the wall clock: a machine that was
 /// suspended finds its tokens over.

@@ -162,7 +162,9 @@ impl Producer {
     /// known: librdkafka may be silent about a connection for a long time.
     fn look(&self, begun: Instant) {
         let shared = self.shared.clone();
-        if shared.failures.since(begun).is_some() || shared.looking.swap(true, Ordering::AcqRel) {
+        let login = &shared.settings.security.login;
+        let known = shared.failures.since(begun).is_some() || oauth::hindrance(login).is_some();
+        if known || shared.looking.swap(true, Ordering::AcqRel) {
             return;
         }
         tokio::spawn(async move {

@@ -6,12 +6,12 @@
 
 mod doctor;
 mod embedded;
-mod ledger;
 mod monitoring;
 mod operations;
 mod packages;
 #[cfg(target_os = "linux")]
 mod pods;
+mod reliability;
 mod rooms;
 mod samples;
 mod support;
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         rooms::TESTS,
         operations::TESTS,
         packages::TESTS,
+        reliability::TESTS,
         samples::TESTS,
         monitoring::TESTS,
         embedded::TESTS,

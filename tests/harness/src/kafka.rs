@@ -133,6 +133,14 @@ impl Kafka {
         }
     }
 
+    /// Sends it a signal by its name, such as STOP.
+    pub async fn signal(&self, signal: &str) -> Result<()> {
+        match &self.process {
+            Some(process) => process.signal(signal).await,
+            None => Err("this Kafka is down".into()),
+        }
+    }
+
     /// Runs one of Kafka's command-line tools against it.
     pub async fn tool(&self, class: &str, arguments: &[&str]) -> Result<()> {
         let mut command = java(self.release, class)?;

@@ -100,6 +100,20 @@ impl KafkaCluster {
         Ok(())
     }
 
+    /// Kills all brokers at once.
+    pub async fn all_down(&mut self) -> Result<()> {
+        self.up.clear();
+        try_join_all(self.nodes.iter_mut().map(Kafka::down)).await?;
+        Ok(())
+    }
+
+    /// Starts all again: none is ready without another.
+    pub async fn all_up(&mut self) -> Result<()> {
+        try_join_all(self.nodes.iter_mut().map(Kafka::up)).await?;
+        self.up = (1..=NODES).collect();
+        Ok(())
+    }
+
     /// The node that is the controller now; waits until there is one.
     pub async fn controller(&self) -> Result<usize> {
         eventually("a controller", STARTUP, || async {

@@ -17,6 +17,7 @@ pub mod ledger;
 mod process;
 mod prometheus;
 mod proxy;
+mod rough_way;
 mod todo;
 
 use std::{
@@ -39,6 +40,7 @@ pub use lab::{Advertise, Behaviour, Lab, LabOptions, LabTls, Ranges};
 pub use process::{Process, Stopped};
 pub use prometheus::{Prometheus, prometheus_program};
 pub use proxy::Proxy;
+pub use rough_way::{Direction, RoughWay, Weather};
 pub use todo::{TODO_TOPICS, Todo};
 
 /// What goes wrong here goes wrong for a person: text is enough.

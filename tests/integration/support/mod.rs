@@ -1,11 +1,9 @@
 //! What the tests share.
 
-pub mod admin;
 pub mod app;
 pub mod brokers;
 pub mod doctor;
 pub mod endpoints;
-pub mod idp;
 #[cfg(target_os = "linux")]
 pub mod images;
 pub mod letters;
@@ -30,6 +28,7 @@ use std::{
 use harness::{
     Component, Daprd, DaprdOptions, Kafka, Process, Result, SecureKafka, write_component,
 };
+pub use ledger::{admin, idp};
 use tempfile::TempDir;
 use tokio::{process::Command, runtime::Runtime, sync::OnceCell};
 

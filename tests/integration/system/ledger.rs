@@ -1,15 +1,20 @@
 use std::{sync::Arc, time::Duration};
 
+use ::ledger::{
+    Side,
+    run::{Doors, Member, Moods, Moody, Pace, Plan, Publishers, Reader, Readings, Setup, records},
+};
 use harness::{
     Kafka, Result, eventually,
     ledger::{Bounds, DeadLetter, Event, Journal, Ledger, Rolls, Summary, judge, report},
 };
+use serde_json::json;
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     ensure,
-    ledger::{Doors, Member, Moody, Plan, Reader, Readings, Setup, publish, records},
-    support::{Fixture, admin},
+    support::{Fixture, admin, program},
 };
 
 /// Give it the number that a run printed, and everything random is the same.
@@ -23,8 +28,15 @@ const PRODUCERS: u64 = 2;
 const EACH: usize = 750;
 const KEYS: u64 = 20;
 
-/// Of a thousand messages, how many the app refuses for ever.
-const POISON: u64 = 8;
+/// What the app makes of messages.
+const MOODS: Moods = Moods {
+    poison: 8,
+    refused: 60,
+    slow: 60,
+};
+
+/// How many messages may be published and not processed.
+const AHEAD: usize = 300;
 
 /// Streams per member: daprd handles one message of each at a time.
 const LANES: usize = 4;
@@ -58,9 +70,12 @@ pub async fn nothing_is_lost_whatever_breaks(_: Arc<Fixture>) -> Result<()> {
     judged.map_err(|error| format!("{error}\n(again: {SEED}={})", rolls.seed).into())
 }
 
-/// The component's settings besides the brokers: what is refused comes again soon.
-fn metadata() -> Vec<(&'static str, String)> {
+/// The component's settings: what is refused comes again soon.
+fn metadata(brokers: &str) -> Vec<(&'static str, String)> {
     vec![
+        ("brokers", brokers.to_owned()),
+        ("authType", "none".to_owned()),
+        ("initialOffset", "oldest".to_owned()),
         ("maxUncommitted", UNCOMMITTED.to_string()),
         ("deadLetterTopic", DEAD_LETTERS.to_owned()),
         ("maxDeliveryAttempts", ATTEMPTS.to_string()),
@@ -86,25 +101,28 @@ impl Run {
         for topic in [TOPIC, DEAD_LETTERS] {
             admin::create_topic(&kafka.address, topic, PARTITIONS, &[]).await?;
         }
-        let plan = Arc::new(Plan::new(rolls, PRODUCERS, EACH, KEYS, POISON));
+        let plan = Arc::new(Plan::new(rolls, PRODUCERS, EACH, KEYS, MOODS));
         let journal = Arc::new(Journal::default());
         let app = Moody::new(plan.clone(), journal.clone());
         let lanes = (1..LANES).map(|lane| format!("{TOPIC}#{lane}"));
         let names = [TOPIC.to_owned()].into_iter().chain(lanes).collect();
         let setup = Setup {
-            brokers: kafka.address.clone(),
+            side: Side::Component,
+            program: program().to_owned(),
             app_id: GROUP.to_owned(),
             app: app.clone(),
             names,
-            metadata: metadata(),
-            doors: Doors::new(),
+            metadata: metadata(&kafka.address),
+            subscription: json!({}),
+            doors: Doors::default(),
         };
         let readings = Readings {
             brokers: kafka.address.clone(),
             group: GROUP.to_owned(),
             topic: TOPIC.to_owned(),
             dead_letters: DEAD_LETTERS.to_owned(),
-            partitions: PARTITIONS,
+            partitions: Arc::new(PARTITIONS.into()),
+            dead_letter_partitions: PARTITIONS,
         };
         let reader = readings.start(journal.clone())?;
         Ok(Self {
@@ -129,13 +147,19 @@ impl Run {
 
     async fn publish_and_break(&mut self, rolls: Rolls) -> Result<()> {
         let first = self.setup.join("first").await?;
-        let publishing = AbortOnDropHandle::new(tokio::spawn(publish(
-            self.plan.clone(),
-            self.setup.doors.clone(),
-            self.app.clone(),
-            self.journal.clone(),
-            TOPIC.to_owned(),
-        )));
+        let publishers = Publishers {
+            plan: self.plan.clone(),
+            doors: self.setup.doors.clone(),
+            app: self.app.clone(),
+            journal: self.journal.clone(),
+            topic: TOPIC.to_owned(),
+            pace: Pace {
+                batches: None,
+                ahead: Some(AHEAD),
+                stop: watch::channel(false).1,
+            },
+        };
+        let publishing = AbortOnDropHandle::new(tokio::spawn(publishers.publish()));
         let last = self.faults(rolls, first).await?;
         let settled = async {
             publishing.await??;
@@ -143,7 +167,8 @@ impl Run {
         };
         let settled = settled.await;
         settled.map_err(|error| last.printed(&error.to_string()))?;
-        last.leave().await
+        last.leave().await?;
+        Ok(())
     }
 
     /// Each fault comes when the app has got on since the one before.

@@ -46,6 +46,11 @@ impl Journal {
         self.lock().clone()
     }
 
+    /// Everything so far, after which it is empty.
+    pub fn take(&self) -> Vec<Entry> {
+        std::mem::take(&mut *self.lock())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,8 @@
 //! I7 and I10: a dead letter is its source, byte by byte, says where it came
 //! from, and was refused often enough.
 
+use serde_json::Value;
+
 use super::{
     Finding,
     Invariant::{I5, I7, I10},
@@ -61,7 +63,9 @@ fn of_one(index: &Index, letter: &DeadLetter) -> Vec<Finding> {
             findings.push(found(format!("names the {name} {said:?}, not {expected}")));
         }
     }
-    if letter.failure() == Some("rejected") {
+    if letter.failure() == Some("rejected") && !is_readable(source) {
+        findings.extend(refused_by_daprd(index, letter, source.at));
+    } else if letter.failure() == Some("rejected") {
         findings.extend(refused_too_seldom(index, source.at));
         findings.extend(miscounted(index, letter, source.at).map(found));
     } else if letter.failure().is_none() {
@@ -94,6 +98,25 @@ fn changed(letter: &DeadLetter, source: &Stored) -> Vec<String> {
         changed.push(format!("has other headers: {is:?}, not {was:?}"));
     }
     changed
+}
+
+/// Whether daprd can hand it to an app: it reads a JSON object, and takes null for one.
+fn is_readable(record: &Stored) -> bool {
+    let Some(value) = record.value.as_deref() else {
+        return true;
+    };
+    let value = serde_json::from_slice(value);
+    value.is_ok_and(|value: Value| value.is_object() || value.is_null())
+}
+
+/// What daprd can't read it refuses itself, and the app never sees it: only the dead
+/// letter's own count tells how often.
+fn refused_by_daprd(index: &Index, letter: &DeadLetter, at: Place) -> Option<Finding> {
+    let bound = index.ledger.bounds.attempts;
+    let said = letter.deliveries();
+    let what = format!("dead-lettered, unreadable, after {said:?} deliveries, not {bound}");
+    let fits = said.is_some_and(|said| said >= bound);
+    (!fits).then(|| index.finding(I10, at, what))
 }
 
 fn refused_too_seldom(index: &Index, at: Place) -> Option<Finding> {

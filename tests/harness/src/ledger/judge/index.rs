@@ -23,6 +23,8 @@ pub(super) struct Index<'a> {
     /// Dead letters by the place that they name as theirs.
     pub(super) dead: BTreeMap<Place, Vec<&'a DeadLetter>>,
     pub(super) attempts: BTreeMap<u64, Attempt<'a>>,
+    /// The attempts at each record, in order.
+    by_place: HashMap<Place, Vec<u64>>,
     /// The journal's entry by which the app had acknowledged a record.
     pub(super) acked: HashMap<Place, usize>,
 }
@@ -35,6 +37,7 @@ impl<'a> Index<'a> {
             uuids: BTreeMap::new(),
             dead: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            by_place: HashMap::new(),
             acked: HashMap::new(),
         };
         for record in &ledger.source {
@@ -67,6 +70,7 @@ impl<'a> Index<'a> {
                         answered: None,
                     };
                     self.attempts.insert(*attempt, begun);
+                    self.by_place.entry(*at).or_default().push(*attempt);
                 }
                 Event::Answered { attempt, answer } => {
                     let Some(attempt) = self.attempts.get_mut(attempt) else {
@@ -103,8 +107,8 @@ impl<'a> Index<'a> {
 
     /// The attempts at one record, in order.
     pub(super) fn attempts_at(&self, at: Place) -> impl Iterator<Item = &Attempt<'a>> {
-        let attempts = self.attempts.values();
-        attempts.filter(move |attempt| attempt.at == at)
+        let attempts = self.by_place.get(&at).into_iter().flatten();
+        attempts.filter_map(|attempt| self.attempts.get(attempt))
     }
 
     /// How the attempts at a record went, for people.

@@ -10,15 +10,16 @@ use crate::ledger::{Event, Place};
 type Sequence<'a> = (i32, Option<&'a [u8]>);
 
 pub(super) fn find(index: &Index) -> Vec<Finding> {
-    let mut sequences: BTreeMap<Sequence, Vec<Place>> = BTreeMap::new();
+    let mut sequences: BTreeMap<Sequence, BTreeSet<Place>> = BTreeMap::new();
     for (at, record) in &index.source {
         let id = (at.partition, record.key.as_deref());
-        sequences.entry(id).or_default().push(*at);
+        sequences.entry(id).or_default().insert(*at);
     }
     let mut findings = Vec::new();
     let mut handed: BTreeSet<Place> = BTreeSet::new();
     // What each member has in its app, by sequence.
     let mut open: HashMap<(&str, Sequence), BTreeMap<u64, Place>> = HashMap::new();
+    let mut where_open: HashMap<u64, (&str, Sequence)> = HashMap::new();
     for (entry, event) in index.events() {
         match event {
             Event::Handed {
@@ -37,14 +38,15 @@ pub(super) fn find(index: &Index) -> Vec<Finding> {
                         .map(|other| together(index, *at, *other, entry)),
                 );
                 with.insert(*attempt, *at);
+                where_open.insert(*attempt, (member, id));
                 if handed.insert(*at) {
-                    findings.extend(too_early(index, &sequences[&id], &handed, *at, entry));
+                    let sequence = sequences.entry(id).or_default();
+                    findings.extend(too_early(index, sequence, &handed, *at, entry));
                 }
             }
             Event::Answered { attempt, .. } => {
-                for with in open.values_mut() {
-                    with.remove(attempt);
-                }
+                let with = where_open.remove(attempt).and_then(|at| open.get_mut(&at));
+                with.map(|with| with.remove(attempt));
             }
             _ => {}
         }
@@ -60,10 +62,11 @@ fn together(index: &Index, at: Place, other: Place, entry: usize) -> Finding {
     index.finding(I3, at, what)
 }
 
-/// The first handing of a record whose predecessor is not finished.
+/// The first handing of a record whose predecessor is not finished. What is finished
+/// stays so, and leaves the sequence: a long one would be gone through again and again.
 fn too_early(
     index: &Index,
-    sequence: &[Place],
+    sequence: &mut BTreeSet<Place>,
     handed: &BTreeSet<Place>,
     at: Place,
     entry: usize,
@@ -74,8 +77,14 @@ fn too_early(
         let never_handed = || index.attempts_at(*place).next().is_none();
         index.dead.contains_key(place) && (handed.contains(place) || never_handed())
     };
-    let mut before = sequence.iter().take_while(|place| **place < at);
-    let unfinished = before.find(|place| !index.acked_before(**place, entry) && !dead(place))?;
+    let finished = |place: &Place| index.acked_before(*place, entry) || dead(place);
+    while sequence
+        .first()
+        .is_some_and(|first| *first < at && finished(first))
+    {
+        sequence.pop_first();
+    }
+    let unfinished = sequence.first().filter(|first| **first < at)?;
     let state = if handed.contains(unfinished) {
         "is not finished"
     } else {

@@ -27,6 +27,8 @@ pub struct Summary {
     pub readings: usize,
     /// Dead letters.
     pub dead_letters: usize,
+    /// How many handings again of each partition all faults together allow.
+    pub allowed: usize,
     /// The faults, in order.
     pub faults: Vec<Aftermath>,
 }
@@ -71,12 +73,15 @@ impl Summary {
                     Answer::Nack => summary.refused += 1,
                     Answer::Gone => summary.gone += 1,
                 },
-                Event::Fault { what, .. } => summary.faults.push(Aftermath {
-                    what: what.clone(),
-                    at: entry.at,
-                    again: 0,
-                    pause: Duration::ZERO,
-                }),
+                Event::Fault { what, again } => {
+                    summary.allowed += again;
+                    summary.faults.push(Aftermath {
+                        what: what.clone(),
+                        at: entry.at,
+                        again: 0,
+                        pause: Duration::ZERO,
+                    });
+                }
                 Event::Committed(_) => summary.readings += 1,
                 Event::DeadLettersEnd(_) => {}
             }

@@ -200,6 +200,7 @@ fn a_summary_counts() {
         gone: 1,
         readings: 3,
         dead_letters: 1,
+        allowed: 2,
         faults: vec![Aftermath {
             what: "a crash".to_owned(),
             at: Duration::from_millis(18),
@@ -465,6 +466,23 @@ fn a_dead_letter_of_a_record_refused_too_seldom_is_found() {
     run.give(at(1, 4), Nack);
     run.give(at(1, 4), Gone);
     run.bury(at(1, 4));
+    run.shows(I10, at(1, 4));
+}
+
+#[test]
+fn what_daprd_cant_read_is_dead_lettered_by_its_own_count() {
+    let mut run = clean();
+    run.publish(at(1, 4), None);
+    let unreadable = run.ledger.source.last_mut().expect("just published");
+    unreadable.value = Some(vec![0xff]);
+    run.bury(at(1, 4));
+    // Nobody knows its id, so that it is its message is not seen.
+    run.ledger.journal.pop();
+    assert_eq!(run.findings(), []);
+    let last = run.ledger.dead_letters.last_mut().expect("just buried");
+    let count = "__dlq.errors.delivery.count";
+    let header = last.0.headers.iter_mut().find(|header| header.0 == count);
+    header.expect("it has it").1 = Some(b"1".to_vec());
     run.shows(I10, at(1, 4));
 }
 

@@ -5,19 +5,28 @@ use harness::ledger::{Message, Rolls};
 /// Messages that are published in one call.
 const BATCH: usize = 10;
 
-/// Of a thousand messages, how many the app refuses once, or twice.
-const REFUSED: u64 = 60;
-
-/// Of a thousand messages, how many take the app a while.
-const SLOW: u64 = 60;
+/// The ids of messages that everybody leaves alone begin so: they tell whether things
+/// work.
+const CALM: &str = "probe-";
 
 /// What is published, and what the app will make of it: all from one seed.
 #[derive(Debug)]
 pub struct Plan {
     rolls: Rolls,
-    poison: u64,
+    moods: Moods,
     /// Each producer's batches, in order.
     pub producers: Vec<Vec<Vec<Message>>>,
+}
+
+/// How many of a thousand messages the app treats how.
+#[derive(Clone, Copy, Debug)]
+pub struct Moods {
+    /// Refused for ever.
+    pub poison: u64,
+    /// Refused once, or twice.
+    pub refused: u64,
+    /// Slow: they take the app 20 to 60 ms.
+    pub slow: u64,
 }
 
 /// What the app makes of a message.
@@ -32,9 +41,8 @@ pub struct Mood {
 }
 
 impl Plan {
-    /// So many messages from each producer, under so many keys and under none;
-    /// `poison` of a thousand are refused for ever.
-    pub fn new(rolls: Rolls, producers: u64, each: usize, keys: u64, poison: u64) -> Self {
+    /// So many messages from each producer, under so many keys and under none.
+    pub fn new(rolls: Rolls, producers: u64, each: usize, keys: u64, moods: Moods) -> Self {
         let batches = |producer| {
             let mut seqs: HashMap<Option<String>, u64> = HashMap::new();
             let message = |n: usize| {
@@ -55,8 +63,18 @@ impl Plan {
         };
         Self {
             rolls,
-            poison,
+            moods,
             producers: (0..producers).map(batches).collect(),
+        }
+    }
+
+    /// A message that the app takes as it comes, beside those of the plan.
+    pub fn calm(producer: u64, key: &str, seq: u64) -> Message {
+        Message {
+            producer,
+            seq,
+            uuid: format!("{CALM}{producer}-{key}-{seq}"),
+            key: Some(key.to_owned()),
         }
     }
 
@@ -67,15 +85,22 @@ impl Plan {
 
     /// What the app makes of the message of this id.
     pub fn mood(&self, uuid: &str) -> Mood {
+        if uuid.starts_with(CALM) {
+            return Mood {
+                delay: Duration::ZERO,
+                refusals: 0,
+                by_status: true,
+            };
+        }
         let refused = self.rolls.below(1000, ("refused", uuid));
-        let refusals = if refused < self.poison {
+        let refusals = if refused < self.moods.poison {
             u32::MAX
-        } else if refused < self.poison + REFUSED {
+        } else if refused < self.moods.poison + self.moods.refused {
             1 + u32::from(refused.is_multiple_of(2))
         } else {
             0
         };
-        let slow = self.rolls.below(1000, ("slow", uuid)) < SLOW;
+        let slow = self.rolls.below(1000, ("slow", uuid)) < self.moods.slow;
         let delay = self.rolls.below(40, ("delay", uuid)) + 20;
         Mood {
             delay: Duration::from_millis(if slow { delay } else { 0 }),

@@ -7,14 +7,15 @@ use harness::{Result, eventually};
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{
-        AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
+        AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier,
+        TopicReplication,
     },
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer as _},
     producer::{FutureProducer, FutureRecord},
 };
 
-use super::SOON;
+use crate::SOON;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -49,6 +50,19 @@ pub async fn make_again(brokers: &str, topic: &str, partitions: i32) -> Result<(
         result.map_err(|(topic, code)| format!("deleting {topic}: {code}"))?;
     }
     create_topic(brokers, topic, partitions, &[]).await
+}
+
+/// Gives a topic so many partitions.
+pub async fn add_partitions(brokers: &str, topic: &str, count: i32) -> Result<()> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()?;
+    let new = NewPartitions::new(topic, usize::try_from(count)?);
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    for result in admin.create_partitions([&new], &options).await? {
+        result.map_err(|(topic, code)| format!("adding partitions to {topic}: {code}"))?;
+    }
+    Ok(())
 }
 
 /// What a topic is configured with.
@@ -184,6 +198,53 @@ pub async fn records(brokers: &str, topic: &str, partitions: i32) -> Result<usiz
             records += consumer.fetch_watermarks(&topic, partition, TIMEOUT)?.1;
         }
         Ok(usize::try_from(records)?)
+    })
+    .await?
+}
+
+/// The node that leads a topic's partition now.
+pub async fn leader(brokers: &str, topic: &str, partition: i32) -> Result<i32> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create()?;
+        let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT)?;
+        let topic = metadata.topics().first().ok_or("nothing was described")?;
+        let mut partitions = topic.partitions().iter();
+        let found = partitions.find(|found| found.id() == partition);
+        Ok(found.ok_or("no such partition")?.leader())
+    })
+    .await?
+}
+
+/// Whether all replicas of a topic's partitions are in sync.
+pub async fn in_sync(brokers: &str, topic: &str) -> Result<bool> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create()?;
+        let metadata = consumer.fetch_metadata(Some(&topic), TIMEOUT)?;
+        let topic = metadata.topics().first().ok_or("nothing was described")?;
+        let mut partitions = topic.partitions().iter();
+        Ok(partitions.all(|partition| partition.isr().len() == partition.replicas().len()))
+    })
+    .await?
+}
+
+/// A group's state as Kafka names it, and its members' client ids.
+pub async fn group(brokers: &str, group: &str) -> Result<(String, Vec<String>)> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    let group = group.to_owned();
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create()?;
+        let groups = consumer.fetch_group_list(Some(&group), TIMEOUT)?;
+        let group = groups.groups().first().ok_or("nothing was described")?;
+        let members = group.members().iter();
+        let clients = members.map(|member| member.client_id().to_owned());
+        Ok((group.state().to_owned(), clients.collect()))
     })
     .await?
 }

@@ -155,7 +155,7 @@ impl Idp {
     }
 
     /// A component's metadata that logs in here with a secret.
-    pub fn by_secret(&self) -> Vec<(&str, &str)> {
+    pub fn by_secret(&self) -> Vec<(&'static str, &str)> {
         vec![
             ("authType", "oidc"),
             ("disableTls", "true"),

@@ -7,7 +7,7 @@ use std::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -17,8 +17,12 @@ use harness::{
     ledger::{Answer, Event, Journal, Message, Place},
 };
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
-use super::Plan;
+use super::{Plan, server::Server};
+
+/// The largest event that the app takes, in bytes.
+const LARGEST: usize = 64 << 20;
 
 /// The app that all members share: it makes of each message what the plan says,
 /// and writes down what it was handed and what it answered.
@@ -27,9 +31,19 @@ pub struct Moody {
     shared: Arc<Shared>,
 }
 
+/// How the app is as a whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Conditions {
+    /// It takes calls and answers none until this ends.
+    pub hangs: bool,
+    /// Each call takes so much longer.
+    pub slower: Duration,
+}
+
 struct Shared {
     plan: Arc<Plan>,
     journal: Arc<Journal>,
+    conditions: watch::Sender<Conditions>,
     progress: Mutex<Progress>,
 }
 
@@ -37,26 +51,15 @@ struct Shared {
 struct Progress {
     refused: HashMap<Place, u32>,
     acked: BTreeSet<Place>,
+    uuids: HashMap<String, Place>,
 }
 
 /// One member's door to the app.
 #[derive(Clone)]
 struct Door {
     member: String,
-    names: Vec<String>,
+    subscriptions: Value,
     shared: Arc<Shared>,
-}
-
-/// The app's server for one member; dropping it closes it.
-pub struct Server {
-    pub port: u16,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 impl Moody {
@@ -64,6 +67,7 @@ impl Moody {
         let shared = Shared {
             plan,
             journal,
+            conditions: watch::Sender::new(Conditions::default()),
             progress: Mutex::default(),
         };
         Self {
@@ -72,29 +76,47 @@ impl Moody {
     }
 
     /// Serves one member, subscribed under these names of the topic.
-    pub async fn serve(&self, member: &str, names: Vec<String>) -> Result<Server> {
+    pub(super) async fn serve(
+        &self,
+        member: &str,
+        names: &[String],
+        metadata: &Value,
+    ) -> Result<Server> {
+        let names = names.iter();
+        let all = names.map(|name| {
+            json!({ "pubsubname": "todo-pubsub", "topic": name, "route": "/events", "metadata": metadata })
+        });
         let door = Door {
             member: member.to_owned(),
-            names,
+            subscriptions: all.collect(),
             shared: self.shared.clone(),
         };
         let routes = Router::new()
             .route("/dapr/subscribe", get(subscribe))
             .route("/events", post(receive))
+            .layer(DefaultBodyLimit::max(LARGEST))
             .with_state(door);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let port = listener.local_addr()?.port();
-        let task = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, routes).await {
-                eprintln!("the app ended: {error}");
-            }
-        });
-        Ok(Server { port, task })
+        Server::start(routes).await
+    }
+
+    /// From now on it is like this.
+    pub fn change(&self, conditions: Conditions) {
+        self.shared.conditions.send_replace(conditions);
+    }
+
+    /// It forgets where records stood: the topic is another one.
+    pub fn forget(&self) {
+        *self.shared.progress() = Progress::default();
     }
 
     /// How many records it has acknowledged.
     pub fn acked(&self) -> usize {
         self.shared.progress().acked.len()
+    }
+
+    /// Where the message of this id stands, once it has acknowledged it.
+    pub fn acked_message(&self, uuid: &str) -> Option<Place> {
+        self.shared.progress().uuids.get(uuid).copied()
     }
 
     /// Waits until it has acknowledged so many.
@@ -119,8 +141,15 @@ impl Shared {
             *so_far += 1;
             return true;
         }
-        progress.acked.insert(at);
         false
+    }
+
+    fn acknowledges(&self, at: Place, uuid: Option<String>) {
+        let mut progress = self.progress();
+        progress.acked.insert(at);
+        if let Some(uuid) = uuid {
+            progress.uuids.insert(uuid, at);
+        }
     }
 }
 
@@ -141,10 +170,7 @@ impl Drop for Open<'_> {
 }
 
 async fn subscribe(State(door): State<Door>) -> Json<Value> {
-    let names = door.names.iter();
-    let all =
-        names.map(|name| json!({ "pubsubname": "todo-pubsub", "topic": name, "route": "/events" }));
-    Json(all.collect())
+    Json(door.subscriptions)
 }
 
 async fn receive(State(door): State<Door>, headers: HeaderMap, body: Bytes) -> Response {
@@ -170,10 +196,15 @@ async fn receive(State(door): State<Door>, headers: HeaderMap, body: Bytes) -> R
         attempt,
         answer: Answer::Gone,
     };
-    let mood = shared.plan.mood(&uuid.unwrap_or_default());
-    tokio::time::sleep(mood.delay).await;
+    let mood = shared.plan.mood(uuid.as_deref().unwrap_or_default());
+    let slower = shared.conditions.borrow().slower;
+    tokio::time::sleep(mood.delay + slower).await;
+    let mut conditions = shared.conditions.subscribe();
+    // It can't fail: the sender is in the same place.
+    let _ = conditions.wait_for(|conditions| !conditions.hangs).await;
     if !shared.refuses(at, mood.refusals) {
         open.answer = Answer::Ack;
+        shared.acknowledges(at, uuid);
         return StatusCode::OK.into_response();
     }
     open.answer = Answer::Nack;

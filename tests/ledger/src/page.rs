@@ -1,0 +1,280 @@
+//! docs/reliability.md, and the numbers that it is made of.
+
+use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
+
+use harness::{Result, root};
+
+use crate::{
+    Side,
+    faults::{self, Fault},
+    results::{Kept, Summary},
+    scene::{HEALS_WITHIN, Sample, is_flat, quarters},
+};
+
+/// What stands before the figures.
+const HEAD: &str = include_str!("page/head.md");
+/// What stands behind them.
+const TAIL: &str = include_str!("page/tail.md");
+
+/// The page's path.
+pub fn path() -> PathBuf {
+    root().join("docs/reliability.md")
+}
+
+/// The path of its numbers.
+pub fn numbers() -> PathBuf {
+    root().join("docs/reliability.json")
+}
+
+/// Writes both.
+pub fn write(summary: &Summary) -> Result<()> {
+    fs::write(path(), render(summary))?;
+    let text = serde_json::to_string_pretty(summary)?;
+    Ok(fs::write(numbers(), text + "\n")?)
+}
+
+/// The page.
+pub fn render(summary: &Summary) -> String {
+    let mut page = HEAD.to_owned();
+    if summary.runs.is_empty() {
+        page.push_str("**Nothing has been run for this page yet.**\n\n");
+    } else {
+        measured(&mut page, summary);
+        table(&mut page, summary);
+    }
+    what_is_done(&mut page);
+    soaked(&mut page, summary);
+    page.push_str(TAIL);
+    page
+}
+
+fn measured(page: &mut String, summary: &Summary) {
+    page.push_str("## What was run\n\n");
+    let all = |of: fn(&Kept) -> String| {
+        let all: BTreeSet<_> = summary.runs.iter().map(of).collect();
+        all.into_iter().collect::<Vec<_>>().join("; ")
+    };
+    for (name, value) in [
+        ("commit", all(|run| run.about.commit.clone())),
+        ("date", all(|run| run.about.date.clone())),
+        ("machine", all(|run| run.about.machine.clone())),
+        ("build of the component", all(|run| run.about.build.clone())),
+    ] {
+        let _ = writeln!(page, "* {name}: {value}");
+    }
+    page.push_str("* versions: daprd 1.16.5, Apache Kafka 4.1.1\n\n");
+}
+
+fn table(page: &mut String, summary: &Summary) {
+    page.push_str(
+        "## Faults\n\n| fault | side | seeds | messages | lost | duplicates | bound | order breaks | seconds to heal: median | worst |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    let mut notes = Vec::new();
+    for fault in faults::all() {
+        for side in fault.sides {
+            let of = |run: &&Kept| run.fault == fault.name && run.side == *side;
+            let runs: Vec<_> = summary.runs.iter().filter(of).collect();
+            page.push_str(&row(&fault, *side, &runs));
+            notes.extend(note(&fault, *side, &runs));
+        }
+    }
+    page.push('\n');
+    for note in &notes {
+        let _ = writeln!(page, "* {note}");
+    }
+    if !notes.is_empty() {
+        page.push('\n');
+    }
+}
+
+fn row(fault: &Fault, side: Side, runs: &[&Kept]) -> String {
+    let name = format!("| {} | {side} |", fault.name);
+    if runs.is_empty() {
+        return format!("{name} not run yet | | | | | | | |\n");
+    }
+    let sum = |of: fn(&Kept) -> usize| runs.iter().map(|run| of(run)).sum::<usize>();
+    let mut heals: Vec<f64> = runs
+        .iter()
+        .flat_map(|run| &run.outcome.heals)
+        .map(|heal| heal.unwrap_or(f64::INFINITY))
+        .collect();
+    heals.sort_by(f64::total_cmp);
+    let cells = [
+        runs.len().to_string(),
+        sum(|run| run.outcome.messages).to_string(),
+        marked(sum(|run| run.outcome.lost)),
+        sum(|run| run.outcome.duplicates).to_string(),
+        match side {
+            Side::Component => sum(|run| run.outcome.bound).to_string(),
+            Side::BuiltIn => "none".to_owned(),
+        },
+        marked(sum(|run| run.outcome.order_breaks)),
+        heals.get(heals.len() / 2).map_or_else(String::new, seconds),
+        heals.last().map_or_else(String::new, seconds),
+    ];
+    format!("{name} {} |\n", cells.join(" | "))
+}
+
+/// What should be zero and is not.
+fn marked(count: usize) -> String {
+    if count == 0 {
+        "0".to_owned()
+    } else {
+        format!("**{count}**")
+    }
+}
+
+fn seconds(value: &f64) -> String {
+    if value.is_infinite() {
+        "not within 90".to_owned()
+    } else if *value > HEALS_WITHIN {
+        format!("**{value:.1}**")
+    } else {
+        format!("{value:.1}")
+    }
+}
+
+/// What the table does not say.
+fn note(fault: &Fault, side: Side, runs: &[&Kept]) -> Option<String> {
+    let incomplete = runs.iter().filter(|run| !run.outcome.complete).count();
+    let other: usize = runs.iter().map(|run| run.outcome.other).sum();
+    let mut parts = Vec::new();
+    if incomplete > 0 {
+        parts.push(format!(
+            "{incomplete} of {} runs did not come to their end",
+            runs.len()
+        ));
+    }
+    if other > 0 {
+        parts.push(format!("{other} other findings of the judge"));
+    }
+    let remarks: BTreeSet<_> = runs
+        .iter()
+        .flat_map(|run| &run.outcome.remarks)
+        .map(|remark| format!("`{}`", remark.trim_end_matches(':')))
+        .collect();
+    let said = remarks.into_iter().take(4).collect::<Vec<_>>().join("; ");
+    let what = format!("**{}**, {side}: {}", fault.name, parts.join(", "));
+    (!parts.is_empty()).then(|| format!("{what}: {said}"))
+}
+
+fn what_is_done(page: &mut String) {
+    page.push_str("## What is done\n\n");
+    for fault in faults::all() {
+        let _ = writeln!(page, "* **{}**: {}.", fault.name, fault.what);
+    }
+    page.push('\n');
+}
+
+/// What is looked at in a soak.
+type Part = (&'static str, fn(&Sample) -> u64);
+
+const PARTS: [Part; 3] = [
+    ("resident memory, KiB", |sample| sample.rss_kib),
+    ("threads", |sample| sample.threads),
+    ("open files", |sample| sample.files),
+];
+
+fn soaked(page: &mut String, summary: &Summary) {
+    page.push_str(
+        "## Soak\n\nFaults at random, one after the other, at 500 messages a second: connections closed, one direction cut, late answers, a \
+         member killed or leaving, the app hanging, the broker killed. The component of a member that is there all along is looked at \
+         every 10 s.\n\n",
+    );
+    let Some(soak) = summary.runs.iter().find(|run| run.fault == "soak") else {
+        page.push_str("Not run yet.\n\n");
+        return;
+    };
+    let outcome = &soak.outcome;
+    let _ = writeln!(
+        page,
+        "{:.0} minutes, {} faults, {} messages: {} lost, {} duplicates (bound {}), {} order breaks; the longest heal took {}.\n",
+        outcome.seconds / 60.0,
+        outcome.faults,
+        outcome.messages,
+        outcome.lost,
+        outcome.duplicates,
+        outcome.bound,
+        outcome.order_breaks,
+        outcome
+            .longest_heal()
+            .map_or_else(String::new, |heal| format!("{} s", seconds(&heal))),
+    );
+    page.push_str("| of the component | first quarter | last quarter |\n|---|--:|--:|\n");
+    for (name, of) in PARTS {
+        if let Some((first, last)) = quarters(&outcome.samples, of) {
+            let _ = writeln!(page, "| {name} (median) | {first} | {last} |");
+        }
+    }
+    let flat = if is_flat(&outcome.samples) {
+        "Flat"
+    } else {
+        "**Not flat**"
+    };
+    let _ = writeln!(
+        page,
+        "\n{flat}: the last quarter may take a tenth more memory, two threads and ten files.\n"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{results::About, scene::Outcome};
+
+    fn kept(fault: &str, outcome: Outcome) -> Kept {
+        Kept {
+            fault: fault.to_owned(),
+            side: Side::Component,
+            seed: 1,
+            about: About {
+                commit: "abc".to_owned(),
+                date: "2026-01-01".to_owned(),
+                machine: "a machine".to_owned(),
+                build: "release".to_owned(),
+            },
+            outcome,
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_stands_out() {
+        let outcome = Outcome {
+            messages: 100,
+            lost: 2,
+            other: 1,
+            heals: vec![Some(1.0), Some(12.0), None],
+            complete: true,
+            remarks: vec!["I1 is broken 2 times:".to_owned()],
+            ..Outcome::default()
+        };
+        assert!(!outcome.is_fine(Side::Component));
+        let runs = vec![kept("app-hangs", outcome)];
+        let page = render(&Summary { runs });
+        for part in [
+            "| app-hangs | component | 1 | 100 | **2** | 0 | 0 | 0 | **12.0** | not within 90 |",
+            "* **app-hangs**, component: 1 other findings of the judge: `I1 is broken 2 times`",
+            "| leader-killed | built-in | not run yet |",
+        ] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
+    }
+
+    #[test]
+    fn what_is_as_it_must_be_is_fine() {
+        let outcome = Outcome {
+            heals: vec![Some(10.0)],
+            complete: true,
+            duplicates: 7,
+            ..Outcome::default()
+        };
+        assert!(outcome.is_fine(Side::Component));
+        let incomplete = Outcome {
+            complete: false,
+            ..outcome
+        };
+        assert!(!incomplete.is_fine(Side::Component));
+        assert!(incomplete.is_fine(Side::BuiltIn));
+    }
+}

@@ -1,0 +1,188 @@
+//! How long it takes until things go again.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use harness::{
+    Result,
+    ledger::{Ended, Journal, Message},
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior},
+};
+
+use super::TOPIC;
+use crate::run::{Doors, Moody, Plan, publish_once};
+
+/// How often each partition gets a message, until one went all the way.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// After so long nobody waits any more.
+const LONGEST: Duration = Duration::from_secs(90);
+
+/// The number of the producer of probes; those of the plan have small ones.
+const PRODUCER: u64 = 1000;
+
+/// Messages that are published after a fault's end, to see whether they arrive.
+pub(super) struct Probes {
+    doors: Doors,
+    app: Moody,
+    journal: Arc<Journal>,
+    client: reqwest::Client,
+    sent: Vec<Message>,
+    acked: Arc<Mutex<Vec<Message>>>,
+    under_way: JoinSet<()>,
+    /// How long each heal took; `None` is longer than anyone waited.
+    pub(super) heals: Vec<Option<Duration>>,
+}
+
+impl Probes {
+    pub(super) fn new(doors: Doors, app: Moody, journal: Arc<Journal>) -> Self {
+        Self {
+            doors,
+            app,
+            journal,
+            client: reqwest::Client::new(),
+            sent: Vec::new(),
+            acked: Arc::default(),
+            under_way: JoinSet::new(),
+            heals: Vec::new(),
+        }
+    }
+
+    /// From now until, in every partition, a message that was published since then was
+    /// acknowledged by Publish, and handed to the app and acknowledged by it.
+    pub(super) async fn heal(&mut self, partitions: i32) -> Result<()> {
+        let (began, first) = (Instant::now(), self.sent.len());
+        let mut every = tokio::time::interval(EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let keys = (0..partitions).map(|partition| key_of(partition, partitions));
+        let mut left: Vec<_> = keys.collect();
+        loop {
+            every.tick().await;
+            left.retain(|key| !self.arrived(key, first));
+            if left.is_empty() {
+                self.heals.push(Some(began.elapsed()));
+                return Ok(());
+            }
+            if began.elapsed() > LONGEST {
+                self.heals.push(None);
+                return Err(format!(
+                    "not healed within {LONGEST:?}: nothing published since arrives under {left:?}"
+                )
+                .into());
+            }
+            for key in &left {
+                self.send(key.clone(), 0);
+            }
+        }
+    }
+
+    /// Whether one of a key that was sent since the `first` went all the way.
+    fn arrived(&self, key: &str, first: usize) -> bool {
+        let acked = self.acked.lock().unwrap_or_else(PoisonError::into_inner);
+        acked.iter().any(|message| {
+            message.key.as_deref() == Some(key)
+                && usize::try_from(message.seq).is_ok_and(|seq| seq >= first)
+                && self.app.acked_message(&message.uuid).is_some()
+        })
+    }
+
+    fn send(&mut self, key: String, padding: usize) {
+        let message = Plan::calm(PRODUCER, &key, self.sent.len() as u64);
+        self.sent.push(message.clone());
+        let (doors, client) = (self.doors.clone(), self.client.clone());
+        let (journal, acked) = (self.journal.clone(), self.acked.clone());
+        let turn = self.sent.len();
+        self.under_way.spawn(async move {
+            let Ok(url) = doors.one(turn).await else {
+                return;
+            };
+            if publish_once(&client, &url, TOPIC, (&message, padding), &journal).await
+                == Ended::Acked
+            {
+                let mut acked = acked.lock().unwrap_or_else(PoisonError::into_inner);
+                acked.push(message);
+            }
+        });
+    }
+
+    /// Publishes so many, once each, one after the other under each of as many keys, and
+    /// requires that each is acknowledged.
+    pub(super) async fn publish(&mut self, count: usize) -> Result<()> {
+        for n in 0..count {
+            self.send(format!("more-{}", n % 20), 0);
+            if n % 20 == 19 {
+                self.end().await;
+            }
+        }
+        self.end().await;
+        let acked = self.acked.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |message: &&Message| {
+            message
+                .key
+                .as_ref()
+                .is_some_and(|key| key.starts_with("more-"))
+        };
+        let acked = acked.iter().filter(of).count();
+        if acked < count {
+            return Err(format!("only {acked} of {count} publishes were acknowledged").into());
+        }
+        Ok(())
+    }
+
+    /// Begins to publish so many at once, each under a key of its own and so many bytes
+    /// large.
+    pub(super) fn flood(&mut self, count: usize, bytes: usize) {
+        for n in 0..count {
+            self.send(format!("flood-{n}"), bytes);
+        }
+    }
+
+    /// So many messages that somebody else writes.
+    pub(super) fn others(&mut self, key: &str, count: u64) -> Vec<Message> {
+        let first = self.sent.len() as u64;
+        let seqs = first..first + count;
+        let others: Vec<_> = seqs.map(|seq| Plan::calm(PRODUCER + 1, key, seq)).collect();
+        self.sent.extend(others.iter().cloned());
+        others
+    }
+
+    /// Waits for those that are under way.
+    pub(super) async fn end(&mut self) {
+        while self.under_way.join_next().await.is_some() {}
+    }
+
+    pub(super) fn messages(&self) -> impl Iterator<Item = Message> {
+        self.sent.iter().cloned()
+    }
+}
+
+/// A key that both sides put into a partition: FNV-1a, as Sarama's hash partitioner.
+fn key_of(partition: i32, partitions: i32) -> String {
+    let keys = (0..).map(|n| format!("probe-{n}"));
+    let mut fitting = keys.filter(|key| partition_of(key, partitions) == partition);
+    fitting.next().unwrap_or_default()
+}
+
+fn partition_of(key: &str, partitions: i32) -> i32 {
+    let hash = key.bytes().fold(2_166_136_261_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(16_777_619)
+    });
+    (hash.cast_signed() % partitions).abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_partition_has_its_probe() {
+        for partition in 0..6 {
+            assert_eq!(partition_of(&key_of(partition, 6), 6), partition);
+        }
+    }
+}
