@@ -6,7 +6,6 @@
 
 use std::{
     ffi::c_void,
-    ptr::NonNull,
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
@@ -125,7 +124,7 @@ async fn poll(producer: Weak<AckedProducer>, come: Arc<Notify>) {
 
 /// A client's queue of events, which tells when it has some.
 struct Events {
-    queue: NonNull<RDKafkaQueue>,
+    queue: *mut RDKafkaQueue,
     come: Arc<Notify>,
 }
 
@@ -138,15 +137,14 @@ impl Events {
     /// The main queue of a client, which must outlive this.
     fn of(client: *mut RDKafka) -> Self {
         let come = Arc::new(Notify::new());
-        // SAFETY: the client is alive. It has a main queue (rdkafka.h never returns null
-        // here), of which the call makes a reference that `drop` gives back.
+        // SAFETY: the client is alive. Every client has a main queue (the call never returns
+        // null), and the reference to it that the call makes is given back by `drop`.
         let queue = unsafe { bindings::rd_kafka_queue_get_main(client) };
-        let queue = NonNull::new(queue).expect("every client has a main queue");
         // SAFETY: `tell` takes what it is given for a `Notify`, which `come` keeps alive
         // until `drop` has taken the callback away.
         unsafe {
             let opaque = Arc::as_ptr(&come).cast_mut().cast::<c_void>();
-            bindings::rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(tell), opaque);
+            bindings::rd_kafka_queue_cb_event_enable(queue, Some(tell), opaque);
         }
         // It is told of what comes from now on; something may have come before.
         come.notify_one();
@@ -155,7 +153,7 @@ impl Events {
 
     fn are_none(&self) -> bool {
         // SAFETY: the reference is given back in `drop` only.
-        unsafe { bindings::rd_kafka_queue_length(self.queue.as_ptr()) == 0 }
+        unsafe { bindings::rd_kafka_queue_length(self.queue) == 0 }
     }
 }
 
@@ -166,9 +164,8 @@ impl Drop for Events {
         // nobody calls any more when the first call returns; the second gives the
         // reference back.
         unsafe {
-            let queue = self.queue.as_ptr();
-            bindings::rd_kafka_queue_cb_event_enable(queue, None, std::ptr::null_mut());
-            bindings::rd_kafka_queue_destroy(queue);
+            bindings::rd_kafka_queue_cb_event_enable(self.queue, None, std::ptr::null_mut());
+            bindings::rd_kafka_queue_destroy(self.queue);
         }
         // Whoever polls finds no producer any more, and ends.
         self.come.notify_one();
