@@ -24,8 +24,8 @@ const INSTANCE_HEADER: &str = "x-component-instance";
 /// A connection that is counted as long as it is open.
 ///
 /// Before it writes it lets those have their turn who are ready to run: what they answer goes
-/// into the same write. Else each answer would be a system call of its own here, and two and
-/// a wake-up at daprd's end (docs/performance.md).
+/// into the same write. Else each answer would be a system call of its own
+/// (docs/performance.md).
 pub(super) struct Connection {
     stream: UnixStream,
     /// Others had their turn since the last flush.

@@ -41,8 +41,8 @@ const ONLY_LANE_DEPTH: usize = 8;
 const SERIAL_AFTER: Duration = Duration::from_secs(5);
 
 /// How long a dead letter that could not be written waits: a broker is back
-/// within seconds, a missing permission is not. Whatever was wrong, letters are written,
-/// and their partitions go on, within 10 s of its end (docs/reliability.md).
+/// within seconds, a missing permission is not. The longest leaves room to
+/// go on within 10 s of the end of what was wrong, which `make ledger` judges.
 const LETTER_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// How long a stream gets nothing after it gave a record back without a verdict.

@@ -33,8 +33,8 @@ const RENEW_AFTER: f64 = 0.8;
 /// The least time between two fetches.
 const PACE: Duration = Duration::from_secs(1);
 
-/// The most time until a failed fetch is tried again: everything goes on within 10 s of
-/// the provider's return (docs/reliability.md), a login and reconnects included.
+/// The most time until a failed fetch is tried again: it leaves room to go on within
+/// 10 s of the provider's return, a login and reconnects included, which `make ledger` judges.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// How long the task may sleep without a look at the wall clock: a machine that was
