@@ -51,6 +51,9 @@ const UNASKED: [&str; 4] = [
     "circuit breaker is open",
 ];
 
+/// How Go words it that nobody listens at an address.
+const REFUSED: &str = "connection refused";
+
 /// Reads an answer; an error says what is wrong with it. The whole text decides, and
 /// as much of it is kept as a dead letter holds: an app's answer may be a whole page.
 pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome), String> {
@@ -68,7 +71,11 @@ pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome)
     let outcome = if is_no_verdict(said) {
         Outcome::Unknown(kept)
     } else if is_unreachable(said) {
-        Outcome::Unreachable(kept)
+        if said.contains(REFUSED) {
+            Outcome::Absent(kept)
+        } else {
+            Outcome::Unreachable(kept)
+        }
     } else {
         Outcome::Nack(kept)
     };
@@ -145,17 +152,28 @@ mod tests {
     #[test]
     fn an_app_that_cant_be_reached_says_nothing_of_the_record() {
         for text in [
-            "error returned from app channel while sending pub/sub event to app: dial tcp: connection refused",
             "error returned from app channel while sending pub/sub event to app: context canceled",
             "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = error reading from server: EOF",
             "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = closing transport due to: connection error: desc = \"error reading from server: EOF\", received prior goaway: code: NO_ERROR",
             "error returned from app while processing pub/sub event 1: rpc error: code = Canceled desc = grpc: the client connection is closing",
-            "Post \"http://127.0.0.1:8080/orders\": dial tcp 127.0.0.1:8080: connect: connection refused",
             "circuit breaker is open",
-            "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused\"",
         ] {
             assert_eq!(outcome(Some(text)), Outcome::Unreachable(text.into()));
         }
+    }
+
+    #[test]
+    fn an_app_that_nobody_can_connect_to_is_absent() {
+        for text in [
+            "error returned from app channel while sending pub/sub event to app: dial tcp: connection refused",
+            "Post \"http://127.0.0.1:8080/orders\": dial tcp 127.0.0.1:8080: connect: connection refused",
+            "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused\"",
+        ] {
+            assert_eq!(outcome(Some(text)), Outcome::Absent(text.into()));
+        }
+        // The app's own words, of something else that is down.
+        let said = "retriable error returned from app while processing pub/sub event 1, topic: t, body: redis: connection refused. status code returned: 500";
+        assert_eq!(outcome(Some(said)), Outcome::Nack(said.into()));
     }
 
     proptest::proptest! {
@@ -171,7 +189,11 @@ mod tests {
             };
             let (delivery, outcome) = read(request).expect("it names a message");
             proptest::prop_assert_eq!(delivery, DeliveryId(id));
-            let (Outcome::Nack(kept) | Outcome::Unknown(kept) | Outcome::Unreachable(kept)) = outcome else {
+            let (Outcome::Nack(kept)
+            | Outcome::Unknown(kept)
+            | Outcome::Unreachable(kept)
+            | Outcome::Absent(kept)) = outcome
+            else {
                 panic!("an error is no ack, and no record is too large by what was said: {outcome:?}");
             };
             proptest::prop_assert!(text.starts_with(&kept) && kept.len() <= 1024);

@@ -80,6 +80,14 @@ impl Owner {
             .emit(),
             Action::BreakerOpened { topic } => self.breaker(&topic, true),
             Action::BreakerClosed { topic } => self.breaker(&topic, false),
+            Action::AppGone { reason } => self.app(Some(&reason)),
+            Action::AppBack => self.app(None),
+            Action::AckDoubted { record } => events::AckDoubted {
+                instance: &self.instance,
+                at: &record.at,
+                offset: record.offset,
+            }
+            .emit(),
             Action::OneSerialLane { topic } => events::OneSerialLane {
                 instance: &self.instance,
                 topic: &topic,
@@ -96,6 +104,11 @@ impl Owner {
             open,
         }
         .emit();
+    }
+
+    fn app(&self, failure: Option<&str>) {
+        let instance = &self.instance;
+        events::AppPresence { instance, failure }.emit();
     }
 
     fn deliver(&mut self, lane: LaneId, delivery: Delivery) {

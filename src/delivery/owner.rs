@@ -45,6 +45,14 @@ const SERIAL_AFTER: Duration = Duration::from_secs(5);
 /// go on within 10 s of the end of what was wrong, which `make ledger` judges.
 const LETTER_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
+/// How long after an app could not be reached it is tried again: at first, and at the
+/// most. A refused call costs nobody anything, and an app that is back should not wait.
+const ABSENT_PROBE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+
+/// How long a call may take to find that the app is gone: daprd and its app stand on
+/// one machine, where that is a millisecond; a busy one takes longer.
+const DIAL: Duration = Duration::from_secs(1);
+
 /// How long a stream gets nothing after it gave a record back without a verdict.
 const LANE_HOLD: Duration = Duration::from_secs(1);
 
@@ -126,6 +134,8 @@ impl Owner {
                     window: settings.breaker.window,
                     probe_every: settings.breaker.probe_every,
                 },
+                absent_probe: ABSENT_PROBE,
+                dial: DIAL,
                 letter_delay: LETTER_DELAY,
             }),
             readers,

@@ -26,6 +26,8 @@ impl Engine {
         if let Outcome::Unknown(_) = outcome {
             self.hold_lane(delivery, now);
         }
+        let was_absent = self.absence.is_some();
+        let is_doubtful = self.note_presence(delivery, &outcome, now, actions);
         let Some(in_flight) = self.take_back(delivery, by_app) else {
             // The lane has room again, which is the topic's affair: look at all.
             return None;
@@ -33,6 +35,7 @@ impl Engine {
         let ready = in_flight.ready;
         let at = ready.at.clone();
         match outcome {
+            Outcome::Ack if is_doubtful => self.doubt(ready, actions),
             Outcome::Ack => {
                 self.judge(&ready, delivery, false, now, actions);
                 self.finish(ready, actions);
@@ -45,10 +48,22 @@ impl Engine {
                 self.judge(&ready, delivery, true, now, actions);
                 self.refused(ready, false, reason, now, actions);
             }
+            Outcome::Absent(reason) => self.absent(ready, reason, now, actions),
             Outcome::TooLarge(reason) => self.too_large(ready, reason, now, actions),
             Outcome::Unknown(_) => self.give_back(ready),
         }
-        Some(at)
+        // An app that is back concerns all topics.
+        let is_back = was_absent && self.absence.is_none();
+        (!is_back).then_some(at)
+    }
+
+    /// Hands a record out again that daprd says the app took, at the moment when the
+    /// app went.
+    fn doubt(&mut self, ready: Ready, actions: &mut Vec<Action>) {
+        if let Some((record, _)) = self.head(&ready) {
+            actions.push(Action::AckDoubted { record });
+        }
+        self.give_back(ready);
     }
 
     /// Takes the finished head of a sequence off; the next one is ready.
@@ -208,7 +223,7 @@ impl Engine {
         }
     }
 
-    fn head(&self, ready: &Ready) -> Option<(Arc<Record>, Failures)> {
+    pub(super) fn head(&self, ready: &Ready) -> Option<(Arc<Record>, Failures)> {
         self.partitions
             .get(&ready.at)?
             .sequences

@@ -14,7 +14,8 @@ impl Engine {
             woken = true;
         }
         self.letters.send_due(now, actions);
-        woken
+        // A probe may be of any topic.
+        woken || (self.absence.is_some() && self.presence_allowance(now) > 0)
     }
 
     /// Puts a sequence behind the others.
@@ -52,12 +53,13 @@ impl Engine {
 
     /// Hands out what the topic's lanes have room for, oldest first.
     fn hand_out(&mut self, topic: &Arc<str>, now: Instant, actions: &mut Vec<Action>) {
+        let presence = self.presence_allowance(now);
         let Some(topic_state) = self.topics.get_mut(topic) else {
             return;
         };
         // Sequences of a draining partition stay, for the revocation to forget.
         let mut kept = std::collections::VecDeque::new();
-        let mut allowance = topic_state.allowance(now);
+        let mut allowance = topic_state.allowance(now).min(presence);
         while allowance > 0
             && let Some(lane) = topic_state.lanes.pick(&self.limits)
             && let Some(ready) = topic_state.ready.pop_front()
@@ -77,7 +79,12 @@ impl Engine {
             let delivery = DeliveryId(self.last_delivery);
             topic_state.lanes.take(lane, delivery);
             topic_state.in_flight += 1;
-            self.in_flight.insert(delivery, InFlight { ready, lane });
+            let in_flight = InFlight {
+                ready,
+                lane,
+                handed: now,
+            };
+            self.in_flight.insert(delivery, in_flight);
             actions.push(Action::Deliver {
                 lane,
                 delivery,
@@ -89,7 +96,7 @@ impl Engine {
             let partition = self.partitions.get(&ready.at);
             partition.is_some_and(|partition| !partition.draining)
         };
-        let waiting = topic_state.ready.iter().any(may_go);
+        let waiting = self.absence.is_none() && topic_state.ready.iter().any(may_go);
         kept.append(&mut topic_state.ready);
         topic_state.ready = kept;
         if topic_state.one_serial_lane(waiting, &self.limits, now) {
@@ -134,7 +141,7 @@ impl Engine {
         {
             topic.lanes.close(lane);
         }
-        self.orphans.retain(|_, of| *of != lane);
+        self.orphans.retain(|_, of| of.lane != lane);
         let mut unanswered: Vec<DeliveryId> = self
             .in_flight
             .iter()
@@ -154,10 +161,8 @@ impl Engine {
     /// owns the delivery's partition now.
     pub(super) fn hold_lane(&mut self, delivery: DeliveryId, now: Instant) {
         let in_flight = self.in_flight.get(&delivery);
-        let lane = in_flight
-            .map(|in_flight| in_flight.lane)
-            .or_else(|| self.orphans.get(&delivery).copied());
-        if let Some(lane) = lane
+        let in_flight = in_flight.or_else(|| self.orphans.get(&delivery));
+        if let Some(lane) = in_flight.map(|in_flight| in_flight.lane)
             && let Some(topic) = self.lanes.get(&lane)
             && let Some(topic) = self.topics.get_mut(topic)
         {
@@ -171,9 +176,9 @@ impl Engine {
     pub(super) fn take_back(&mut self, delivery: DeliveryId, by_app: bool) -> Option<InFlight> {
         let in_flight = self.in_flight.remove(&delivery);
         let lane = match &in_flight {
-            Some(in_flight) => Some(in_flight.lane),
-            None => self.orphans.remove(&delivery),
-        }?;
+            Some(in_flight) => in_flight.lane,
+            None => self.orphans.remove(&delivery)?.lane,
+        };
         if let Some(topic) = self.lanes.get(&lane)
             && let Some(topic) = self.topics.get_mut(topic)
         {

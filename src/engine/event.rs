@@ -47,6 +47,12 @@ pub struct Limits {
     pub lane_hold: Duration,
     /// When a broken app is told from single bad records.
     pub breaker: BreakerLimits,
+    /// How long after an app could not be reached it is tried again: at first, and at
+    /// the most; doubled in between.
+    pub absent_probe: (Duration, Duration),
+    /// How long a call may take to find that the app is gone, also one that daprd was
+    /// about to begin.
+    pub dial: Duration,
     /// How long a dead letter that could not be written waits: at first, and at
     /// the most; doubled in between.
     pub letter_delay: (Duration, Duration),
@@ -200,6 +206,20 @@ pub enum Action {
     BreakerClosed {
         /// The topic.
         topic: Arc<str>,
+    },
+    /// The app can't be reached: from now on one record at a time is handed out, of all
+    /// topics together.
+    AppGone {
+        /// What daprd said.
+        reason: String,
+    },
+    /// The app has answered again.
+    AppBack,
+    /// daprd said that the app is done with this record, at the moment when the app
+    /// went: it is handed out again.
+    AckDoubted {
+        /// The record.
+        record: Arc<Record>,
     },
     /// One stream is all that a topic has, daprd handles its messages one at a
     /// time, and records wait for it. Told once per topic.

@@ -11,6 +11,7 @@
 //!                                              └─▶ DeadLetter ─▶ Written ─▶ Commit
 //! ```
 
+mod absence;
 mod answer;
 mod breaker;
 mod deliver;
@@ -36,6 +37,7 @@ pub use event::{Action, DeliveryId, Event, LaneId, Letter, LetterId, Limits, Sta
 pub use state::{Hold, TopicState};
 
 use crate::model::{Epoch, Offset, Record, TopicPartition};
+use absence::Absence;
 use keys::SequenceId;
 use letters::Letters;
 use partition::Partition;
@@ -55,6 +57,7 @@ struct Ready {
 struct InFlight {
     ready: Ready,
     lane: LaneId,
+    handed: Instant,
 }
 
 /// Delivery for one consumer group: all its partitions, lanes and deadlines.
@@ -70,9 +73,11 @@ pub struct Engine {
     in_flight: HashMap<DeliveryId, InFlight>,
     /// What lanes still have of partitions that are not ours any more: it takes
     /// up their room until it is answered.
-    orphans: HashMap<DeliveryId, LaneId>,
+    orphans: HashMap<DeliveryId, InFlight>,
     last_delivery: u64,
     paused: bool,
+    /// The app can't be reached.
+    absence: Option<Absence>,
 }
 
 impl Engine {
@@ -89,6 +94,7 @@ impl Engine {
             orphans: HashMap::new(),
             last_delivery: 0,
             paused: false,
+            absence: None,
         }
     }
 
@@ -113,6 +119,7 @@ impl Engine {
                 for at in owned {
                     self.gate(&at, &mut actions);
                 }
+                self.looked_for_probe(now);
             }
         }
         actions
@@ -165,7 +172,8 @@ impl Engine {
     /// When [`Event::Tick`] is due, if nothing else happens before.
     pub fn next_wake(&self) -> Option<Instant> {
         let topics = self.topics.values().filter_map(Topic::next_wake).min();
-        [self.retries.next(), self.letters.next(), topics]
+        let presence = self.next_presence_wake();
+        [self.retries.next(), self.letters.next(), topics, presence]
             .into_iter()
             .flatten()
             .min()
@@ -227,8 +235,7 @@ impl Engine {
         self.retries.retain(|ready| ready.at != *at);
         let orphans = self
             .in_flight
-            .extract_if(|_, in_flight| in_flight.ready.at == *at)
-            .map(|(delivery, in_flight)| (delivery, in_flight.lane));
+            .extract_if(|_, in_flight| in_flight.ready.at == *at);
         let before = self.orphans.len();
         self.orphans.extend(orphans);
         if let Some(topic) = self.topics.get_mut(&at.topic) {

@@ -84,6 +84,7 @@ impl Engine {
             Some(_) => "its dead letter, which can't be written",
             None if with_app => "the app's answer",
             None if topic.lanes.count() == 0 => "a subscriber: there is no stream",
+            None if self.absence.is_some() => "the app, which can't be reached",
             None if self.paused => "daprd, which has paused the component",
             None if topic.breaker.is_open() => "the app, which is failing as a whole",
             None if failures.all > 0 => "its next attempt, after the app refused it",

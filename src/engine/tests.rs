@@ -1,3 +1,4 @@
+mod absence;
 mod dead_letters;
 mod properties;
 
@@ -36,6 +37,8 @@ fn limits() -> Limits {
             window: Duration::from_secs(60),
             probe_every: Duration::from_secs(5),
         },
+        absent_probe: (Duration::from_millis(100), Duration::from_secs(1)),
+        dial: Duration::from_secs(1),
         letter_delay: (Duration::from_secs(1), Duration::from_secs(30)),
     }
 }

@@ -55,10 +55,13 @@ pub enum Outcome {
     Ack,
     /// The app, or daprd for it, refused it: try again later. Holds the reason.
     Nack(String),
-    /// The app could not be reached. That says something of the app, and nothing
+    /// The way to the app broke. That says something of the app, and nothing
     /// of the record: try again later, without counting an attempt. Holds the
     /// reason.
     Unreachable(String),
+    /// Nobody listens where the app should: like [`Outcome::Unreachable`], and this
+    /// record has no part in it. Holds the reason.
+    Absent(String),
     /// It can't be handed to daprd at all, now or later. Holds the reason.
     TooLarge(String),
     /// No verdict about the record (its stream closed, daprd is stopping):
@@ -72,7 +75,7 @@ impl Outcome {
         match self {
             Self::Ack => "ack",
             Self::Nack(_) => "nack",
-            Self::Unreachable(_) => "unreachable",
+            Self::Unreachable(_) | Self::Absent(_) => "unreachable",
             Self::TooLarge(_) => "too-large",
             Self::Unknown(_) => "unknown",
         }

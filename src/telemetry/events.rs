@@ -1,6 +1,7 @@
 //! What is worth telling, one struct each; `emit` writes its log line and moves its
 //! metric, where a figure says more than the lines do.
 
+mod app;
 mod brokers;
 mod clients;
 mod dead_letters;
@@ -9,6 +10,7 @@ mod instances;
 mod lanes;
 mod topics;
 
+pub use app::{AckDoubted, AppPresence};
 pub use brokers::{BrokerFound, BrokerProblem, BrokerWell, broker_problems};
 pub use clients::{MadeAnew, TokenFailed, TokenRenewed};
 pub use dead_letters::{

@@ -12,6 +12,7 @@
 //! to `properties.regressions` beside this file, which each run tries first:
 //! commit it together with the correction.
 
+mod absence;
 mod actions;
 mod answers;
 mod breaker;
@@ -36,10 +37,10 @@ use world::{Counts, World};
 /// Steps of all cases together, and of each kind of thing among them.
 const STEPS: usize = 100_000;
 const OF_EACH: usize = 500;
-const CASES: u32 = 1000;
+const CASES: u32 = 1400;
 
 /// Whatever must occur so often that it is tested.
-const KINDS: [&str; 37] = [
+const KINDS: [&str; 41] = [
     // Events.
     "Assigned",
     "Draining",
@@ -64,6 +65,9 @@ const KINDS: [&str; 37] = [
     "LetterDelayed",
     "BreakerOpened",
     "BreakerClosed",
+    "AppGone",
+    "AppBack",
+    "AckDoubted",
     "OneSerialLane",
     "Pause",
     "Pause: held",
@@ -72,6 +76,7 @@ const KINDS: [&str; 37] = [
     "Ack",
     "Nack",
     "Unreachable",
+    "Absent",
     "TooLarge",
     "Unknown",
     // What becomes of letters.

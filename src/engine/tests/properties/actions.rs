@@ -29,6 +29,9 @@ impl Model {
             } => self.take_delayed(content, *failed, *delay),
             Action::BreakerOpened { topic } => self.take_breaker(topic, true),
             Action::BreakerClosed { topic } => self.take_breaker(topic, false),
+            Action::AppGone { .. } => self.take_app(false),
+            Action::AppBack => self.take_app(true),
+            Action::AckDoubted { record } => self.take_doubted(record),
             Action::OneSerialLane { topic } => self.take_serial(topic),
             Action::Pause { at, held_by } => self.take_gate(at, false, held_by.as_ref()),
             Action::Read { at } => self.take_gate(at, true, None),
@@ -49,6 +52,7 @@ impl Model {
         let breaker = self.subscriptions.get(&at.topic).map(|s| &s.breaker);
         let allowed = breaker.map_or(0, |breaker| breaker.allows(in_flight, self.now));
         ensure!(allowed > 0, "delivered against the open breaker");
+        ensure!(self.app_may_be_tried(), "delivered, and the app is gone");
         let lane = self.lanes.get(&lane_id).ok_or("delivered to no lane")?;
         ensure!(lane.topic == at.topic, "delivered to another topic's lane");
         ensure!(!self.is_held(lane), "I10: delivered to a lane that is held");
@@ -62,6 +66,7 @@ impl Model {
             at: at.clone(),
             epoch,
             offset: record.offset,
+            when: self.now,
         };
         let head = owned.heads().into_iter().find(|head| {
             let found = owned.slots.get(&record.offset).and_then(Option::as_ref);
@@ -226,6 +231,7 @@ impl Model {
             "not one serial lane"
         );
         ensure!(!self.ready(topic).is_empty(), "nothing waits for it");
+        ensure!(self.absence.is_none(), "it waits for the app");
         let subscription = self.subscriptions.get_mut(topic).ok_or("no such topic")?;
         ensure!(!subscription.told_serial, "told twice");
         subscription.told_serial = true;

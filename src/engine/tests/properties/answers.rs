@@ -14,11 +14,16 @@ impl Model {
         let Some(handed) = self.handed.remove(&delivery) else {
             return;
         };
+        let doubted = self.see_absence(delivery, outcome);
         self.release(&handed, delivery, outcome);
         if self.unfinished(&handed).is_none() {
             return;
         }
         match outcome {
+            Outcome::Ack if doubted => {
+                self.expected.doubted = Some((handed.at.clone(), handed.offset));
+                self.give_back(&handed);
+            }
             Outcome::Ack => {
                 self.judge(&handed, delivery, false);
                 self.finish(&handed.at, handed.offset);
@@ -31,6 +36,7 @@ impl Model {
                 self.judge(&handed, delivery, true);
                 self.refuse(&handed, false);
             }
+            Outcome::Absent(_) => self.refuse_absent(&handed),
             Outcome::TooLarge(_) => self.refuse_too_large(&handed),
             Outcome::Unknown(_) => self.give_back(&handed),
         }

@@ -83,7 +83,7 @@ impl Model {
     fn check_work(&self, topic: &Arc<str>) -> Check {
         let in_flight = self.in_flight(Some(topic));
         let breaker = &self.subscriptions[topic].breaker;
-        if self.paused || breaker.allows(in_flight, self.now) == 0 {
+        if self.paused || !self.app_may_be_tried() || breaker.allows(in_flight, self.now) == 0 {
             return Ok(());
         }
         let lanes = self.lanes.iter().filter(|(_, lane)| lane.topic == *topic);
@@ -115,7 +115,12 @@ impl Model {
         });
         let letters = self.letters.values().filter_map(|pending| pending.again);
         let held = self.lanes.values().filter_map(|lane| lane.held_until);
-        let later = letters.chain(held).filter(|due| *due > self.now);
+        let work = |topic: &Arc<str>| !self.ready(topic).is_empty();
+        let probe = self
+            .probe_due()
+            .filter(|_| self.subscriptions.keys().any(work));
+        let later = letters.chain(held).chain(probe);
+        let later = later.filter(|due| *due > self.now);
         retries.chain(later).min()
     }
 

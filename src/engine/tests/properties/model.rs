@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{super::*, breaker::PlainBreaker};
+use super::{super::*, absence::PlainAbsence, breaker::PlainBreaker};
 
 /// What must stay in order, in one partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +75,7 @@ pub(super) struct Handed {
     pub(super) at: TopicPartition,
     pub(super) epoch: Epoch,
     pub(super) offset: Offset,
+    pub(super) when: Instant,
 }
 
 #[derive(Debug)]
@@ -91,6 +92,10 @@ pub(super) struct Pending {
 pub(super) struct Expected {
     /// The breaker opens (true) or closes.
     pub(super) breaker: Option<(Arc<str>, bool)>,
+    /// The app is back (true), or gone.
+    pub(super) app: Option<bool>,
+    /// An answer is not believed.
+    pub(super) doubted: Option<(TopicPartition, Offset)>,
     pub(super) refusal: Option<(TopicPartition, Offset, Refusal)>,
     pub(super) delayed: Option<LetterId>,
 }
@@ -117,6 +122,7 @@ pub(super) struct Model {
     pub(super) handed: BTreeMap<DeliveryId, Handed>,
     pub(super) letters: BTreeMap<LetterId, Pending>,
     pub(super) paused: bool,
+    pub(super) absence: Option<PlainAbsence>,
     pub(super) last_delivery: DeliveryId,
     pub(super) last_letter: LetterId,
     pub(super) expected: Expected,
@@ -133,6 +139,7 @@ impl Model {
             handed: BTreeMap::new(),
             letters: BTreeMap::new(),
             paused: false,
+            absence: None,
             last_delivery: DeliveryId(0),
             last_letter: LetterId(0),
             expected: Expected::default(),

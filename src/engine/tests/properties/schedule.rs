@@ -78,7 +78,14 @@ pub(super) enum Read {
 
 pub(super) fn schedules() -> impl Strategy<Value = Schedule> {
     // How the app is goes through phases, so that its breaker opens and closes.
-    let phases = vec(prop_oneof![moves(well()), moves(failing())], 1..8);
+    let phases = vec(
+        prop_oneof![
+            3 => moves(well()),
+            4 => moves(failing()),
+            2 => moves(gone())
+        ],
+        1..8,
+    );
     let policies = vec(policies(), 4);
     (limits(), policies, 2..4_usize, any::<bool>(), phases).prop_map(
         |(limits, policies, lanes, serial, phases)| Schedule {
@@ -102,9 +109,11 @@ fn limits() -> impl Strategy<Value = Limits> {
     let serial_after = prop_oneof![Just(Duration::ZERO), millis(1..300)];
     let lanes = (1..4_usize, 1..5_usize, serial_after, millis(1..3000));
     let breaker = (2..5_usize, 50..=100_usize, millis(1000..60_000));
-    let delays = (millis(1..4000), millis(1..1000), millis(1000..5000));
+    let letters = (millis(1..1000), millis(1000..5000));
+    let app = (millis(1..500), millis(500..3000), millis(1..2000));
+    let delays = (millis(1..4000), letters, app);
     (orderings, bounds, lanes, breaker, delays).prop_map(
-        |(ordering, bounds, lanes, breaker, (probe_every, first, longest))| Limits {
+        |(ordering, bounds, lanes, breaker, (probe_every, letter_delay, app))| Limits {
             ordering,
             max_in_flight: bounds.0,
             max_in_flight_bytes: bounds.1,
@@ -119,7 +128,9 @@ fn limits() -> impl Strategy<Value = Limits> {
                 window: breaker.2,
                 probe_every,
             },
-            letter_delay: (first, longest),
+            absent_probe: (app.0, app.1),
+            dial: app.2,
+            letter_delay,
         },
     )
 }
@@ -203,21 +214,26 @@ fn reads() -> impl Strategy<Value = Read> {
 }
 
 fn well() -> BoxedStrategy<Outcome> {
-    outcomes([20, 3, 1, 1, 1])
+    outcomes([40, 6, 2, 1, 2, 2])
 }
 
 fn failing() -> BoxedStrategy<Outcome> {
-    outcomes([2, 16, 3, 1, 1])
+    outcomes([4, 32, 6, 1, 2, 2])
 }
 
-fn outcomes(weights: [u32; 5]) -> BoxedStrategy<Outcome> {
+fn gone() -> BoxedStrategy<Outcome> {
+    outcomes([10, 2, 2, 20, 1, 1])
+}
+
+fn outcomes(weights: [u32; 6]) -> BoxedStrategy<Outcome> {
     let reason = || String::from("why");
     prop_oneof![
         weights[0] => Just(Outcome::Ack),
         weights[1] => Just(Outcome::Nack(reason())),
         weights[2] => Just(Outcome::Unreachable(reason())),
-        weights[3] => Just(Outcome::TooLarge(reason())),
-        weights[4] => Just(Outcome::Unknown(reason())),
+        weights[3] => Just(Outcome::Absent(reason())),
+        weights[4] => Just(Outcome::TooLarge(reason())),
+        weights[5] => Just(Outcome::Unknown(reason())),
     ]
     .boxed()
 }

@@ -381,6 +381,9 @@ fn action_name(action: &Action) -> &'static str {
         Action::LetterDelayed { .. } => "LetterDelayed",
         Action::BreakerOpened { .. } => "BreakerOpened",
         Action::BreakerClosed { .. } => "BreakerClosed",
+        Action::AppGone { .. } => "AppGone",
+        Action::AppBack => "AppBack",
+        Action::AckDoubted { .. } => "AckDoubted",
         Action::OneSerialLane { .. } => "OneSerialLane",
         Action::Pause { held_by: None, .. } => "Pause",
         Action::Pause { .. } => "Pause: held",
@@ -393,6 +396,7 @@ fn outcome_name(outcome: &Outcome) -> &'static str {
         Outcome::Ack => "Ack",
         Outcome::Nack(_) => "Nack",
         Outcome::Unreachable(_) => "Unreachable",
+        Outcome::Absent(_) => "Absent",
         Outcome::TooLarge(_) => "TooLarge",
         Outcome::Unknown(_) => "Unknown",
     }

@@ -1,0 +1,95 @@
+//! What follows when the app can't be reached.
+
+use super::{super::*, checks::Check, ensure, model::*};
+
+/// The app is gone.
+#[derive(Debug)]
+pub(super) struct PlainAbsence {
+    /// Deliveries after this one are probes.
+    last: DeliveryId,
+    began: Instant,
+    failed: u32,
+    next: Instant,
+}
+
+impl Model {
+    /// Whether an ack is not believed.
+    pub(super) fn see_absence(&mut self, delivery: DeliveryId, outcome: &Outcome) -> bool {
+        let (now, (first, longest)) = (self.now, self.limits.absent_probe);
+        let dial = self.limits.dial;
+        match (&mut self.absence, outcome) {
+            (None, Outcome::Absent(_) | Outcome::Unreachable(_)) => {
+                self.absence = Some(PlainAbsence {
+                    last: self.last_delivery,
+                    began: now,
+                    failed: 0,
+                    next: now + first,
+                });
+                self.expected.app = Some(false);
+                false
+            }
+            (None, _) => false,
+            (Some(absence), _) if delivery <= absence.last => {
+                *outcome == Outcome::Ack && now < absence.began + dial
+            }
+            (Some(_), Outcome::Ack | Outcome::Nack(_)) => {
+                self.absence = None;
+                self.expected.app = Some(true);
+                false
+            }
+            (Some(absence), _) => {
+                absence.failed += 1;
+                let doubled = (0..absence.failed).fold(first, |delay, _| (delay * 2).min(longest));
+                absence.next = now + doubled.min(longest);
+                false
+            }
+        }
+    }
+
+    /// It waits for the app, and for nothing else.
+    pub(super) fn refuse_absent(&mut self, handed: &Handed) {
+        let now = self.now;
+        let next = self.absence.as_ref().map_or(now, |absence| absence.next);
+        let delay = next.saturating_duration_since(now);
+        if let Some(unfinished) = self.unfinished(handed) {
+            unfinished.failed += 1;
+        }
+        let refusal = Refusal::Retry {
+            standing: Standing::AppFailing,
+            delay: (delay, delay),
+            at_once: true,
+        };
+        self.expected.refusal = Some((handed.at.clone(), handed.offset, refusal));
+    }
+
+    /// When the app may be tried, if it is gone: nothing is under way then that began
+    /// lately.
+    pub(super) fn probe_due(&self) -> Option<Instant> {
+        let next = self.absence.as_ref()?.next;
+        let under_way = self.handed.values();
+        let over = under_way.map(|handed| handed.when + self.limits.dial);
+        Some(over.fold(next, Instant::max))
+    }
+
+    pub(super) fn app_may_be_tried(&self) -> bool {
+        self.probe_due().is_none_or(|due| due <= self.now)
+    }
+
+    pub(super) fn take_app(&mut self, back: bool) -> Check {
+        let wanted = self.expected.app.take();
+        ensure!(
+            wanted == Some(back),
+            "the app is back or gone, and expected was {wanted:?}"
+        );
+        Ok(())
+    }
+
+    pub(super) fn take_doubted(&mut self, record: &Arc<Record>) -> Check {
+        let wanted = self.expected.doubted.take();
+        ensure!(
+            wanted == Some((record.at.clone(), record.offset)),
+            "an ack is not believed, and expected was {wanted:?}"
+        );
+        Ok(())
+    }
+}
