@@ -6,6 +6,7 @@
 CARGO ?= cargo
 DAPR_VERSION := 1.16.5
 BUILT_DAPRD := target/daprd/daprd
+DAPRD_BUILD := -tags stablecomponents -trimpath
 OLDER_KAFKA := 3.9.1
 KAFKA_JARS := target/kafka/.fetched target/kafka-$(OLDER_KAFKA)/.fetched
 PROMETHEUS := target/prometheus/.fetched
@@ -27,7 +28,7 @@ LEDGER = PROGRAM="$(PROGRAM)" FAULT="$(FAULT)" SEED="$(SEED)" SIDE="$(SIDE)" \
 # MUTANTS="i9 retry" takes those whose names contain one of these.
 MUTANTS ?=
 
-.PHONY: help demo test lint unit system deploy-test mutants bench bench-core ledger soak audit daprd kafka prometheus build clean
+.PHONY: help demo test lint unit system deploy-test daprd-test mutants bench bench-core ledger soak audit daprd kafka prometheus build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +47,7 @@ test: ## Run everything that must hold
 	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration
 	$(MAKE) --no-print-directory deploy-test
+	$(MAKE) --no-print-directory daprd-test
 
 lint: ## Check format and lints
 	$(CARGO) fmt --all --check
@@ -62,6 +64,10 @@ system: $(BUILT_DAPRD) $(KAFKA_JARS) $(PROMETHEUS) ## Run the tests with the rea
 # Not from the cache: Go does not see that files outside tests/deploy have changed.
 deploy-test: target/kafka/.fetched ## Build and check the manifests of deploy/, with Dapr's own injector (needs Go and Java)
 	cd tests/deploy && go test -trimpath -count=1 ./...
+
+# Built as daprd is, so that what both need is compiled once. In time, and so not from the cache.
+daprd-test: ## Show what daprd makes of an app that can't be reached (docs/daprd-acks.md)
+	cd tests/daprd && go test $(DAPRD_BUILD) -count=1 ./...
 
 mutants: ## Break the engine in each way of tests/mutants; a test must fail each time (slow)
 	@CARGO="$(CARGO)" scripts/mutants $(MUTANTS)
@@ -113,7 +119,7 @@ prometheus: $(PROMETHEUS) ## Fetch a real Prometheus for the tests, unless there
 $(BUILT_DAPRD): tests/daprd/go.mod tests/daprd/go.sum
 	@echo "Building daprd $(DAPR_VERSION); ten minutes on two cores, once."
 	@mkdir -p $(@D)
-	cd tests/daprd && go build -tags stablecomponents -trimpath \
+	cd tests/daprd && go build $(DAPRD_BUILD) \
 		-ldflags "-s -w -X github.com/dapr/dapr/pkg/buildinfo.version=$(DAPR_VERSION)" \
 		-o $(CURDIR)/$@ github.com/dapr/dapr/cmd/daprd
 
