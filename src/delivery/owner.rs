@@ -251,9 +251,12 @@ impl Owner {
     }
 
     /// librdkafka tells each failure in its own words, and tries again itself,
-    /// unless it is broken for good.
+    /// unless it is broken for good, or has lost a record.
     fn polled(&mut self, cause: &Cause) {
         tracing::debug!(instance = %self.instance, "consuming: {cause}");
+        if cause.kind == Kind::Fatal && self.consumer.fatal().is_none() {
+            self.broken = Some(cause.text.clone());
+        }
         self.replace_broken_consumer(Instant::now());
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use rdkafka::{
-    bindings,
+    Message as _, bindings,
     consumer::{
         BaseConsumer, CommitMode, Consumer as _, DefaultConsumerContext, StreamConsumer,
         stream_consumer::StreamPartitionQueue,
@@ -21,7 +21,7 @@ use rdkafka::{
 use tokio::sync::mpsc;
 
 use super::{
-    Cause, Shape, TopicId, classify,
+    Cause, Kind, Shape, TopicId, classify,
     context::{Context, Failures},
     convert, identity,
     logged_in::LoggedIn,
@@ -124,12 +124,16 @@ impl GroupConsumer {
     /// time: signals come out of it.
     pub async fn poll(&self) -> Cause {
         match self.inner.recv().await {
-            // Every partition has a queue of its own before it is assigned.
-            Ok(message) => Cause::other(format!(
-                "a record of {}/{} came outside its partition's queue",
-                rdkafka::Message::topic(&message),
-                rdkafka::Message::partition(&message)
-            )),
+            // Every partition has a queue of its own before it is assigned. If one comes here
+            // nevertheless, only a new consumer reads it again.
+            Ok(message) => Cause {
+                kind: Kind::Fatal,
+                text: format!(
+                    "a record of {}/{} came outside its partition's queue",
+                    message.topic(),
+                    message.partition()
+                ),
+            },
             Err(error) => Cause::from(error),
         }
     }
