@@ -14,7 +14,7 @@ use crate::{
 
 /// So long that its backlog is large, and not so fast that it takes hours to work off.
 const SLOWLY: Shape = Shape {
-    rate: 20,
+    rate: 4,
     longest: 1200,
     ..PLAIN
 };
@@ -25,9 +25,9 @@ faults! { "app.rs":
     restarts: "app-restarts", Side::BOTH, 3, PLAIN,
         "the app is killed with what it has in hand, and listens again after 20 s";
     is_down: "app-down", Side::BOTH, 1, SLOWLY,
-        "the app is killed, and listens again after 10 min; 20 messages a second";
+        "the app is killed, and listens again after 10 min; 4 messages a second";
     is_slow: "slow-handler", Side::BOTH, 1, SLOWLY,
-        "for 310 s, longer than max.poll.interval.ms (5 min), the app answers nothing; 20 messages a second";
+        "for 310 s, longer than max.poll.interval.ms (5 min), the app answers nothing; 4 messages a second";
 }
 
 /// What a killed app has in hand of one partition is at most what a member's lanes hand
