@@ -12,6 +12,11 @@ use crate::{
     },
 };
 
+/// What daprd says when nobody listens on the app's port.
+const REFUSED: &str = "error returned from app channel while sending pub/sub event to app: retriable \
+    error occurred: Post \"http://127.0.0.1:8080/orders\": dial tcp 127.0.0.1:8080: connect: \
+    connection refused";
+
 pub async fn keys_run_concurrently_and_equal_keys_in_order(_: Arc<Fixture>) -> Result<()> {
     let bench = Bench::start(&["orders"]).await?;
     let mut player = bench.player().await?;
@@ -97,6 +102,44 @@ pub async fn no_verdict_is_delivered_again_soon(_: Arc<Fixture>) -> Result<()> {
         "it was taken for a verdict: {log}"
     );
     pull.ack(&again).await
+}
+
+/// daprd acknowledges one of two calls that were refused (docs/daprd-acks.md).
+pub async fn an_app_that_is_gone_is_tried_and_an_untrue_ack_is_not_believed(
+    _: Arc<Fixture>,
+) -> Result<()> {
+    let mut bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut pull = player.pull("orders").await?;
+    for key in ["a", "b", "c"] {
+        player.publish("orders", key, key).await?;
+    }
+    let [a, b, c] = [
+        pull.next(SOON).await?,
+        pull.next(SOON).await?,
+        pull.next(SOON).await?,
+    ];
+    pull.nack(&a, REFUSED).await?;
+    pull.ack(&b).await?;
+    pull.nack(&c, REFUSED).await?;
+    // One of the three at a time, until one was taken.
+    let probe = pull.next(SOON).await?;
+    pull.nack(&probe, REFUSED).await?;
+    let probe = pull.next(SOON).await?;
+    pull.ack(&probe).await?;
+    let mut texts = vec![text(&probe)];
+    texts.extend(pull.take(2, SOON).await?);
+    texts.sort();
+    ensure!(texts == ["a", "b", "c"], "{texts:?}");
+    let process = &mut bench.component.process;
+    for said in [
+        "the app can't be reached",
+        "mixes up calls",
+        "answers again",
+    ] {
+        process.line(said, SOON, |line| line.contains(said)).await?;
+    }
+    Ok(())
 }
 
 pub async fn what_a_cut_stream_had_comes_again_on_another(_: Arc<Fixture>) -> Result<()> {

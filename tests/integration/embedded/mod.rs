@@ -39,6 +39,7 @@ tests!("embedded":
     delivery::no_verdict_is_delivered_again_soon,
     delivery::in_the_built_ins_place_a_refused_record_holds_its_partition,
     delivery::paused_nothing_is_delivered,
+    delivery::an_app_that_is_gone_is_tried_and_an_untrue_ack_is_not_believed,
     delivery::what_a_cut_stream_had_comes_again_on_another,
     endpoints::a_name_that_two_instances_have_is_no_guess,
     endpoints::a_taken_port_is_a_warning,
