@@ -13,6 +13,9 @@ use tokio::runtime::{Builder, Runtime};
 /// How long librdkafka's blocking calls may hold up the exit.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Tokio's own variable for how many threads a runtime has. What it says counts.
+const THREADS: &str = "TOKIO_WORKER_THREADS";
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let log = match &cli.command {
@@ -59,9 +62,17 @@ fn main() -> ExitCode {
 }
 
 /// A probe runs every few seconds beside the component: no thread is made for it.
+///
+/// The component itself has one thread for all that does not block, whatever the number of
+/// cores: daprd uses several times as much of them for each message, so that one is never what
+/// is lacking, and a second is only woken in vain (docs/performance.md).
 fn runtime(command: &Command) -> std::io::Result<Runtime> {
     match command {
         Command::Probe(_) => Builder::new_current_thread().enable_all().build(),
+        Command::Run(_) if std::env::var_os(THREADS).is_none() => Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build(),
         _ => Runtime::new(),
     }
 }
