@@ -1,6 +1,6 @@
 //! `dapr-rdkafka`: parses the command line, runs it, and says how it ended.
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, thread::available_parallelism, time::Duration};
 
 use clap::Parser as _;
 use dapr_rdkafka::{
@@ -12,6 +12,9 @@ use tokio::runtime::{Builder, Runtime};
 
 /// How long librdkafka's blocking calls may hold up the exit.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// Threads for all that does not block.
+const MOST_THREADS: usize = 2;
 
 /// Tokio's own variable for how many threads a runtime has. What it says counts.
 const THREADS: &str = "TOKIO_WORKER_THREADS";
@@ -63,14 +66,18 @@ fn main() -> ExitCode {
 
 /// A probe runs every few seconds beside the component: no thread is made for it.
 ///
-/// The component itself has one thread for all that does not block, whatever the number of
-/// cores: daprd uses several times as much of them for each message, so that one is never what
-/// is lacking, and a second is only woken in vain (docs/performance.md).
+/// The component itself has two threads at most for all that does not block, however many cores
+/// there are: daprd uses several times as much of them for each message. One was as fast
+/// (docs/performance.md); the second is there for the probes should the first be held up.
 fn runtime(command: &Command) -> std::io::Result<Runtime> {
     match command {
         Command::Probe(_) => Builder::new_current_thread().enable_all().build(),
         Command::Run(_) if std::env::var_os(THREADS).is_none() => Builder::new_multi_thread()
-            .worker_threads(1)
+            .worker_threads(
+                available_parallelism()
+                    .map_or(1, usize::from)
+                    .min(MOST_THREADS),
+            )
             .enable_all()
             .build(),
         _ => Runtime::new(),

@@ -25,6 +25,12 @@ pub const COMMAND: &str = "raw";
 /// How long such a process may take.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// How long nothing may come.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// How long one call waits.
+const TURN: Duration = Duration::from_millis(100);
+
 /// What it is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Task {
@@ -142,11 +148,18 @@ fn consume(settings: &Settings, topic: &str, count: usize) -> Result<Done> {
     consumer.subscribe(&[topic])?;
     let (mut seen, mut begun) = (0, None);
     let me = std::process::id();
+    let mut heard = Instant::now();
     while seen < count {
-        match consumer.poll(LIMIT) {
+        match consumer.poll(TURN) {
             Some(record) => record.map(drop)?,
-            None => return Err(format!("{seen} of {count} records within {LIMIT:?}").into()),
+            // It returns early after a rebalance, too.
+            None if heard.elapsed() < SILENCE => continue,
+            None => {
+                let silent = format!("{seen} of {count} records, and none for {SILENCE:?}");
+                return Err(silent.into());
+            }
         }
+        heard = Instant::now();
         seen += 1;
         if seen == count / 10 {
             begun = Some((Instant::now(), cpu_seconds(me)?));
