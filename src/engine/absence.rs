@@ -82,8 +82,8 @@ impl Engine {
         false
     }
 
-    /// Puts a record back that could not be brought to the app: its turn is the first
-    /// that comes.
+    /// Puts a record back that was never with the app: its turn is the first that comes,
+    /// and nothing is counted.
     pub(super) fn absent(
         &mut self,
         ready: Ready,
@@ -93,10 +93,6 @@ impl Engine {
     ) {
         let next = self.absence.as_ref().map(|absence| absence.next_probe);
         let delay = next.map_or(Duration::ZERO, |next| next.saturating_duration_since(now));
-        let Some(partition) = self.partitions.get_mut(&ready.at) else {
-            return;
-        };
-        partition.fail(&ready.sequence, false, now);
         if let Some((record, failures)) = self.head(&ready) {
             actions.push(Action::Retry {
                 record,

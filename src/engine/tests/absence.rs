@@ -67,6 +67,12 @@ fn an_app_that_stays_away_is_tried_every_second() {
         assert_eq!(bench.pass(Duration::from_millis(millis - 1)), NOTHING);
         assert_eq!(bench.pass(Duration::from_millis(1)), [0]);
     }
+    let first = |action: &Action| matches!(action, Action::Deliver { attempt: 1, .. });
+    assert_eq!(
+        bench.count(first),
+        8,
+        "a call that was refused is no attempt"
+    );
 }
 
 #[test]

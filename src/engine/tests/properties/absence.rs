@@ -46,14 +46,11 @@ impl Model {
         }
     }
 
-    /// It waits for the app, and for nothing else.
+    /// It waits for the app, and for nothing else; the app never had it.
     pub(super) fn refuse_absent(&mut self, handed: &Handed) {
         let now = self.now;
         let next = self.absence.as_ref().map_or(now, |absence| absence.next);
         let delay = next.saturating_duration_since(now);
-        if let Some(unfinished) = self.unfinished(handed) {
-            unfinished.failed += 1;
-        }
         let refusal = Refusal::Retry {
             standing: Standing::AppFailing,
             delay: (delay, delay),
