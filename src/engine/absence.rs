@@ -57,7 +57,7 @@ impl Engine {
         now: Instant,
         actions: &mut Vec<Action>,
     ) -> bool {
-        if !self.in_flight.contains_key(&delivery) && !self.orphans.contains_key(&delivery) {
+        if self.with_lane(delivery).is_none() {
             return false;
         }
         let Some(absence) = &mut self.absence else {
@@ -132,12 +132,7 @@ impl Engine {
     fn probe_due(&self) -> Option<Instant> {
         let absence = self.absence.as_ref()?;
         let under_way = self.in_flight.values().chain(self.orphans.values());
-        let last = under_way.map(|in_flight| in_flight.handed).max();
-        let settled = last.map(|last| last + self.limits.dial);
-        Some(
-            absence
-                .next_probe
-                .max(settled.unwrap_or(absence.next_probe)),
-        )
+        let settled = under_way.map(|in_flight| in_flight.handed + self.limits.dial);
+        Some(settled.fold(absence.next_probe, Instant::max))
     }
 }

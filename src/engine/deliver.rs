@@ -157,12 +157,16 @@ impl Engine {
         }
     }
 
+    /// What a lane has under this id, whoever owns its partition now.
+    pub(super) fn with_lane(&self, delivery: DeliveryId) -> Option<&InFlight> {
+        let in_flight = self.in_flight.get(&delivery);
+        in_flight.or_else(|| self.orphans.get(&delivery))
+    }
+
     /// Gives nothing more to the lane that has a delivery: it is closing, whoever
     /// owns the delivery's partition now.
     pub(super) fn hold_lane(&mut self, delivery: DeliveryId, now: Instant) {
-        let in_flight = self.in_flight.get(&delivery);
-        let in_flight = in_flight.or_else(|| self.orphans.get(&delivery));
-        if let Some(lane) = in_flight.map(|in_flight| in_flight.lane)
+        if let Some(lane) = self.with_lane(delivery).map(|in_flight| in_flight.lane)
             && let Some(topic) = self.lanes.get(&lane)
             && let Some(topic) = self.topics.get_mut(topic)
         {

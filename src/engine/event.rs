@@ -167,7 +167,8 @@ pub enum Action {
     Retry {
         /// The record.
         record: Arc<Record>,
-        /// How many attempts have failed, also those that say nothing of it.
+        /// How many attempts have failed, also those that say nothing of it; a call that
+        /// was refused is none.
         failed: u32,
         /// The wait.
         delay: Duration,

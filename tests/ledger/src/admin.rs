@@ -26,26 +26,28 @@ pub async fn create_topic(
     partitions: i32,
     settings: &[(&str, &str)],
 ) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .create()?;
+    let (admin, options) = admin(brokers)?;
     let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
     for (name, value) in settings {
         new = new.set(name, value);
     }
-    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
     for result in admin.create_topics([&new], &options).await? {
         result.map_err(|(topic, code)| format!("creating {topic}: {code}"))?;
     }
     Ok(())
 }
 
-/// Deletes a topic and creates another one of that name at once.
-pub async fn make_again(brokers: &str, topic: &str, partitions: i32) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+fn admin(brokers: &str) -> Result<(AdminClient<DefaultClientContext>, AdminOptions)> {
+    let admin = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .create()?;
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    Ok((admin, options))
+}
+
+/// Deletes a topic and creates another one of that name at once.
+pub async fn make_again(brokers: &str, topic: &str, partitions: i32) -> Result<()> {
+    let (admin, options) = admin(brokers)?;
     for result in admin.delete_topics(&[topic], &options).await? {
         result.map_err(|(topic, code)| format!("deleting {topic}: {code}"))?;
     }
@@ -54,11 +56,8 @@ pub async fn make_again(brokers: &str, topic: &str, partitions: i32) -> Result<(
 
 /// Gives a topic so many partitions.
 pub async fn add_partitions(brokers: &str, topic: &str, count: i32) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .create()?;
+    let (admin, options) = admin(brokers)?;
     let new = NewPartitions::new(topic, usize::try_from(count)?);
-    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
     for result in admin.create_partitions([&new], &options).await? {
         result.map_err(|(topic, code)| format!("adding partitions to {topic}: {code}"))?;
     }
@@ -67,11 +66,8 @@ pub async fn add_partitions(brokers: &str, topic: &str, count: i32) -> Result<()
 
 /// What a topic is configured with.
 pub async fn topic_settings(brokers: &str, topic: &str) -> Result<HashMap<String, String>> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .create()?;
+    let (admin, options) = admin(brokers)?;
     let wanted = ResourceSpecifier::Topic(topic);
-    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
     let mut described = admin.describe_configs([&wanted], &options).await?;
     let described = described.pop().ok_or("nothing was described")?;
     let entries = described
@@ -102,11 +98,8 @@ pub async fn replicas(brokers: &str, topic: &str) -> Result<Vec<usize>> {
 
 /// Changes one of a topic's settings.
 pub async fn set_topic(brokers: &str, topic: &str, name: &str, value: &str) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .create()?;
+    let (admin, options) = admin(brokers)?;
     let changed = AlterConfig::new(ResourceSpecifier::Topic(topic)).set(name, value);
-    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
     for result in admin.alter_configs([&changed], &options).await? {
         result.map_err(|(_, code)| format!("changing {topic}: {code}"))?;
     }
@@ -115,12 +108,9 @@ pub async fn set_topic(brokers: &str, topic: &str, name: &str, value: &str) -> R
 
 /// Removes all records before an offset from a topic's only partition.
 pub async fn delete_records(brokers: &str, topic: &str, before: i64) -> Result<()> {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .create()?;
+    let (admin, options) = admin(brokers)?;
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(topic, 0, Offset::Offset(before))?;
-    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
     let deleted = admin.delete_records(&list, &options).await?;
     for element in deleted.elements() {
         element.error()?;
