@@ -1,13 +1,17 @@
 //! What the owner does when partitions come and go.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 
-use super::{Drained, calls::Done, owner::Owner};
+use super::{Drained, calls::Done, owner::Owner, recreated::PATIENCE};
 use crate::{
     engine::Event,
-    kafka::{Cause, Signal, Start, StartFrom},
+    kafka::{Cause, GroupConsumer, Signal, Start, StartFrom, TopicId},
     model::{Epoch, Offset, TopicPartition},
     telemetry::events,
 };
@@ -69,6 +73,7 @@ impl Owner {
     }
 
     fn ask_for_starts(&mut self, partitions: Vec<TopicPartition>, wait: Duration) {
+        let topics: BTreeSet<_> = partitions.iter().map(|at| at.topic.clone()).collect();
         let wanted = partitions
             .into_iter()
             .map(|at| {
@@ -84,6 +89,7 @@ impl Owner {
             Done::Starts {
                 generation,
                 results,
+                ids: ids(&consumer, topics).await,
             }
         });
     }
@@ -94,9 +100,15 @@ impl Owner {
         &mut self,
         generation: u64,
         results: Vec<(TopicPartition, Result<Start, Cause>)>,
+        ids: HashMap<Arc<str>, TopicId>,
     ) {
         if !self.is_owning(generation) {
             return;
+        }
+        // Nothing of a topic is handed out, or committed, as if it were the one before.
+        if self.are_others(ids) {
+            let all = results.into_iter().map(|(at, _)| at).collect();
+            return self.ask_for_starts(all, ASK_AGAIN);
         }
         let mut again = Vec::new();
         let (mut committed, mut decided) = (Vec::new(), Vec::new());
@@ -296,7 +308,13 @@ impl Owner {
         self.calls.spawn(async move {
             tokio::time::sleep(wait).await;
             let result = consumer.ends(&at).await.map(|(oldest, _)| oldest);
-            Done::Oldest { at, epoch, result }
+            let ids = ids(&consumer, [at.topic.clone()]).await;
+            Done::Oldest {
+                at,
+                epoch,
+                result,
+                ids,
+            }
         });
     }
 
@@ -305,9 +323,14 @@ impl Owner {
         at: TopicPartition,
         epoch: Epoch,
         result: Result<Offset, Cause>,
+        ids: HashMap<Arc<str>, TopicId>,
     ) {
         if self.phase != Phase::Owning || !self.engine.owns(&at, epoch) {
             return;
+        }
+        // Its first records belong to a period of their own, which a new consumer begins.
+        if self.are_others(ids) {
+            return self.out_of_range(at, epoch, ASK_AGAIN);
         }
         let assigned = result.and_then(|oldest| {
             let others = self.positions().filter(|(other, _)| **other != at);
@@ -318,8 +341,8 @@ impl Owner {
             Ok(start) => {
                 let instance = &self.instance;
                 events::OutOfRange { instance, at: &at }.emit();
-                // Earlier than where we were means that the topic was recreated:
-                // what is known of the old one counts for nothing.
+                // Earlier than where we were means that the topic was recreated, and
+                // has no id: what is known of the old one counts for nothing.
                 if self
                     .engine
                     .position(&at)
@@ -345,4 +368,14 @@ impl Owner {
         self.epochs += 1;
         Epoch(self.epochs)
     }
+}
+
+/// Topics' ids. Without an answer they count as known: they are asked again by and by.
+async fn ids(
+    consumer: &GroupConsumer,
+    topics: impl IntoIterator<Item = Arc<str>>,
+) -> HashMap<Arc<str>, TopicId> {
+    let topics = topics.into_iter().collect();
+    let told = consumer.topic_ids(topics, PATIENCE).await;
+    told.unwrap_or_default()
 }

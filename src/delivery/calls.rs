@@ -30,6 +30,8 @@ pub(super) enum Done {
     Starts {
         generation: u64,
         results: Vec<(TopicPartition, Result<Start, Cause>)>,
+        /// The ids of their topics, asked for after that.
+        ids: HashMap<Arc<str>, TopicId>,
     },
     Decided {
         generation: u64,
@@ -69,6 +71,8 @@ pub(super) enum Done {
         at: TopicPartition,
         epoch: Epoch,
         result: Result<Offset, Cause>,
+        /// The id of its topic, asked for after that.
+        ids: HashMap<Arc<str>, TopicId>,
     },
 }
 
@@ -146,7 +150,8 @@ impl Owner {
             Done::Starts {
                 generation,
                 results,
-            } => self.starts(generation, results),
+                ids,
+            } => self.starts(generation, results, ids),
             Done::Decided {
                 generation,
                 starts,
@@ -162,7 +167,12 @@ impl Owner {
                 offsets,
                 result,
             } => self.last_commit(generation, &offsets, result).await,
-            Done::Oldest { at, epoch, result } => self.oldest(at, epoch, result),
+            Done::Oldest {
+                at,
+                epoch,
+                result,
+                ids,
+            } => self.oldest(at, epoch, result, ids),
             Done::Looked { stuck } => self.looked(stuck),
             Done::Joining(answers) => self.joining(answers).await,
             Done::Ends(ends) => self.ends(ends),

@@ -20,7 +20,7 @@ use crate::{
 const EVERY: Duration = Duration::from_secs(5);
 
 /// How long a broker may take to answer: a consumer that is to be closed waits for it.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long it may take before a last commit, for which a whole group waits.
 const BEFORE_COMMIT: Duration = Duration::from_secs(1);
@@ -147,21 +147,29 @@ impl Owner {
         });
     }
 
-    /// Reads topics that are others now from their start, with a new consumer.
     pub(super) fn identities(&mut self, told: Result<HashMap<Arc<str>, TopicId>, Cause>) {
         self.recreated.asking = false;
-        let told = match told {
-            Ok(told) => told,
+        match told {
+            Ok(told) => {
+                self.are_others(told);
+            }
             // It is asked again, and nothing waits for it.
             Err(cause) => {
                 tracing::debug!(instance = %self.instance, "asking for topics' ids: {cause}");
-                return;
             }
-        };
+        }
+    }
+
+    /// Whether one of these topics is another one than the group's positions belong to.
+    /// Such are read from their start, with a new consumer.
+    pub(super) fn are_others(&mut self, told: HashMap<Arc<str>, TopicId>) -> bool {
         let others = self.recreated.known.told(told);
+        if others.is_empty() {
+            return false;
+        }
         let settled = matches!(self.phase, Phase::Idle | Phase::Owning) && self.leaving.is_empty();
-        if others.is_empty() || !settled || !self.watch.health.may_make_anew(Instant::now()) {
-            return;
+        if !settled || !self.watch.health.may_make_anew(Instant::now()) {
+            return true;
         }
         for topic in others.keys() {
             self.subscription.made_again(topic);
@@ -176,6 +184,7 @@ impl Owner {
         } else {
             self.broken = Some(reason);
         }
+        true
     }
 }
 

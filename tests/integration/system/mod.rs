@@ -87,6 +87,7 @@ tests!("system":
     publish::cloud_events_raw_payloads_and_bulks_arrive,
     publish::large_requests_are_taken,
     rebalance::members_come_and_go_and_nothing_is_lost,
+    recreated::a_topic_that_is_made_again_gives_each_record_once,
     recreated::a_topic_that_is_made_again_after_a_leader_change_goes_on_at_its_start,
     recreated::a_topic_without_an_id_that_is_made_again_goes_on_at_its_start,
     recreated::a_topic_that_is_made_again_is_read_whole_by_all_members,

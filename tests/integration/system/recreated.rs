@@ -51,6 +51,36 @@ pub async fn a_topic_without_an_id_that_is_made_again_goes_on_at_its_start(
     kafka.stop().await
 }
 
+/// The old position does not exist in it, which is when the group learns of it: before it
+/// reads anything, and not later, when all would come once more.
+pub async fn a_topic_that_is_made_again_gives_each_record_once(
+    fixture: Arc<Fixture>,
+) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let (topic, group) = (fixture.name("again"), fixture.name("group"));
+    admin::create_topic(kafka, &topic, 1, &[]).await?;
+    let place = Place::new()?;
+    let mut component = place.component().await?;
+    let properties = properties(kafka, &group, &[]);
+    let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
+    let mut pull = player.pull(&topic).await?;
+    publish(kafka, &topic, "old", 20).await?;
+    pull.take(20, SOON).await?;
+    admin::all_committed(kafka, &group, &topic, 1, 20).await?;
+
+    admin::make_again(kafka, &topic, 1).await?;
+    publish(kafka, &topic, "new", 5).await?;
+    let mut texts = pull.take(5, SOON * 2).await?;
+    at_least(&component.admin().await?, MADE_ANEW, 1.0).await?;
+    admin::produce(kafka, &topic, "last").await?;
+    texts.extend(pull.take(1, SOON * 2).await?);
+    ensure!(
+        texts == ["new 0", "new 1", "new 2", "new 3", "new 4", "last"],
+        "{texts:?}"
+    );
+    Ok(())
+}
+
 async fn made_again_after_a_leader_change(
     kafka: &mut Kafka,
     brokers: &str,
