@@ -108,15 +108,18 @@ async fn daprd_killed(stage: &mut Stage) -> Result<()> {
 }
 
 async fn storm(stage: &mut Stage) -> Result<()> {
-    come_and_go(stage, Duration::from_secs(40), 4).await
+    come_and_go(stage, Duration::from_secs(40), 4).await?;
+    stage.heals().await
 }
 
 async fn revoked_in_retry(stage: &mut Stage) -> Result<()> {
-    come_and_go(stage, Duration::from_secs(30), 3).await
+    come_and_go(stage, Duration::from_secs(30), 3).await?;
+    stage.heals().await
 }
 
 async fn revoked_in_dead_letter(stage: &mut Stage) -> Result<()> {
-    come_and_go(stage, Duration::from_secs(30), 3).await
+    come_and_go(stage, Duration::from_secs(30), 3).await?;
+    stage.heals().await
 }
 
 /// For so long members join and leave; there is always one, and never more than `most`.
@@ -140,7 +143,7 @@ pub(super) async fn come_and_go(stage: &mut Stage, lasts: Duration, most: usize)
             }
         }
     }
-    stage.heals().await
+    Ok(())
 }
 
 /// A while that the seed says.

@@ -57,6 +57,7 @@ async fn one_way(stage: &mut Stage) -> Result<()> {
     stage.heals().await
 }
 
+/// Answers come late until all members have come and gone: that is when the fault ends.
 async fn revoked_in_commit(stage: &mut Stage) -> Result<()> {
     stage.brokers.way()?.change(Weather {
         back: Direction::Late(Duration::from_millis(500)),
