@@ -103,7 +103,7 @@ fn row(fault: &Fault, side: Side, runs: &[&Kept]) -> String {
     let cells = [
         runs.len().to_string(),
         sum(|run| run.outcome.messages).to_string(),
-        marked(sum(|run| run.outcome.lost)),
+        lost(runs),
         sum(|run| run.outcome.duplicates).to_string(),
         match side {
             Side::Component => sum(|run| run.outcome.bound).to_string(),
@@ -114,6 +114,17 @@ fn row(fault: &Fault, side: Side, runs: &[&Kept]) -> String {
         heals.last().map_or_else(String::new, seconds),
     ];
     format!("{name} {} |\n", cells.join(" | "))
+}
+
+/// What was lost in the runs that came to their end: of the others nobody knows what would
+/// have been delivered yet.
+fn lost(runs: &[&Kept]) -> String {
+    let ended = runs.iter().filter(|run| run.outcome.complete);
+    let lost: Vec<_> = ended.map(|run| run.outcome.lost).collect();
+    if lost.is_empty() {
+        return "not known".to_owned();
+    }
+    marked(lost.iter().sum())
 }
 
 /// What should be zero and is not.
@@ -142,7 +153,7 @@ fn note(fault: &Fault, side: Side, runs: &[&Kept]) -> Option<String> {
     let mut parts = Vec::new();
     if incomplete > 0 {
         parts.push(format!(
-            "{incomplete} of {} runs did not come to their end",
+            "{incomplete} of {} runs did not come to their end (what was not delivered by then is not counted as lost)",
             runs.len()
         ));
     }
@@ -152,6 +163,7 @@ fn note(fault: &Fault, side: Side, runs: &[&Kept]) -> Option<String> {
     let remarks: BTreeSet<_> = runs
         .iter()
         .flat_map(|run| &run.outcome.remarks)
+        .filter_map(|remark| remark.lines().next())
         .map(|remark| format!("`{}`", remark.trim_end_matches(':')))
         .collect();
     let said = remarks.into_iter().take(4).collect::<Vec<_>>().join("; ");
@@ -259,6 +271,33 @@ mod tests {
         ] {
             assert!(page.contains(part), "{part} is not in {page}");
         }
+    }
+
+    #[test]
+    fn what_an_unfinished_run_did_not_deliver_is_not_lost() {
+        let unfinished = Outcome {
+            messages: 100,
+            lost: 90,
+            remarks: vec!["not within 60s: all is committed\nit printed:".to_owned()],
+            ..Outcome::default()
+        };
+        let finished = Outcome {
+            messages: 100,
+            lost: 1,
+            complete: true,
+            ..Outcome::default()
+        };
+        let row = |runs: &[&Outcome]| {
+            let runs = runs.iter().map(|run| kept("app-hangs", (*run).clone()));
+            render(&Summary {
+                runs: runs.collect(),
+            })
+        };
+        let page = row(&[&unfinished]);
+        assert!(page.contains("| app-hangs | component | 1 | 100 | not known |"));
+        assert!(page.contains("lost): `not within 60s: all is committed`\n"));
+        let page = row(&[&unfinished, &finished]);
+        assert!(page.contains("| app-hangs | component | 2 | 200 | **1** |"));
     }
 
     #[test]
