@@ -287,16 +287,16 @@ mod tests {
             complete: true,
             ..Outcome::default()
         };
-        let row = |runs: &[&Outcome]| {
+        let page_of = |runs: &[&Outcome]| {
             let runs = runs.iter().map(|run| kept("app-hangs", (*run).clone()));
             render(&Summary {
                 runs: runs.collect(),
             })
         };
-        let page = row(&[&unfinished]);
+        let page = page_of(&[&unfinished]);
         assert!(page.contains("| app-hangs | component | 1 | 100 | not known |"));
         assert!(page.contains("lost): `not within 60s: all is committed`\n"));
-        let page = row(&[&unfinished, &finished]);
+        let page = page_of(&[&unfinished, &finished]);
         assert!(page.contains("| app-hangs | component | 2 | 200 | **1** |"));
     }
 
