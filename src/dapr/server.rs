@@ -26,6 +26,12 @@ pub(super) const SERVICE: &str = "dapr.proto.components.v1.PubSub";
 /// connection, keeps no other daprd's Init waiting.
 pub(super) const CONCURRENT_CALLS: u32 = 1024;
 
+/// Calls of one connection that may be given up before they were looked at: an app that ends
+/// gives all of its publishes up at once, and a component that was throttled finds them
+/// together. Beyond that the whole connection ends, with all of its streams, and h2's own
+/// bound is 20 (0.4). Each takes about a kilobyte until it is looked at.
+const GIVEN_UP: usize = 16 * CONCURRENT_CALLS as usize;
+
 /// HTTP/2's 64 KiB windows make a large publish wait for many round trips.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
@@ -112,6 +118,7 @@ impl Server {
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .max_concurrent_streams(CONCURRENT_CALLS)
+                .http2_max_pending_accept_reset_streams(Some(GIVEN_UP))
                 .http2_max_header_list_size(limits::CALL_HEADERS)
                 .add_routes(routes)
                 .serve_with_incoming_shutdown(incoming, stop)

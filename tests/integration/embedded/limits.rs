@@ -1,10 +1,10 @@
 //! Who goes over a limit is told so, and nobody else notices.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use dapr_rdkafka::dapr::proto::{PingRequest, pub_sub_client::PubSubClient};
 use harness::Result;
-use tokio::net::UnixStream;
+use tokio::{net::UnixStream, task::JoinSet};
 use tonic::{Code, Request, Status};
 
 use super::Bench;
@@ -127,6 +127,32 @@ pub async fn an_instance_has_so_many_streams(_: Arc<Fixture>) -> Result<()> {
     let one_more = player.pull("orders#more").await.map(drop);
     refused(one_more, Code::ResourceExhausted, &["896 streams", "limit"])?;
     player.publish("orders", "a", "x").await?;
+    Ok(())
+}
+
+/// An app that ends with its publishes under way gives all of them up at once. What the
+/// component finds then, having had no processor for a while, is no attack.
+pub async fn calls_that_are_given_up_together_break_no_stream(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut stream = player.pull("orders").await?;
+    let process = &bench.component.process;
+    process.signal("STOP").await?;
+    let mut calls = JoinSet::new();
+    for _ in 0..800 {
+        let mut player = player.clone();
+        calls.spawn(async move { player.publish("orders", "a", "x").await });
+    }
+    // Nobody tells when they are written. If they are not, there is less to give up.
+    let answered = tokio::time::timeout(Duration::from_secs(1), calls.join_next()).await;
+    ensure!(
+        answered.is_err(),
+        "a stopped process answered: {answered:?}"
+    );
+    calls.shutdown().await;
+    process.signal("CONT").await?;
+    player.publish("orders", "b", "last").await?;
+    while stream.take(1, SOON).await? != ["last"] {}
     Ok(())
 }
 

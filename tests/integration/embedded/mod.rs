@@ -67,6 +67,7 @@ tests!("embedded":
     limits::a_request_over_the_limit_fails_alone,
     limits::a_socket_survives_a_process_without_files,
     limits::an_instance_has_so_many_streams,
+    limits::calls_that_are_given_up_together_break_no_stream,
     limits::what_is_over_a_limit_is_refused_by_name,
     probe::a_probe_waits_as_long_as_it_was_told,
     probe::a_running_component_passes_and_a_hanging_one_does_not,
