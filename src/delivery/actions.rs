@@ -43,7 +43,7 @@ impl Owner {
                 self.delivered.insert(id, delivered);
                 self.deliver(lane, Delivery { id, record });
             }
-            Action::Commit { at, offset } => self.commits.add(at, offset, now),
+            Action::Commit { at, .. } | Action::CommitAbove { at } => self.commits.add(at, now),
             Action::Read { at } => self.readers.set_open(&at, true),
             Action::Pause { at, held_by } => self.pause(&at, held_by.as_deref()),
             Action::Retry {

@@ -12,7 +12,7 @@ use super::{Drained, calls::Done, owner::Owner, recreated::PATIENCE};
 use crate::{
     engine::Event,
     kafka::{Cause, GroupConsumer, Signal, Start, StartFrom, TopicId},
-    model::{Epoch, Offset, TopicPartition},
+    model::{Epoch, Offset, Progress, TopicPartition},
     telemetry::events,
 };
 
@@ -100,7 +100,7 @@ impl Owner {
         &mut self,
         generation: u64,
         results: Vec<(TopicPartition, Result<Start, Cause>)>,
-        ids: HashMap<Arc<str>, TopicId>,
+        ids: &HashMap<Arc<str>, TopicId>,
     ) {
         if !self.is_owning(generation) {
             return;
@@ -114,7 +114,13 @@ impl Owner {
         let (mut committed, mut decided) = (Vec::new(), Vec::new());
         for (at, result) in results {
             match result {
-                Ok(start) if start.from == StartFrom::Commit => committed.push(start),
+                Ok(mut start) if start.from == StartFrom::Commit => {
+                    // Of another topic, perhaps in another cluster, no record is finished.
+                    if start.topic != ids.get(&start.at.topic).copied() {
+                        start.progress.above.clear();
+                    }
+                    committed.push(start);
+                }
                 Ok(start) => decided.push(start),
                 Err(cause) => {
                     self.tries_again(&format!("finding where {at} starts"), &cause);
@@ -126,11 +132,12 @@ impl Owner {
             self.ask_for_starts(again, ASK_AGAIN);
         }
         if !decided.is_empty() {
-            let offsets = decided.iter().map(|start| (start.at.clone(), start.offset));
+            let offsets = decided.iter();
+            let offsets = offsets.map(|start| (start.at.clone(), start.progress.clone()));
             let offsets = offsets.collect();
             let consumer = self.consumer.clone();
             self.calls.spawn(async move {
-                let result = consumer.commit(offsets).await;
+                let result = consumer.commit(offsets, HashMap::new()).await;
                 Done::Decided {
                     generation,
                     starts: decided,
@@ -180,7 +187,7 @@ impl Owner {
         }
         let starts: Vec<_> = starts
             .into_iter()
-            .map(|start| (start.at, start.offset))
+            .map(|start| (start.at, start.progress))
             .collect();
         events::Assigned {
             instance: &self.instance,
@@ -198,7 +205,7 @@ impl Owner {
         for Start { at, .. } in starts {
             self.readers.add(self.consumer.reader(at)?);
         }
-        let added = starts.iter().map(|start| (&start.at, start.offset));
+        let added = starts.iter().map(|start| (&start.at, start.progress.point));
         self.consumer.assign(self.positions().chain(added))
     }
 
@@ -232,11 +239,7 @@ impl Owner {
         if self.engine.total_in_flight() > 0 && Instant::now() < until {
             return;
         }
-        let engine = &self.engine;
-        let offsets: Vec<_> = engine
-            .partitions()
-            .filter_map(|at| Some((at.clone(), engine.commit_point(at)?)))
-            .collect();
+        let offsets = self.progress(self.owned());
         if offsets.is_empty() {
             self.give_back().await;
             return;
@@ -247,7 +250,7 @@ impl Owner {
         let known = self.recreated.known.clone();
         self.calls.spawn(async move {
             let offsets = known.committable(&consumer, offsets).await;
-            let result = consumer.commit(offsets.clone()).await;
+            let result = consumer.commit(offsets.clone(), known.ids()).await;
             Done::LastCommit {
                 generation,
                 offsets,
@@ -259,7 +262,7 @@ impl Owner {
     pub(super) async fn last_commit(
         &mut self,
         generation: u64,
-        offsets: &[(TopicPartition, Offset)],
+        offsets: &[(TopicPartition, Progress)],
         result: Result<(), Cause>,
     ) {
         if let Err(cause) = result {
@@ -323,7 +326,7 @@ impl Owner {
         at: TopicPartition,
         epoch: Epoch,
         result: Result<Offset, Cause>,
-        ids: HashMap<Arc<str>, TopicId>,
+        ids: &HashMap<Arc<str>, TopicId>,
     ) {
         if self.phase != Phase::Owning || !self.engine.owns(&at, epoch) {
             return;
@@ -350,6 +353,7 @@ impl Owner {
                 {
                     let epoch = self.next_epoch();
                     self.readers.set_epoch(&at, epoch);
+                    let start = start.into();
                     self.step(Event::Assigned { at, epoch, start });
                 }
             }
@@ -362,6 +366,20 @@ impl Owner {
 
     pub(super) fn owned(&self) -> Vec<TopicPartition> {
         self.engine.partitions().cloned().collect()
+    }
+
+    /// What is to be committed of these partitions.
+    pub(super) fn progress(
+        &self,
+        places: impl IntoIterator<Item = TopicPartition>,
+    ) -> Vec<(TopicPartition, Progress)> {
+        let places = places.into_iter();
+        places
+            .filter_map(|at| {
+                let progress = self.engine.progress(&at)?;
+                Some((at, progress))
+            })
+            .collect()
     }
 
     fn next_epoch(&mut self) -> Epoch {

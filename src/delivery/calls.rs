@@ -11,7 +11,7 @@ use super::{
 use crate::{
     engine::Event,
     kafka::{Cause, Missed, New, Shape, Start, TopicId, create_topic},
-    model::{Epoch, Offset, TopicPartition},
+    model::{Epoch, Offset, Progress, TopicPartition},
     telemetry::events,
 };
 
@@ -39,14 +39,14 @@ pub(super) enum Done {
         result: Result<(), Cause>,
     },
     Committed {
-        offsets: Vec<(TopicPartition, Offset)>,
+        offsets: Vec<(TopicPartition, Progress)>,
         /// The period in which each was committed.
         epochs: Vec<Epoch>,
         result: Result<(), Cause>,
     },
     LastCommit {
         generation: u64,
-        offsets: Vec<(TopicPartition, Offset)>,
+        offsets: Vec<(TopicPartition, Progress)>,
         result: Result<(), Cause>,
     },
     /// Whether a dead-letter topic is there.
@@ -79,7 +79,7 @@ pub(super) enum Done {
 impl Owner {
     fn committed(
         &mut self,
-        offsets: Vec<(TopicPartition, Offset)>,
+        offsets: Vec<(TopicPartition, Progress)>,
         epochs: Vec<Epoch>,
         result: Result<(), Cause>,
     ) {
@@ -91,17 +91,12 @@ impl Owner {
                 reason: &cause.text,
             }
             .emit();
-            // As far as they are ours now, and as far as they have come by now:
-            // what failed may be of an earlier epoch.
-            let point = |(at, _)| Some((self.engine.commit_point(&at)?, at));
-            failed.extend(
-                offsets
-                    .into_iter()
-                    .filter_map(point)
-                    .map(|(offset, at)| (at, offset)),
-            );
+            // As far as they are ours now: what failed may be of an earlier epoch.
+            let places = offsets.into_iter().map(|(at, _)| at);
+            failed.extend(places.filter(|at| self.engine.position(at).is_some()));
         } else {
-            for ((at, offset), epoch) in offsets.into_iter().zip(epochs) {
+            for ((at, progress), epoch) in offsets.into_iter().zip(epochs) {
+                let offset = progress.point;
                 self.step(Event::Committed { at, epoch, offset });
             }
         }
@@ -151,7 +146,7 @@ impl Owner {
                 generation,
                 results,
                 ids,
-            } => self.starts(generation, results, ids),
+            } => self.starts(generation, results, &ids),
             Done::Decided {
                 generation,
                 starts,
@@ -172,7 +167,7 @@ impl Owner {
                 epoch,
                 result,
                 ids,
-            } => self.oldest(at, epoch, result, ids),
+            } => self.oldest(at, epoch, result, &ids),
             Done::Looked { stuck } => self.looked(stuck),
             Done::Joining(answers) => self.joining(answers).await,
             Done::Ends(ends) => self.ends(ends),

@@ -1,30 +1,31 @@
 //! Offsets on their way to the broker.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-use crate::model::{Offset, TopicPartition};
+use crate::model::TopicPartition;
 
-/// How long commit points gather before they are sent: one request for many
+/// How long finished records gather before they are committed: one request for many
 /// acks, and little to deliver again after a crash.
 const GATHER: Duration = Duration::from_millis(200);
 
 /// How long to wait after a commit that failed.
 const TRY_AGAIN: Duration = Duration::from_secs(2);
 
-/// What is to be committed, and when. One commit is under way at a time.
+/// The partitions in which something is to be committed, and when. One commit is under way
+/// at a time.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
-    pending: BTreeMap<TopicPartition, Offset>,
+    pending: BTreeSet<TopicPartition>,
     due: Option<Instant>,
     under_way: bool,
 }
 
 impl Commits {
-    pub(super) fn add(&mut self, at: TopicPartition, offset: Offset, now: Instant) {
-        self.pending.insert(at, offset);
+    pub(super) fn add(&mut self, at: TopicPartition, now: Instant) {
+        self.pending.insert(at);
         self.due.get_or_insert(now + GATHER);
     }
 
@@ -34,23 +35,20 @@ impl Commits {
             .filter(|_| !self.under_way && !self.pending.is_empty())
     }
 
-    /// What to commit now; nothing else is due until it ended.
-    pub(super) fn take(&mut self) -> Vec<(TopicPartition, Offset)> {
+    /// Where to commit now; nothing else is due until that ended.
+    pub(super) fn take(&mut self) -> BTreeSet<TopicPartition> {
         self.due = None;
         self.under_way = true;
-        std::mem::take(&mut self.pending).into_iter().collect()
+        std::mem::take(&mut self.pending)
     }
 
-    /// The commit under way ended; what failed is tried again, unless it is
-    /// outdated by now.
-    pub(super) fn ended(&mut self, failed: Vec<(TopicPartition, Offset)>, now: Instant) {
+    /// The commit under way ended; where it failed it is tried again.
+    pub(super) fn ended(&mut self, failed: Vec<TopicPartition>, now: Instant) {
         self.under_way = false;
         if failed.is_empty() {
             return;
         }
-        for (at, offset) in failed {
-            self.pending.entry(at).or_insert(offset);
-        }
+        self.pending.extend(failed);
         self.due = Some(now + TRY_AGAIN);
     }
 
@@ -69,16 +67,16 @@ mod tests {
     }
 
     #[test]
-    fn commit_points_gather_and_one_commit_is_under_way_at_a_time() {
+    fn finished_records_gather_and_one_commit_is_under_way_at_a_time() {
         let now = Instant::now();
         let mut commits = Commits::default();
         assert_eq!(commits.due(), None);
-        commits.add(at(0), Offset(1), now);
-        commits.add(at(0), Offset(2), now + GATHER / 2);
+        commits.add(at(0), now);
+        commits.add(at(0), now + GATHER / 2);
         assert_eq!(commits.due(), Some(now + GATHER));
-        assert_eq!(commits.take(), [(at(0), Offset(2))]);
+        assert_eq!(commits.take(), BTreeSet::from([at(0)]));
 
-        commits.add(at(0), Offset(3), now + GATHER);
+        commits.add(at(0), now + GATHER);
         assert_eq!(commits.due(), None, "the first is still under way");
         commits.ended(Vec::new(), now + GATHER);
         assert!(commits.due().is_some());
@@ -88,23 +86,21 @@ mod tests {
     fn when_all_was_forgotten_nothing_is_due() {
         let now = Instant::now();
         let mut commits = Commits::default();
-        commits.add(at(0), Offset(1), now);
+        commits.add(at(0), now);
         commits.forget(&at(0));
         assert_eq!(commits.due(), None);
     }
 
     #[test]
-    fn what_failed_is_tried_again_unless_outdated_or_gone() {
+    fn what_failed_is_tried_again_unless_it_is_gone() {
         let now = Instant::now();
         let mut commits = Commits::default();
-        commits.add(at(0), Offset(1), now);
-        commits.add(at(1), Offset(1), now);
-        commits.add(at(2), Offset(1), now);
+        commits.add(at(0), now);
+        commits.add(at(1), now);
         let taken = commits.take();
-        commits.add(at(1), Offset(5), now);
-        commits.ended(taken, now);
-        commits.forget(&at(2));
-        let again = [(at(0), Offset(1)), (at(1), Offset(5))];
-        assert_eq!(commits.take(), again);
+        commits.ended(taken.into_iter().collect(), now);
+        assert_eq!(commits.due(), Some(now + TRY_AGAIN));
+        commits.forget(&at(1));
+        assert_eq!(commits.take(), BTreeSet::from([at(0)]));
     }
 }

@@ -294,13 +294,15 @@ impl Owner {
             self.step(Event::Tick);
         }
         if due(self.commits.due()) {
-            let offsets = self.commits.take();
+            let places = self.commits.take();
             // What is pending is ours: what is given back is forgotten.
-            let epoch = |(at, _): &(_, _)| self.engine.epoch(at).unwrap_or_default();
-            let epochs = offsets.iter().map(epoch).collect();
+            let epoch = |at| self.engine.epoch(at).unwrap_or_default();
+            let epochs = places.iter().map(epoch).collect();
+            let offsets = self.progress(places);
+            let ids = self.recreated.known.ids();
             let consumer = self.consumer.clone();
             self.calls.spawn(async move {
-                let result = consumer.commit(offsets.clone()).await;
+                let result = consumer.commit(offsets.clone(), ids).await;
                 Done::Committed {
                     offsets,
                     epochs,

@@ -13,7 +13,7 @@ use std::{
 use super::{assignment::Phase, calls::Done, owner::Owner};
 use crate::{
     kafka::{Cause, GroupConsumer, TopicId},
-    model::{Offset, TopicPartition},
+    model::{Offset, Progress, TopicPartition},
 };
 
 /// How often the topics are asked who they are: one request for all of them.
@@ -39,14 +39,17 @@ pub(super) struct Identities(HashMap<Arc<str>, Identity>);
 
 impl Identities {
     /// Takes in topics that are not known yet; returns those that are others than before.
-    fn told(&mut self, told: HashMap<Arc<str>, TopicId>) -> HashMap<Arc<str>, TopicId> {
+    fn told(&mut self, told: &HashMap<Arc<str>, TopicId>) -> HashMap<Arc<str>, TopicId> {
         let mut others = HashMap::new();
         for (topic, id) in told {
-            if self.is_other(&topic, id) {
-                others.insert(topic, id);
+            if self.is_other(topic, *id) {
+                others.insert(topic.clone(), *id);
             } else {
-                let identity = Identity { id, before: None };
-                self.0.entry(topic).or_insert(identity);
+                let identity = Identity {
+                    id: *id,
+                    before: None,
+                };
+                self.0.entry(topic.clone()).or_insert(identity);
             }
         }
         others
@@ -63,13 +66,19 @@ impl Identities {
         self.0.insert(topic, Identity { id, before });
     }
 
+    /// The ids that are known.
+    pub(super) fn ids(&self) -> HashMap<Arc<str>, TopicId> {
+        let known = self.0.iter();
+        known.map(|(topic, it)| (topic.clone(), it.id)).collect()
+    }
+
     /// What may be committed of these offsets: those of a topic that is another one by now
     /// say nothing about it, and of that one nothing may be skipped.
     pub(super) async fn committable(
         &self,
         consumer: &GroupConsumer,
-        mut offsets: Vec<(TopicPartition, Offset)>,
-    ) -> Vec<(TopicPartition, Offset)> {
+        mut offsets: Vec<(TopicPartition, Progress)>,
+    ) -> Vec<(TopicPartition, Progress)> {
         let topics: BTreeSet<_> = offsets.iter().map(|(at, _)| at.topic.clone()).collect();
         let topics = topics
             .into_iter()
@@ -84,11 +93,15 @@ impl Identities {
         offsets
     }
 
-    fn rewind(&self, offsets: &mut [(TopicPartition, Offset)], told: &HashMap<Arc<str>, TopicId>) {
-        for (at, offset) in offsets {
+    fn rewind(
+        &self,
+        offsets: &mut [(TopicPartition, Progress)],
+        told: &HashMap<Arc<str>, TopicId>,
+    ) {
+        for (at, progress) in offsets {
             let told = told.get(&at.topic);
             if told.is_some_and(|id| self.is_other(&at.topic, *id)) {
-                *offset = Offset(0);
+                *progress = Offset(0).into();
             }
         }
     }
@@ -151,7 +164,7 @@ impl Owner {
         self.recreated.asking = false;
         match told {
             Ok(told) => {
-                self.are_others(told);
+                self.are_others(&told);
             }
             // It is asked again, and nothing waits for it.
             Err(cause) => {
@@ -162,7 +175,7 @@ impl Owner {
 
     /// Whether one of these topics is another one than the group's positions belong to.
     /// Such are read from their start, with a new consumer.
-    pub(super) fn are_others(&mut self, told: HashMap<Arc<str>, TopicId>) -> bool {
+    pub(super) fn are_others(&mut self, told: &HashMap<Arc<str>, TopicId>) -> bool {
         let others = self.recreated.known.told(told);
         if others.is_empty() {
             return false;
@@ -201,7 +214,7 @@ mod tests {
     }
 
     fn others(recreated: &mut Recreated, id: TopicId) -> Option<TopicId> {
-        recreated.known.told(told(id)).remove("orders")
+        recreated.known.told(&told(id)).remove("orders")
     }
 
     #[test]
@@ -210,7 +223,7 @@ mod tests {
         assert_eq!(others(&mut recreated, OLD), None, "the first one");
         assert_eq!(others(&mut recreated, OLD), None, "the same");
         assert!(
-            recreated.known.told(HashMap::new()).is_empty(),
+            recreated.known.told(&HashMap::new()).is_empty(),
             "it is gone"
         );
         assert_eq!(others(&mut recreated, NEW), Some(NEW));
@@ -228,7 +241,7 @@ mod tests {
     #[test]
     fn a_broker_that_has_not_heard_of_the_new_one_starts_nothing() {
         let mut recreated = Recreated::new(Instant::now());
-        recreated.known.told(told(OLD));
+        recreated.known.told(&told(OLD));
         recreated.others = told(NEW);
         recreated.start_over();
         assert_eq!(others(&mut recreated, OLD), None);
@@ -242,15 +255,23 @@ mod tests {
             TopicPartition::new("orders", 0),
             TopicPartition::new("x", 0),
         );
-        let mut offsets = [(orders, Offset(5)), (other, Offset(7))];
+        let five = Progress {
+            point: Offset(5),
+            above: vec![Offset(6)..Offset(7)],
+        };
+        let seven = Progress::from(Offset(7));
+        let mut offsets = [(orders, five.clone()), (other, seven.clone())];
         recreated.known.rewind(&mut offsets, &told(NEW));
-        assert_eq!(offsets[0].1, Offset(5), "nothing is known");
-        recreated.known.told(told(OLD));
+        assert_eq!(offsets[0].1, five, "nothing is known");
+        recreated.known.told(&told(OLD));
         recreated.known.rewind(&mut offsets, &HashMap::new());
-        assert_eq!(offsets[0].1, Offset(5), "nobody told");
+        assert_eq!(offsets[0].1, five, "nobody told");
         recreated.known.rewind(&mut offsets, &told(OLD));
-        assert_eq!(offsets[0].1, Offset(5), "the same");
+        assert_eq!(offsets[0].1, five, "the same");
         recreated.known.rewind(&mut offsets, &told(NEW));
-        assert_eq!((offsets[0].1, offsets[1].1), (Offset(0), Offset(7)));
+        assert_eq!(
+            offsets.map(|(_, progress)| progress),
+            [Offset(0).into(), seven]
+        );
     }
 }

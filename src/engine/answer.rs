@@ -9,6 +9,7 @@ use std::{
 use super::{
     Action, DeliveryId, Engine, Ready, Standing,
     breaker::Change,
+    commit,
     keys::{Failures, SequenceId},
 };
 use crate::model::{Outcome, Policy, Record, TopicPartition, dead_letter::Failure};
@@ -71,10 +72,8 @@ impl Engine {
         let Some(partition) = self.partitions.get_mut(&ready.at) else {
             return;
         };
-        if let Some(offset) = partition.finish(&ready.sequence) {
-            let at = ready.at.clone();
-            actions.push(Action::Commit { at, offset });
-        }
+        let moved = partition.finish(&ready.sequence);
+        actions.push(commit(ready.at.clone(), moved));
         if partition.sequences.has(&ready.sequence) {
             self.make_ready(ready);
         }

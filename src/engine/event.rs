@@ -5,7 +5,8 @@ use std::{
 
 use super::BreakerLimits;
 use crate::model::{
-    Epoch, Offset, Ordering, Outcome, Policy, Record, TopicPartition, dead_letter::Failure,
+    Epoch, Offset, Ordering, Outcome, Policy, Progress, Record, TopicPartition,
+    dead_letter::Failure,
 };
 
 /// One stream to daprd: the way of a topic's records to an app.
@@ -61,14 +62,15 @@ pub struct Limits {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A partition became ours; its first record is `start` or later.
+    /// A partition became ours; its first record is at the start's point or later, and
+    /// what was finished above that is not handed out again.
     Assigned {
         /// The partition.
         at: TopicPartition,
         /// The new period of owning it.
         epoch: Epoch,
-        /// Its committed position.
-        start: Offset,
+        /// What the group has committed of it.
+        start: Progress,
     },
     /// A partition is about to be taken away: hand out nothing more of it.
     Draining {
@@ -162,6 +164,12 @@ pub enum Action {
         at: TopicPartition,
         /// The first offset that is not finished.
         offset: Offset,
+    },
+    /// A record above the commit point is finished: commit that, so that it does not come
+    /// again when the partition goes to another.
+    CommitAbove {
+        /// The partition.
+        at: TopicPartition,
     },
     /// The app refused a record; it is tried again after `delay`.
     Retry {

@@ -36,7 +36,7 @@ pub use breaker::BreakerLimits;
 pub use event::{Action, DeliveryId, Event, LaneId, Letter, LetterId, Limits, Standing};
 pub use state::{Hold, TopicState};
 
-use crate::model::{Epoch, Offset, Record, TopicPartition};
+use crate::model::{Epoch, Offset, Progress, Record, TopicPartition};
 use absence::Absence;
 use keys::SequenceId;
 use letters::Letters;
@@ -134,7 +134,7 @@ impl Engine {
     ) -> Option<TopicPartition> {
         match event {
             Event::Received { epoch, record } => {
-                self.receive(epoch, &record, now);
+                self.receive(epoch, &record, now, actions);
                 return Some(record.at.clone());
             }
             Event::Passed { at, epoch, offset } => {
@@ -193,6 +193,13 @@ impl Engine {
             .map(|partition| partition.offsets.commit_point())
     }
 
+    /// What is to be committed for this partition: the commit point, and what is finished
+    /// above it. `None` if the partition is not ours.
+    pub fn progress(&self, at: &TopicPartition) -> Option<Progress> {
+        let partition = self.partitions.get(at)?;
+        Some(partition.offsets.progress())
+    }
+
     /// The first offset of this partition that was not received yet. `None` if the
     /// partition is not ours.
     pub fn position(&self, at: &TopicPartition) -> Option<Offset> {
@@ -213,7 +220,7 @@ impl Engine {
         self.partitions.keys()
     }
 
-    fn assign(&mut self, at: TopicPartition, epoch: Epoch, start: Offset) {
+    fn assign(&mut self, at: TopicPartition, epoch: Epoch, start: Progress) {
         self.revoke(&at);
         self.topics.entry(at.topic.clone()).or_default();
         self.partitions.insert(at, Partition::new(epoch, start));
@@ -244,12 +251,21 @@ impl Engine {
         }
     }
 
-    fn receive(&mut self, epoch: Epoch, record: &Arc<Record>, now: Instant) {
+    fn receive(
+        &mut self,
+        epoch: Epoch,
+        record: &Arc<Record>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
         let Some(partition) = self.partitions.get_mut(&record.at) else {
             return;
         };
         if partition.epoch != epoch {
             return;
+        }
+        if partition.offsets.was_finished(record.offset) {
+            return self.pass(&record.at, epoch, record.offset, now, actions);
         }
         if let Some(sequence) = partition.receive(record, self.limits.ordering, now)
             && let Some(topic) = self.topics.get_mut(&record.at.topic)
@@ -275,11 +291,9 @@ impl Engine {
         let Some(partition) = owned.filter(|partition| partition.epoch == epoch) else {
             return;
         };
-        if partition.offsets.receive(offset, now)
-            && let Some(offset) = partition.offsets.finish(offset)
-        {
-            let at = at.clone();
-            actions.push(Action::Commit { at, offset });
+        if partition.offsets.receive(offset, now) {
+            let moved = partition.offsets.finish(offset);
+            actions.push(commit(at.clone(), moved));
         }
     }
 
@@ -303,6 +317,14 @@ impl Engine {
                 held_by: held_by.map(|(record, _)| record),
             }
         });
+    }
+}
+
+/// What to commit when a record is finished; `moved` if the commit point moved by that.
+fn commit(at: TopicPartition, moved: Option<Offset>) -> Action {
+    match moved {
+        Some(offset) => Action::Commit { at, offset },
+        None => Action::CommitAbove { at },
     }
 }
 

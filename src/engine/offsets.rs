@@ -1,8 +1,12 @@
 //! How far a partition may commit.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+    time::Instant,
+};
 
-use crate::model::Offset;
+use crate::model::{Offset, Progress};
 
 /// The offsets received since the confirmed commit, as they were received:
 /// compaction and transaction markers leave gaps, which hold nothing up.
@@ -13,6 +17,8 @@ pub(super) struct Offsets {
     /// Everything received below is finished.
     commit_point: Offset,
     next: Offset,
+    /// What was finished from the next offset on before the partition became ours.
+    before: VecDeque<Range<Offset>>,
 }
 
 #[derive(Debug)]
@@ -22,12 +28,21 @@ struct Slot {
 }
 
 impl Offsets {
-    pub(super) fn new(start: Offset) -> Self {
+    pub(super) fn new(start: Progress) -> Self {
         Self {
             received: BTreeMap::new(),
-            commit_point: start,
-            next: start,
+            commit_point: start.point,
+            next: start.point,
+            before: start.above.into(),
         }
+    }
+
+    /// Whether an offset that was not received yet was finished before the partition
+    /// became ours.
+    pub(super) fn was_finished(&self, offset: Offset) -> bool {
+        let mut before = self.before.iter();
+        let range = before.find(|range| offset < range.end);
+        range.is_some_and(|range| range.contains(&offset))
     }
 
     /// Takes an offset in; false if it was received before.
@@ -45,6 +60,13 @@ impl Offsets {
         };
         self.received.insert(offset, slot);
         self.next = offset.next();
+        while let Some(first) = self.before.front_mut() {
+            first.start = first.start.max(self.next);
+            if !first.is_empty() {
+                break;
+            }
+            self.before.pop_front();
+        }
         true
     }
 
@@ -69,6 +91,24 @@ impl Offsets {
     /// Everything received below this offset is finished.
     pub(super) fn commit_point(&self) -> Offset {
         self.commit_point
+    }
+
+    /// The commit point, and what is finished above it.
+    pub(super) fn progress(&self) -> Progress {
+        let mut above: Vec<Range<Offset>> = Vec::new();
+        let mut goes_on = false;
+        for (offset, slot) in self.received.range(self.commit_point..) {
+            match above.last_mut().filter(|_| goes_on) {
+                // What lies between two that were received was never there.
+                Some(last) if slot.finished => last.end = offset.next(),
+                None if slot.finished => above.push(*offset..offset.next()),
+                _ => {}
+            }
+            goes_on = slot.finished;
+        }
+        above.extend(self.before.iter().cloned());
+        let point = self.commit_point;
+        Progress { point, above }
     }
 
     /// The lowest offset that may still be received.

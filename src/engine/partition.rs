@@ -6,7 +6,7 @@ use super::{
     offsets::Offsets,
     window::Window,
 };
-use crate::model::{Epoch, Offset, Ordering, Record};
+use crate::model::{Epoch, Offset, Ordering, Progress, Record};
 
 /// One partition, for as long as it is ours.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Partition {
 }
 
 impl Partition {
-    pub(super) fn new(epoch: Epoch, start: Offset) -> Self {
+    pub(super) fn new(epoch: Epoch, start: Progress) -> Self {
         Self {
             epoch,
             offsets: Offsets::new(start),

@@ -92,12 +92,12 @@ impl Bench {
     }
 
     fn assign(&mut self, epoch: Epoch, start: i64) {
-        let start = Offset(start);
-        self.step(Event::Assigned {
-            at: at(),
-            epoch,
-            start,
-        });
+        self.assign_from(epoch, Offset(start).into());
+    }
+
+    fn assign_from(&mut self, epoch: Epoch, start: Progress) -> Vec<Action> {
+        let at = at();
+        self.step(Event::Assigned { at, epoch, start })
     }
 
     fn open(&mut self, lane: LaneId) -> Vec<i64> {
@@ -471,7 +471,7 @@ fn a_partition_never_takes_up_anothers_share_of_the_window() {
     let actions = bench.step(Event::Assigned {
         at: other.clone(),
         epoch: EPOCH,
-        start: Offset(0),
+        start: Offset(0).into(),
     });
     assert_eq!(actions, [Action::Read { at: other.clone() }]);
     bench.receive(0, "slow");
@@ -485,6 +485,43 @@ fn paused_at(action: &Action) -> Option<&TopicPartition> {
         Action::Pause { at, .. } => Some(at),
         _ => None,
     }
+}
+
+#[test]
+fn what_was_finished_above_the_commit_point_is_not_handed_out_again() {
+    let mut bench = Bench::new(limits());
+    for (offset, key) in [(0, "refused"), (1, "a"), (2, "a"), (3, "b"), (5, "c")] {
+        bench.receive(offset, key);
+    }
+    bench.answer(0, nack());
+    for offset in [1, 3, 5] {
+        let actions = bench.ack(offset);
+        assert!(actions.contains(&Action::CommitAbove { at: at() }));
+    }
+    let progress = bench.engine.progress(&at()).expect("it is ours");
+    let above = [Offset(1)..Offset(2), Offset(3)..Offset(6)];
+    assert_eq!(
+        (progress.point, &progress.above[..]),
+        (Offset(0), &above[..])
+    );
+
+    bench.step(Event::Revoked { at: at() });
+    let next = Epoch(2);
+    bench.assign_from(next, progress.clone());
+    let same = bench.engine.progress(&at());
+    assert_eq!(
+        same,
+        Some(progress),
+        "another may have it before they are read"
+    );
+    let mut receive = |offset| bench.receive_in(next, offset, Some("a"));
+    assert_eq!(receive(0), [0]);
+    assert_eq!(receive(1), NOTHING, "finished");
+    assert_eq!(receive(2), NOTHING, "0 has its key");
+    assert_eq!(receive(3), NOTHING, "finished");
+    assert_eq!(receive(5), NOTHING, "finished");
+    assert_eq!(delivered(&bench.ack(0)), [2]);
+    assert_eq!(committed(&bench.ack(2)), [6], "past all of them");
 }
 
 #[test]

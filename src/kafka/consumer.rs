@@ -11,10 +11,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use rdkafka::{
     Message as _, bindings,
-    consumer::{
-        BaseConsumer, CommitMode, Consumer as _, DefaultConsumerContext, StreamConsumer,
-        stream_consumer::StreamPartitionQueue,
-    },
+    consumer::{CommitMode, Consumer as _, StreamConsumer, stream_consumer::StreamPartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
     util::DefaultRuntime,
 };
@@ -23,17 +20,19 @@ use tokio::sync::mpsc;
 use super::{
     Cause, Kind, Shape, TopicId, classify,
     context::{Context, Failures},
-    convert, identity,
+    convert::{self, Committed},
+    identity,
     logged_in::LoggedIn,
+    progress,
 };
 use crate::{
     metadata::{Settings, librdkafka},
-    model::{Offset, Record, TopicPartition},
-    telemetry::{Member, events::Committed},
+    model::{Offset, Progress, Record, TopicPartition},
+    telemetry::{Member, events},
 };
 
 /// How long one request to a broker may take in the calls that wait for it.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Partitions whose ends are asked for at once: a broker answers many quickly, and
 /// one without a leader must not hold up the others.
@@ -73,9 +72,11 @@ pub enum StartAt {
 pub struct Start {
     /// The partition.
     pub at: TopicPartition,
-    /// Its first record is this one or a later one.
-    pub offset: Offset,
-    /// What the offset comes from.
+    /// Its first record is at the point or later; what is finished above was delivered.
+    pub progress: Progress,
+    /// The topic whose records the progress names; `None` if its brokers give no ids.
+    pub topic: Option<TopicId>,
+    /// What the point comes from.
     pub from: StartFrom,
 }
 
@@ -96,6 +97,8 @@ pub enum StartFrom {
 pub struct GroupConsumer {
     inner: LoggedIn<Arc<StreamConsumer<Context>>>,
     member: Member,
+    /// The group's coordinator takes no metadata with an offset, or not so much.
+    plain: Arc<AtomicBool>,
 }
 
 impl GroupConsumer {
@@ -117,7 +120,13 @@ impl GroupConsumer {
             context,
         )?;
         let inner = LoggedIn::shared(inner);
-        Ok((Self { inner, member }, receiver))
+        let plain = Arc::default();
+        let consumer = Self {
+            inner,
+            member,
+            plain,
+        };
+        Ok((consumer, receiver))
     }
 
     /// Serves librdkafka's events until one is an error. Must be polled all the
@@ -226,19 +235,27 @@ impl GroupConsumer {
     async fn start_position(
         &self,
         at: &TopicPartition,
-        committed: Result<Option<Offset>, Cause>,
+        committed: Result<Option<Committed>, Cause>,
         start: StartAt,
     ) -> Result<Start, Cause> {
         let committed = committed?;
         let (low, high) = self.ends(at).await?;
-        let (offset, from) = match (committed, start) {
-            (Some(offset), _) if (low..=high).contains(&offset) => (offset, StartFrom::Commit),
-            (Some(_), _) => (low, StartFrom::OutOfRange),
-            (None, StartAt::Newest) => (high, StartFrom::Policy),
-            (None, StartAt::Oldest) => (low, StartFrom::Policy),
+        let (point, metadata, from) = match (committed, start) {
+            (Some(Committed { offset, metadata }), _) if (low..=high).contains(&offset) => {
+                (offset, metadata, StartFrom::Commit)
+            }
+            (Some(_), _) => (low, Vec::new(), StartFrom::OutOfRange),
+            (None, StartAt::Newest) => (high, Vec::new(), StartFrom::Policy),
+            (None, StartAt::Oldest) => (low, Vec::new(), StartFrom::Policy),
         };
+        let (progress, topic) = progress::parse(point, &metadata, high);
         let at = at.clone();
-        Ok(Start { at, offset, from })
+        Ok(Start {
+            at,
+            progress,
+            topic,
+            from,
+        })
     }
 
     /// A partition's first offset, and the one after its last.
@@ -314,19 +331,34 @@ impl GroupConsumer {
         self.inner.unassign().map_err(Cause::from)
     }
 
-    /// Commits, and waits for the answer, but not for long: librdkafka itself
+    /// Commits, with the ids of the topics that the offsets belong to, as far as they have
+    /// some. It waits for the answer, but not for long: librdkafka itself
     /// would wait for a lost coordinator to come back.
     ///
     /// It is librdkafka's synchronous commit, because nobody is told how an
     /// asynchronous one ended: rdkafka 0.39 takes events, and librdkafka makes
     /// none of a commit unless `offset_commit_cb` is set.
-    pub async fn commit(&self, offsets: Vec<(TopicPartition, Offset)>) -> Result<(), Cause> {
-        let instance = self.member.clone();
+    pub async fn commit(
+        &self,
+        offsets: Vec<(TopicPartition, Progress)>,
+        ids: HashMap<Arc<str>, TopicId>,
+    ) -> Result<(), Cause> {
+        let (instance, plain) = (self.member.clone(), self.plain.clone());
         let commit = self.blocking(move |consumer| {
-            let list = convert::list(offsets.iter().map(|(at, offset)| (at, *offset)))?;
-            consumer.commit(&list, CommitMode::Sync)?;
             let (instance, offsets) = (&instance, &offsets[..]);
-            Committed { instance, offsets }.emit();
+            let commit = |plain| {
+                let list = convert::progress_list(offsets, &ids, plain)?;
+                Ok::<_, Cause>(consumer.commit(&list, CommitMode::Sync))
+            };
+            let is_plain = plain.load(Ordering::Acquire);
+            let mut committed = commit(is_plain)?;
+            if !is_plain && committed.as_ref().is_err_and(is_too_large) {
+                events::MetadataRefused { instance }.emit();
+                plain.store(true, Ordering::Release);
+                committed = commit(true)?;
+            }
+            committed?;
+            events::Committed { instance, offsets }.emit();
             Ok(())
         });
         tokio::time::timeout(REQUEST_TIMEOUT, commit)
@@ -368,6 +400,15 @@ impl GroupConsumer {
     }
 }
 
+/// Whether a commit was refused for its metadata: brokers bound it (`offset.metadata.max.bytes`),
+/// and what they write at once (`message.max.bytes`).
+fn is_too_large(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::OffsetMetadataTooLarge | RDKafkaErrorCode::InvalidCommitOffsetSize)
+    )
+}
+
 /// Reads one assigned partition.
 pub struct PartitionReader {
     at: TopicPartition,
@@ -385,45 +426,4 @@ impl PartitionReader {
         let message = self.queue.recv().await?;
         Ok(convert::record(&self.at, &message))
     }
-}
-
-/// What a fresh client finds that a consumer does not, where nothing comes any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Missed {
-    /// A record at its position, or a later one.
-    Record,
-    /// The partition ends before its position: it is another one of this name.
-    End,
-}
-
-/// What a consumer misses that is at this position in a partition, if anything, as a
-/// fresh client finds.
-pub async fn missed(
-    settings: &Settings,
-    at: &TopicPartition,
-    from: Offset,
-) -> Result<Option<Missed>, Cause> {
-    let mut pairs = librdkafka::client(settings);
-    // A group is asked for, and never joined.
-    pairs.push(("group.id", "dapr-rdkafka-probe".into()));
-    pairs.push(("enable.partition.eof", "true".into()));
-    // What the group's own consumer may not see is no record here either.
-    pairs.push(("isolation.level", settings.isolation.name().into()));
-    let (list, settings) = (convert::list([(at, from)])?, settings.clone());
-    let at = at.clone();
-    let probe = tokio::task::spawn_blocking(move || {
-        let consumer: LoggedIn<BaseConsumer> =
-            super::create(&settings, pairs, DefaultConsumerContext)?;
-        let (_, end) = consumer.fetch_watermarks(&at.topic, at.partition, REQUEST_TIMEOUT)?;
-        if Offset(end) < from {
-            return Ok(Some(Missed::End));
-        }
-        consumer.assign(&list)?;
-        match consumer.poll(REQUEST_TIMEOUT) {
-            Some(Ok(_)) => Ok(Some(Missed::Record)),
-            Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(None),
-            Some(Err(error)) => Err(error.into()),
-        }
-    });
-    probe.await.unwrap_or_else(|ended| Err(Cause::other(ended)))
 }

@@ -1,6 +1,6 @@
 //! Between librdkafka's types and the model's.
 
-use std::{collections::HashMap, ffi::CStr, ptr, slice};
+use std::{collections::HashMap, ffi::CStr, ptr, slice, sync::Arc};
 
 use bytes::Bytes;
 use rdkafka::{
@@ -10,8 +10,8 @@ use rdkafka::{
     topic_partition_list::TopicPartitionListElem,
 };
 
-use super::{Cause, Outgoing};
-use crate::model::{Header, Offset, Record, TopicPartition};
+use super::{Cause, Outgoing, TopicId, progress};
+use crate::model::{Header, Offset, Progress, Record, TopicPartition};
 
 /// Copies a record out of librdkafka's memory.
 pub(super) fn record(at: &TopicPartition, message: &BorrowedMessage<'_>) -> Record {
@@ -110,26 +110,76 @@ pub(super) fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
     list.elements().iter().map(partition).collect()
 }
 
+/// An offset that a group has committed, and what it has said of it.
+#[derive(Clone, Debug)]
+pub(super) struct Committed {
+    pub(super) offset: Offset,
+    pub(super) metadata: Vec<u8>,
+}
+
 /// What a group has committed for each partition of a list. librdkafka tells an
 /// error of one partition there, with no offset: that is not "never committed".
 pub(super) fn committed(
     list: &TopicPartitionList,
-) -> HashMap<TopicPartition, Result<Option<Offset>, Cause>> {
-    let offset = |element: &TopicPartitionListElem<'_>| {
+) -> HashMap<TopicPartition, Result<Option<Committed>, Cause>> {
+    let committed = |(element, metadata): (&TopicPartitionListElem<'_>, Vec<u8>)| {
         element.error()?;
         Ok(match element.offset() {
-            rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
+            rdkafka::Offset::Offset(offset) => Some(Committed {
+                offset: Offset(offset),
+                metadata,
+            }),
             _ => None,
         })
     };
-    list.elements()
-        .iter()
-        .map(|element| (partition(element), offset(element)))
+    let elements = list.elements();
+    let metadata = elements.iter().zip(metadata(list));
+    metadata
+        .map(|(element, metadata)| (partition(element), committed((element, metadata))))
         .collect()
+}
+
+/// The metadata of each partition of a list. rdkafka's own reading panics at what is not
+/// UTF-8 (0.39, `topic_partition_list.rs`), and any client of the group may have written it.
+fn metadata(list: &TopicPartitionList) -> Vec<Vec<u8>> {
+    // SAFETY: the list is alive, and has so many elements, whose metadata is so long or null.
+    let elements = unsafe {
+        let native = &*list.ptr();
+        let count = usize::try_from(native.cnt).unwrap_or_default();
+        slice::from_raw_parts(native.elems, count)
+    };
+    let metadata = elements.iter().map(|element| {
+        if element.metadata.is_null() {
+            return Vec::new();
+        }
+        // SAFETY: the same.
+        unsafe { slice::from_raw_parts(element.metadata.cast(), element.metadata_size) }.to_vec()
+    });
+    metadata.collect()
 }
 
 fn partition(element: &TopicPartitionListElem<'_>) -> TopicPartition {
     TopicPartition::new(element.topic(), element.partition())
+}
+
+/// A list of partitions with a group's progress; without what is finished above the offsets
+/// if it is to be `plain`.
+pub(super) fn progress_list(
+    progress: &[(TopicPartition, Progress)],
+    ids: &HashMap<Arc<str>, TopicId>,
+    plain: bool,
+) -> Result<TopicPartitionList, Cause> {
+    let bound = progress::bound(progress.len());
+    let mut list = TopicPartitionList::new();
+    for (at, progress) in progress {
+        let mut element = list.add_partition(&at.topic, at.partition);
+        element.set_offset(rdkafka::Offset::Offset(progress.point.0))?;
+        let topic = ids.get(&at.topic).copied();
+        if let Some(metadata) = progress::metadata(progress, topic, bound).filter(|_| !plain) {
+            element.set_metadata(metadata);
+        }
+    }
+    Ok(list)
 }
 
 /// A list of partitions with their offsets.

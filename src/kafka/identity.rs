@@ -3,11 +3,13 @@
 use std::{
     collections::HashMap,
     ffi::{CStr, CString, c_int},
-    slice,
+    fmt, slice,
+    str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rdkafka::{
     bindings,
     error::KafkaError,
@@ -19,6 +21,26 @@ use super::Cause;
 /// What a topic has as long as it exists, and no other topic ever has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicId(pub(crate) i64, pub(crate) i64);
+
+impl fmt::Display for TopicId {
+    /// As Kafka's tools print it (KIP-516).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = self.0.to_be_bytes().to_vec();
+        bytes.extend(self.1.to_be_bytes());
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+impl FromStr for TopicId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(drop)?;
+        let bytes = <[u8; 16]>::try_from(bytes).map_err(drop)?;
+        let half = |from| i64::from_be_bytes(std::array::from_fn(|n| bytes[from + n]));
+        Ok(Self(half(0), half(8)))
+    }
+}
 
 /// What brokers tell that give topics no ids.
 const NONE: TopicId = TopicId(0, 0);

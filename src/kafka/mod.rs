@@ -14,8 +14,10 @@ mod embedded;
 mod health;
 mod identity;
 mod logged_in;
+mod missed;
 mod oauth;
 mod producer;
+mod progress;
 mod purge;
 mod reach;
 mod reading;
@@ -27,12 +29,11 @@ mod watch;
 
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
-pub use consumer::{
-    GroupConsumer, Missed, PartitionReader, Signal, Start, StartAt, StartFrom, missed,
-};
+pub use consumer::{GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom};
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;
 pub use identity::TopicId;
+pub use missed::{Missed, missed};
 pub use oauth::Session;
 pub use producer::{Outgoing, Producer, SendError};
 pub use purge::delete_records;

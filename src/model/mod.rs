@@ -6,6 +6,7 @@
 pub mod dead_letter;
 mod policy;
 mod position;
+mod progress;
 mod record;
 pub mod text;
 pub mod time;
@@ -13,4 +14,5 @@ pub mod topic;
 
 pub use policy::{Backoff, Policy};
 pub use position::{Epoch, Offset, TopicPartition};
+pub use progress::Progress;
 pub use record::{Header, Ordering, Outcome, Record};

@@ -28,16 +28,20 @@ use metrics::{Label, counter, histogram};
 use tracing::{debug, error, info, trace, warn};
 
 use super::{Member, metrics as names};
-use crate::model::{Offset, TopicPartition};
+use crate::model::{Offset, Progress, TopicPartition};
 
 /// The label `result`.
 const OK: &str = "ok";
 const FAILED: &str = "failed";
 
 /// Partitions with their offsets, as a reader of the log likes them.
-fn positions(offsets: &[(TopicPartition, Offset)]) -> String {
-    let each = offsets.iter().map(|(at, offset)| format!("{at}@{offset}"));
-    each.collect::<Vec<_>>().join(" ")
+fn positions(offsets: &[(TopicPartition, Progress)]) -> String {
+    let each = offsets.iter();
+    let each = each.map(|(at, progress)| match progress.count_above() {
+        0 => format!("{at}@{}", progress.point),
+        above => format!("{at}@{} (but {above} later are done)", progress.point),
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn commit(member: &Member, result: &'static str) {
@@ -149,7 +153,7 @@ pub struct Assigned<'a> {
     /// The component instance.
     pub instance: &'a Member,
     /// The partitions and where they start.
-    pub starts: &'a [(TopicPartition, Offset)],
+    pub starts: &'a [(TopicPartition, Progress)],
 }
 
 impl Assigned<'_> {
@@ -283,7 +287,7 @@ pub struct Committed<'a> {
     /// The component instance.
     pub instance: &'a Member,
     /// Which.
-    pub offsets: &'a [(TopicPartition, Offset)],
+    pub offsets: &'a [(TopicPartition, Progress)],
 }
 
 impl Committed<'_> {
@@ -301,7 +305,7 @@ pub struct CommitFailed<'a> {
     /// The component instance.
     pub instance: &'a Member,
     /// What was to be committed.
-    pub offsets: &'a [(TopicPartition, Offset)],
+    pub offsets: &'a [(TopicPartition, Progress)],
     /// Why.
     pub reason: &'a str,
 }
@@ -315,6 +319,26 @@ impl CommitFailed<'_> {
             "committing {} failed: {}",
             positions(self.offsets),
             self.reason
+        );
+    }
+}
+
+/// The brokers refused a commit for what it says of records above the offset. It is committed
+/// without that, from now on.
+#[derive(Debug)]
+pub struct MetadataRefused<'a> {
+    /// The component instance.
+    pub instance: &'a Member,
+}
+
+impl MetadataRefused<'_> {
+    /// Logs it.
+    pub fn emit(self) {
+        warn!(
+            instance = %self.instance,
+            "the brokers take less metadata with an offset than finished records above it need \
+             (offset.metadata.max.bytes, 4096 by default); they are committed without, and such \
+             records come again after a rebalance"
         );
     }
 }

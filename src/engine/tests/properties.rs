@@ -40,7 +40,7 @@ const OF_EACH: usize = 500;
 const CASES: u32 = 1400;
 
 /// Whatever must occur so often that it is tested.
-const KINDS: [&str; 41] = [
+const KINDS: [&str; 43] = [
     // Events.
     "Assigned",
     "Draining",
@@ -58,6 +58,7 @@ const KINDS: [&str; 41] = [
     // Actions.
     "Deliver",
     "Commit",
+    "CommitAbove",
     "Retry: retrying",
     "Retry: held",
     "Retry: app failing",
@@ -86,6 +87,7 @@ const KINDS: [&str; 41] = [
     "letters of a revoked partition",
     "late answers",
     "read again",
+    "finished before",
     "read in an old epoch",
 ];
 

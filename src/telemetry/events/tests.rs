@@ -18,9 +18,20 @@ fn moves(emitted: impl FnOnce(), name: &str, labels: &str) {
 }
 
 #[test]
+fn a_position_says_how_many_later_records_are_done() {
+    let at = |partition| TopicPartition::new("orders", partition);
+    let some = Progress {
+        point: Offset(7),
+        above: vec![Offset(9)..Offset(11), Offset(20)..Offset(21)],
+    };
+    let told = positions(&[(at(0), Offset(5).into()), (at(1), some)]);
+    assert_eq!(told, "orders/0@5, orders/1@7 (but 3 later are done)");
+}
+
+#[test]
 fn what_happens_in_a_group_is_counted_for_it() {
     let (instance, at) = (&member(), &TopicPartition::new("orders", 3));
-    let offsets = &[(at.clone(), Offset(7))];
+    let offsets = &[(at.clone(), Offset(7).into())];
     let reason = "because";
     let of = |result| format!("group=\"todo\",result=\"{result}\"");
     moves(

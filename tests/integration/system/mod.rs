@@ -1,5 +1,6 @@
 //! The component with the real daprd and a real Kafka.
 
+mod above;
 mod admin;
 mod brokers;
 mod daprds;
@@ -34,6 +35,9 @@ pub mod topics;
 use crate::tests;
 
 tests!("system":
+    above::brokers_that_take_no_metadata_get_offsets_alone,
+    above::however_a_member_ends_only_the_refused_record_comes_again,
+    above::what_is_said_of_another_topic_hides_no_record,
     admin::daprd_minds_its_own_sockets_only,
     brokers::a_broker_that_comes_later_is_used,
     brokers::a_broker_that_crashed_and_came_back_loses_nothing,

@@ -11,7 +11,7 @@ use rdkafka::{
         TopicReplication,
     },
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::{BaseConsumer, CommitMode, Consumer as _},
     producer::{FutureProducer, FutureRecord},
 };
 
@@ -153,6 +153,54 @@ pub async fn committed(
     topic: &str,
     partitions: i32,
 ) -> Result<Vec<Option<i64>>> {
+    let committed = committed_list(brokers, group, topic, partitions).await?;
+    let offset = |offset| match offset {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    };
+    let elements = committed.elements();
+    let offsets = elements.iter().map(|element| offset(element.offset()));
+    Ok(offsets.collect())
+}
+
+/// Commits for a group without members, in a topic's first partition.
+pub async fn commit(
+    brokers: &str,
+    group: &str,
+    topic: &str,
+    offset: i64,
+    metadata: &str,
+) -> Result<()> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("group.id", group);
+    let (topic, metadata) = (topic.to_owned(), metadata.to_owned());
+    tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = config.create()?;
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition(&topic, 0);
+        element.set_offset(Offset::Offset(offset))?;
+        element.set_metadata(metadata);
+        Ok(consumer.commit(&list, CommitMode::Sync)?)
+    })
+    .await?
+}
+
+/// What a group has committed with its offset in a topic's first partition.
+pub async fn committed_metadata(brokers: &str, group: &str, topic: &str) -> Result<String> {
+    let committed = committed_list(brokers, group, topic, 1).await?;
+    let elements = committed.elements();
+    let first = elements.first().ok_or("no partition was asked for")?;
+    Ok(first.metadata().to_owned())
+}
+
+async fn committed_list(
+    brokers: &str,
+    group: &str,
+    topic: &str,
+    partitions: i32,
+) -> Result<TopicPartitionList> {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
@@ -162,16 +210,7 @@ pub async fn committed(
         let consumer: BaseConsumer = config.create()?;
         let mut list = TopicPartitionList::new();
         list.add_partition_range(&topic, 0, partitions - 1);
-        let committed = consumer.committed_offsets(list, TIMEOUT)?;
-        let offset = |offset| match offset {
-            Offset::Offset(offset) => Some(offset),
-            _ => None,
-        };
-        let elements = committed.elements();
-        Ok(elements
-            .iter()
-            .map(|element| offset(element.offset()))
-            .collect())
+        Ok(consumer.committed_offsets(list, TIMEOUT)?)
     })
     .await?
 }

@@ -13,6 +13,7 @@ impl Model {
                 attempt,
             } => self.take_deliver(*lane, *delivery, record, *attempt),
             Action::Commit { at, offset } => self.take_commit(at, *offset),
+            Action::CommitAbove { at } => self.take_commit_above(at),
             Action::Retry {
                 record,
                 failed,
@@ -156,6 +157,13 @@ impl Model {
         );
         let from = if *at_once { now } else { now + delay };
         unfinished.state = State::Waiting { from };
+        Ok(())
+    }
+
+    fn take_commit_above(&self, at: &TopicPartition) -> Check {
+        let owned = self.owned.get(at).ok_or("I9: committed, and not ours")?;
+        let mut slots = owned.slots.values();
+        ensure!(slots.any(Option::is_none), "nothing above is finished");
         Ok(())
     }
 

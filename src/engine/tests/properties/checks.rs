@@ -1,9 +1,31 @@
 //! What must hold after each step.
 
+use std::ops::Range;
+
 use super::{super::*, ensure, model::*};
 
 /// What was broken.
 pub(super) type Check = std::result::Result<(), String>;
+
+/// What is said to be finished above the commit point is, and nothing finished is left out.
+fn check_above(owned: &Owned, above: &[Range<Offset>]) -> Check {
+    let said: Vec<_> = offsets(above).collect();
+    ensure!(said.is_sorted_by(|a, b| a < b), "not in order: {above:?}");
+    for offset in &said {
+        let is_finished = match owned.slots.get(offset) {
+            Some(slot) => slot.is_none(),
+            // In a gap between records, or not received again yet.
+            None => *offset < owned.next || owned.before.contains(offset),
+        };
+        ensure!(is_finished, "I1: {offset} is said to be finished");
+    }
+    let received = owned.slots.iter().filter(|(_, slot)| slot.is_none());
+    let received = received.map(|(offset, _)| offset);
+    let mut finished = received.chain(owned.before.range(owned.next..));
+    let left_out = finished.find(|offset| said.binary_search(offset).is_err());
+    ensure!(left_out.is_none(), "{left_out:?} is finished, and left out");
+    Ok(())
+}
 
 impl Model {
     pub(super) fn check(&mut self, engine: &Engine, ticked: bool) -> Check {
@@ -42,6 +64,10 @@ impl Model {
         );
         let point = first.map_or(owned.next, |(offset, _)| *offset);
         ensure!(engine.commit_point(at) == Some(point), "I2: not {point}");
+        check_above(
+            owned,
+            &engine.progress(at).ok_or("lost its progress")?.above,
+        )?;
         ensure!(engine.position(at) == Some(owned.next), "lost its position");
         ensure!(engine.owns(at, owned.epoch), "lost its epoch");
         ensure!(

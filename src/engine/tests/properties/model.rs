@@ -1,7 +1,10 @@
 //! What the engine was told, kept as plainly as possible, and what follows from
 //! each event. It knows nothing of the engine's own state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{super::*, absence::PlainAbsence, breaker::PlainBreaker};
 
@@ -49,6 +52,8 @@ pub(super) struct Owned {
     pub(super) slots: BTreeMap<Offset, Option<Unfinished>>,
     /// What was received and is not below an offset that the broker has confirmed.
     pub(super) unconfirmed: BTreeSet<Offset>,
+    /// What was finished above its start when it became ours.
+    pub(super) before: BTreeSet<Offset>,
 }
 
 #[derive(Debug)]
@@ -149,7 +154,7 @@ impl Model {
     pub(super) fn apply(&mut self, event: &Event, now: Instant) {
         self.now = now;
         match event {
-            Event::Assigned { at, epoch, start } => self.assign(at, *epoch, *start),
+            Event::Assigned { at, epoch, start } => self.assign(at, *epoch, start),
             Event::Draining { at } => {
                 if let Some(owned) = self.owned.get_mut(at) {
                     owned.draining = true;
@@ -173,17 +178,18 @@ impl Model {
         }
     }
 
-    fn assign(&mut self, at: &TopicPartition, epoch: Epoch, start: Offset) {
+    fn assign(&mut self, at: &TopicPartition, epoch: Epoch, start: &Progress) {
         self.revoke(at);
         self.subscriptions.entry(at.topic.clone()).or_default();
         let owned = Owned {
             epoch,
-            next: start,
-            committed: start,
+            next: start.point,
+            committed: start.point,
             draining: false,
             reading: false,
             slots: BTreeMap::new(),
             unconfirmed: BTreeSet::new(),
+            before: offsets(&start.above).collect(),
         };
         self.owned.insert(at.clone(), owned);
     }
@@ -222,7 +228,9 @@ impl Model {
             failed: 0,
             first: None,
         };
-        owned.slots.insert(record.offset, Some(unfinished));
+        let is_finished = owned.before.contains(&record.offset);
+        let slot = (!is_finished).then_some(unfinished);
+        owned.slots.insert(record.offset, slot);
     }
 
     fn pass(&mut self, at: &TopicPartition, epoch: Epoch, offset: Offset) {
@@ -360,6 +368,12 @@ impl Owned {
             .filter(|unfinished| seen.insert(unfinished.sequence))
             .collect()
     }
+}
+
+/// The offsets of ranges.
+pub(super) fn offsets(ranges: &[Range<Offset>]) -> impl Iterator<Item = Offset> {
+    let each = ranges.iter().flat_map(|range| range.start.0..range.end.0);
+    each.map(Offset)
 }
 
 /// The key's number; none is the null key, 1 the empty one.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{
     super::*,
     checks::Check,
-    model::Model,
+    model::{Model, Owned},
     schedule::{Move, Read, Schedule, What},
 };
 
@@ -108,6 +108,12 @@ impl<'a> World<'a> {
                     let epoch = self.model.owned[at].epoch;
                     self.commits.push((at.clone(), epoch, *offset));
                 }
+                Action::CommitAbove { at } => {
+                    let Owned {
+                        epoch, committed, ..
+                    } = self.model.owned[at];
+                    self.commits.push((at.clone(), epoch, committed));
+                }
                 _ => {}
             }
         }
@@ -173,12 +179,16 @@ impl<'a> World<'a> {
         self.partitions[which % self.partitions.len()].clone()
     }
 
-    /// Goes on where the group has committed, as a new member does.
+    /// Goes on where the group has committed, as a new member does; what it has from
+    /// another member is finished here and there.
     fn assign(&mut self, which: usize) -> Check {
         let at = self.partition(which);
         self.last_epoch.0 += 1;
-        let committed = self.model.owned.get(&at).map(|owned| owned.committed);
-        let start = committed.unwrap_or(Offset(0));
+        let committed = self.engine.progress(&at);
+        let start = committed.unwrap_or_else(|| Progress {
+            point: Offset(0),
+            above: vec![Offset(1)..Offset(3), Offset(5)..Offset(6)],
+        });
         let epoch = self.last_epoch;
         self.step(Event::Assigned { at, epoch, start })
     }
@@ -210,6 +220,10 @@ impl<'a> World<'a> {
         let Some((epoch, offset)) = self.read(&at, read) else {
             return self.wait_for_wake();
         };
+        let owned = self.model.owned.get(&at);
+        if owned.is_some_and(|owned| offset >= owned.next && owned.before.contains(&offset)) {
+            *self.counts.entry("finished before").or_default() += 1;
+        }
         let record = Record {
             at,
             offset,
@@ -372,6 +386,7 @@ fn action_name(action: &Action) -> &'static str {
     match action {
         Action::Deliver { .. } => "Deliver",
         Action::Commit { .. } => "Commit",
+        Action::CommitAbove { .. } => "CommitAbove",
         Action::Retry { standing, .. } => match standing {
             Standing::Retrying => "Retry: retrying",
             Standing::Held => "Retry: held",
