@@ -29,7 +29,7 @@ pub(super) const CONCURRENT_CALLS: u32 = 1024;
 /// Calls of one connection that may be given up before they were looked at: an app that ends
 /// gives all of its publishes up at once, and a component that was throttled finds them
 /// together. Beyond that the whole connection ends, with all of its streams, and h2's own
-/// bound is 20 (0.4). Each takes about a kilobyte until it is looked at.
+/// bound is 20 (0.4). Each of daprd's takes about a kilobyte until it is looked at.
 const GIVEN_UP: usize = 16 * CONCURRENT_CALLS as usize;
 
 /// HTTP/2's 64 KiB windows make a large publish wait for many round trips.

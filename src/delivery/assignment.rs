@@ -110,13 +110,16 @@ impl Owner {
             let all = results.into_iter().map(|(at, _)| at).collect();
             return self.ask_for_starts(all, ASK_AGAIN);
         }
+        let known = self.recreated.known.ids();
         let mut again = Vec::new();
         let (mut committed, mut decided) = (Vec::new(), Vec::new());
         for (at, result) in results {
             match result {
                 Ok(mut start) if start.from == StartFrom::Commit => {
                     // Of another topic, perhaps in another cluster, no record is finished.
-                    if start.topic != ids.get(&start.at.topic).copied() {
+                    let topic = &start.at.topic;
+                    let is_of = |ids: &HashMap<_, _>| ids.get(topic) == start.topic.as_ref();
+                    if !is_of(ids) || !is_of(&known) {
                         start.progress.above.clear();
                     }
                     committed.push(start);
@@ -137,11 +140,11 @@ impl Owner {
             let offsets = offsets.collect();
             let consumer = self.consumer.clone();
             self.calls.spawn(async move {
-                let result = consumer.commit(offsets, HashMap::new()).await;
+                let results = consumer.commit(offsets, HashMap::new()).await;
                 Done::Decided {
                     generation,
                     starts: decided,
-                    result,
+                    results,
                 }
             });
         }
@@ -153,25 +156,29 @@ impl Owner {
         &mut self,
         generation: u64,
         starts: Vec<Start>,
-        result: Result<(), Cause>,
+        results: Vec<Result<(), Cause>>,
     ) {
         if !self.is_owning(generation) {
             return;
         }
-        if let Err(cause) = result {
-            self.tries_again("committing the start positions", &cause);
-            let again = starts.into_iter().map(|start| start.at).collect();
+        let (mut committed, mut again) = (Vec::new(), Vec::new());
+        for (start, result) in starts.into_iter().zip(results) {
+            let Start { at, from, .. } = &start;
+            if let Err(cause) = result {
+                self.tries_again(&format!("committing where {at} starts"), &cause);
+                again.push(start.at);
+                continue;
+            }
+            if *from == StartFrom::OutOfRange {
+                let instance = &self.instance;
+                events::OutOfRange { instance, at }.emit();
+            }
+            committed.push(start);
+        }
+        if !again.is_empty() {
             self.ask_for_starts(again, ASK_AGAIN);
-            return;
         }
-        let lost = starts
-            .iter()
-            .filter(|start| start.from == StartFrom::OutOfRange);
-        for Start { at, .. } in lost {
-            let instance = &self.instance;
-            events::OutOfRange { instance, at }.emit();
-        }
-        self.take_on(starts);
+        self.take_on(committed);
     }
 
     /// Adds partitions to those that are being read.
@@ -236,7 +243,9 @@ impl Owner {
             return;
         };
         self.readers.stop().await;
-        if self.engine.total_in_flight() > 0 && Instant::now() < until {
+        // A commit that is under way could end after the last one, and undo it.
+        let waits = self.engine.total_in_flight() > 0 || self.commits.is_under_way();
+        if waits && Instant::now() < until {
             return;
         }
         let offsets = self.progress(self.owned());
@@ -250,11 +259,11 @@ impl Owner {
         let known = self.recreated.known.clone();
         self.calls.spawn(async move {
             let offsets = known.committable(&consumer, offsets).await;
-            let result = consumer.commit(offsets.clone(), known.ids()).await;
+            let results = consumer.commit(offsets.clone(), known.ids()).await;
             Done::LastCommit {
                 generation,
                 offsets,
-                result,
+                results,
             }
         });
     }
@@ -263,16 +272,11 @@ impl Owner {
         &mut self,
         generation: u64,
         offsets: &[(TopicPartition, Progress)],
-        result: Result<(), Cause>,
+        results: &[Result<(), Cause>],
     ) {
-        if let Err(cause) = result {
+        if results.iter().any(Result::is_err) {
             self.recreated.not_committed();
-            events::CommitFailed {
-                instance: &self.instance,
-                offsets,
-                reason: &cause.text,
-            }
-            .emit();
+            self.tell_failed_commits(offsets, results);
         }
         if generation == self.generation && self.phase == Phase::Committing {
             self.give_back().await;

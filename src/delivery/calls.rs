@@ -1,6 +1,10 @@
 //! Calls that wait for a broker beside the owner, and what they come back with.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{
     asks::Quiet,
@@ -36,18 +40,18 @@ pub(super) enum Done {
     Decided {
         generation: u64,
         starts: Vec<Start>,
-        result: Result<(), Cause>,
+        results: Vec<Result<(), Cause>>,
     },
     Committed {
         offsets: Vec<(TopicPartition, Progress)>,
         /// The period in which each was committed.
         epochs: Vec<Epoch>,
-        result: Result<(), Cause>,
+        results: Vec<Result<(), Cause>>,
     },
     LastCommit {
         generation: u64,
         offsets: Vec<(TopicPartition, Progress)>,
-        result: Result<(), Cause>,
+        results: Vec<Result<(), Cause>>,
     },
     /// Whether a dead-letter topic is there.
     DeadLetterTopic {
@@ -81,26 +85,42 @@ impl Owner {
         &mut self,
         offsets: Vec<(TopicPartition, Progress)>,
         epochs: Vec<Epoch>,
-        result: Result<(), Cause>,
+        results: Vec<Result<(), Cause>>,
     ) {
+        self.tell_failed_commits(&offsets, &results);
         let mut failed = Vec::new();
-        if let Err(cause) = result {
-            events::CommitFailed {
-                instance: &self.instance,
-                offsets: &offsets,
-                reason: &cause.text,
-            }
-            .emit();
-            // As far as they are ours now: what failed may be of an earlier epoch.
-            let places = offsets.into_iter().map(|(at, _)| at);
-            failed.extend(places.filter(|at| self.engine.position(at).is_some()));
-        } else {
-            for ((at, progress), epoch) in offsets.into_iter().zip(epochs) {
-                let offset = progress.point;
+        for (((at, progress), epoch), result) in offsets.into_iter().zip(epochs).zip(results) {
+            let offset = progress.point;
+            if result.is_ok() {
                 self.step(Event::Committed { at, epoch, offset });
+            } else if self.engine.position(&at).is_some() {
+                // As far as they are ours now: what failed may be of an earlier epoch.
+                failed.push(at);
             }
         }
         self.commits.ended(failed, Instant::now());
+    }
+
+    /// Those that failed for one reason are told together.
+    pub(super) fn tell_failed_commits(
+        &self,
+        offsets: &[(TopicPartition, Progress)],
+        results: &[Result<(), Cause>],
+    ) {
+        let mut failed: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for (offset, result) in offsets.iter().zip(results) {
+            if let Err(cause) = result {
+                failed.entry(&cause.text).or_default().push(offset.clone());
+            }
+        }
+        for (reason, offsets) in failed {
+            events::CommitFailed {
+                instance: &self.instance,
+                offsets: &offsets,
+                reason,
+            }
+            .emit();
+        }
     }
 
     pub(super) fn update_subscription(&mut self, now: Instant) {
@@ -150,18 +170,18 @@ impl Owner {
             Done::Decided {
                 generation,
                 starts,
-                result,
-            } => self.decided(generation, starts, result),
+                results,
+            } => self.decided(generation, starts, results),
             Done::Committed {
                 offsets,
                 epochs,
-                result,
-            } => self.committed(offsets, epochs, result),
+                results,
+            } => self.committed(offsets, epochs, results),
             Done::LastCommit {
                 generation,
                 offsets,
-                result,
-            } => self.last_commit(generation, &offsets, result).await,
+                results,
+            } => self.last_commit(generation, &offsets, &results).await,
             Done::Oldest {
                 at,
                 epoch,

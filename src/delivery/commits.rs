@@ -29,6 +29,11 @@ impl Commits {
         self.due.get_or_insert(now + GATHER);
     }
 
+    /// Whether one is under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
     /// When [`Commits::take`] has something.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due

@@ -277,7 +277,7 @@ impl Owner {
     fn next_wake(&self) -> Option<Instant> {
         [
             self.engine.next_wake(),
-            self.commits.due(),
+            self.commit_due(),
             self.subscription.due(),
             self.phase.until(),
             Some(self.watch.due()),
@@ -287,26 +287,32 @@ impl Owner {
         .min()
     }
 
+    /// The last commit before partitions are given back says all, and comes last.
+    fn commit_due(&self) -> Option<Instant> {
+        let due = self.commits.due();
+        due.filter(|_| self.phase != Phase::Committing)
+    }
+
     fn tick(&mut self) {
         let now = Instant::now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.engine.next_wake()) {
             self.step(Event::Tick);
         }
-        if due(self.commits.due()) {
+        if due(self.commit_due()) {
             let places = self.commits.take();
-            // What is pending is ours: what is given back is forgotten.
-            let epoch = |at| self.engine.epoch(at).unwrap_or_default();
-            let epochs = places.iter().map(epoch).collect();
             let offsets = self.progress(places);
+            // They are ours, or there would be no progress.
+            let epoch = |(at, _): &(_, _)| self.engine.epoch(at).unwrap_or_default();
+            let epochs = offsets.iter().map(epoch).collect();
             let ids = self.recreated.known.ids();
             let consumer = self.consumer.clone();
             self.calls.spawn(async move {
-                let result = consumer.commit(offsets.clone(), ids).await;
+                let results = consumer.commit(offsets.clone(), ids).await;
                 Done::Committed {
                     offsets,
                     epochs,
-                    result,
+                    results,
                 }
             });
         }

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use rdkafka::{
     Message as _, bindings,
-    consumer::{CommitMode, Consumer as _, StreamConsumer, stream_consumer::StreamPartitionQueue},
+    consumer::{Consumer as _, StreamConsumer, stream_consumer::StreamPartitionQueue},
     error::{KafkaError, RDKafkaErrorCode},
     util::DefaultRuntime,
 };
@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Cause, Kind, Shape, TopicId, classify,
+    commit::Commit,
     context::{Context, Failures},
     convert::{self, Committed},
     identity,
@@ -28,7 +29,7 @@ use super::{
 use crate::{
     metadata::{Settings, librdkafka},
     model::{Offset, Progress, Record, TopicPartition},
-    telemetry::{Member, events},
+    telemetry::Member,
 };
 
 /// How long one request to a broker may take in the calls that wait for it.
@@ -72,7 +73,7 @@ pub enum StartAt {
 pub struct Start {
     /// The partition.
     pub at: TopicPartition,
-    /// Its first record is at the point or later; what is finished above was delivered.
+    /// Its first record is at the point or later; what stands above is finished.
     pub progress: Progress,
     /// The topic whose records the progress names; `None` if its brokers give no ids.
     pub topic: Option<TopicId>,
@@ -332,8 +333,9 @@ impl GroupConsumer {
     }
 
     /// Commits, with the ids of the topics that the offsets belong to, as far as they have
-    /// some. It waits for the answer, but not for long: librdkafka itself
-    /// would wait for a lost coordinator to come back.
+    /// some. Each partition has a result of its own, in the same order. It waits for the
+    /// answer, but not for long: librdkafka itself would wait for a lost coordinator to come
+    /// back.
     ///
     /// It is librdkafka's synchronous commit, because nobody is told how an
     /// asynchronous one ended: rdkafka 0.39 takes events, and librdkafka makes
@@ -342,28 +344,18 @@ impl GroupConsumer {
         &self,
         offsets: Vec<(TopicPartition, Progress)>,
         ids: HashMap<Arc<str>, TopicId>,
-    ) -> Result<(), Cause> {
-        let (instance, plain) = (self.member.clone(), self.plain.clone());
-        let commit = self.blocking(move |consumer| {
-            let (instance, offsets) = (&instance, &offsets[..]);
-            let commit = |plain| {
-                let list = convert::progress_list(offsets, &ids, plain)?;
-                Ok::<_, Cause>(consumer.commit(&list, CommitMode::Sync))
-            };
-            let is_plain = plain.load(Ordering::Acquire);
-            let mut committed = commit(is_plain)?;
-            if !is_plain && committed.as_ref().is_err_and(is_too_large) {
-                events::MetadataRefused { instance }.emit();
-                plain.store(true, Ordering::Release);
-                committed = commit(true)?;
-            }
-            committed?;
-            events::Committed { instance, offsets }.emit();
-            Ok(())
-        });
-        tokio::time::timeout(REQUEST_TIMEOUT, commit)
+    ) -> Vec<Result<(), Cause>> {
+        let count = offsets.len();
+        let commit = Commit {
+            ids,
+            instance: self.member.clone(),
+            plain: self.plain.clone(),
+        };
+        let committed = self.blocking(move |consumer| Ok(commit.by_topic(consumer, &offsets)));
+        let committed = tokio::time::timeout(REQUEST_TIMEOUT, committed)
             .await
-            .unwrap_or_else(|_| Err(Cause::other("the group's coordinator did not answer")))
+            .unwrap_or_else(|_| Err(Cause::other("the group's coordinator did not answer")));
+        committed.unwrap_or_else(|cause| vec![Err(cause); count])
     }
 
     /// Leaves the group, so that its partitions go to others at once. Readers
@@ -398,15 +390,6 @@ impl GroupConsumer {
             .await
             .unwrap_or_else(|ended| Err(Cause::other(ended)))
     }
-}
-
-/// Whether a commit was refused for its metadata: brokers bound it (`offset.metadata.max.bytes`),
-/// and what they write at once (`message.max.bytes`).
-fn is_too_large(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::OffsetMetadataTooLarge | RDKafkaErrorCode::InvalidCommitOffsetSize)
-    )
 }
 
 /// Reads one assigned partition.

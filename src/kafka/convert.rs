@@ -5,6 +5,7 @@ use std::{collections::HashMap, ffi::CStr, ptr, slice, sync::Arc};
 use bytes::Bytes;
 use rdkafka::{
     IntoOpaque, Message, Timestamp, TopicPartitionList, bindings,
+    error::KafkaError,
     message::{BorrowedHeaders, BorrowedMessage, Headers, OwnedHeaders},
     producer::{BaseRecord, FutureRecord},
     topic_partition_list::TopicPartitionListElem,
@@ -132,9 +133,11 @@ pub(super) fn committed(
             _ => None,
         })
     };
+    // Before its elements are lent out.
+    let metadata = metadata(list);
     let elements = list.elements();
-    let metadata = elements.iter().zip(metadata(list));
-    metadata
+    let elements = elements.iter().zip(metadata);
+    elements
         .map(|(element, metadata)| (partition(element), committed((element, metadata))))
         .collect()
 }
@@ -146,6 +149,9 @@ fn metadata(list: &TopicPartitionList) -> Vec<Vec<u8>> {
     let elements = unsafe {
         let native = &*list.ptr();
         let count = usize::try_from(native.cnt).unwrap_or_default();
+        if count == 0 {
+            return Vec::new();
+        }
         slice::from_raw_parts(native.elems, count)
     };
     let metadata = elements.iter().map(|element| {
@@ -163,19 +169,23 @@ fn partition(element: &TopicPartitionListElem<'_>) -> TopicPartition {
 }
 
 /// A list of partitions with a group's progress; without what is finished above the offsets
-/// if it is to be `plain`.
+/// if it is to be `plain`, or the topic has no id.
 pub(super) fn progress_list(
     progress: &[(TopicPartition, Progress)],
     ids: &HashMap<Arc<str>, TopicId>,
     plain: bool,
-) -> Result<TopicPartitionList, Cause> {
-    let bound = progress::bound(progress.len());
+) -> Result<TopicPartitionList, KafkaError> {
+    let with_metadata = progress
+        .iter()
+        .filter(|(_, progress)| !progress.above.is_empty());
+    let bound = progress::bound(with_metadata.count());
     let mut list = TopicPartitionList::new();
     for (at, progress) in progress {
         let mut element = list.add_partition(&at.topic, at.partition);
         element.set_offset(rdkafka::Offset::Offset(progress.point.0))?;
-        let topic = ids.get(&at.topic).copied();
-        if let Some(metadata) = progress::metadata(progress, topic, bound).filter(|_| !plain) {
+        let topic = ids.get(&at.topic).filter(|_| !plain);
+        if let Some(metadata) = topic.and_then(|topic| progress::metadata(progress, *topic, bound))
+        {
             element.set_metadata(metadata);
         }
     }

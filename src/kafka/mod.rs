@@ -6,6 +6,7 @@
 mod acked;
 mod browse;
 mod classify;
+mod commit;
 mod connection;
 mod consumer;
 mod context;

@@ -5,7 +5,8 @@
 //! (`OffsetCommitRequest`). Ours is `dapr-rdkafka K3p6xZ1sQ2uC6M0lQnW8dA 17 2-4,9`: of the topic
 //! with this id, offsets from 17 + 2 to 17 + 4 and 17 + 9 are finished. It names the topic and
 //! the offset that it belongs to: a tool that moves a group's offset and keeps the metadata, or
-//! copies both to another cluster, means all that follows.
+//! copies both to another cluster, means all that follows. So where brokers give topics no ids
+//! (Kafka before 2.8, Redpanda) nothing is said.
 
 use std::{fmt::Write as _, ops::Range};
 
@@ -13,9 +14,6 @@ use super::TopicId;
 use crate::model::{Offset, Progress};
 
 const NAME: &str = "dapr-rdkafka";
-
-/// Instead of the id of a topic whose brokers give none.
-const NO_ID: &str = "-";
 
 /// The most for one partition, in bytes: below what a broker takes by default
 /// (`offset.metadata.max.bytes`, 4,096).
@@ -31,13 +29,8 @@ pub(super) fn bound(partitions: usize) -> usize {
 }
 
 /// The metadata to commit. What does not fit into so many bytes is left out, and comes again.
-pub(super) fn metadata(
-    progress: &Progress,
-    topic: Option<TopicId>,
-    bound: usize,
-) -> Option<String> {
+pub(super) fn metadata(progress: &Progress, topic: TopicId, bound: usize) -> Option<String> {
     let point = progress.point.0;
-    let topic = topic.map_or_else(|| NO_ID.to_owned(), |topic| topic.to_string());
     let mut text = format!("{NAME} {topic} {point} ");
     let empty = text.len();
     for Range { start, end } in &progress.above {
@@ -65,17 +58,15 @@ pub(super) fn parse(point: Offset, metadata: &[u8], end: Offset) -> (Progress, O
     let said = said.and_then(|text| above(point, text));
     // Beyond its end the partition has lost what it had.
     let said = said.filter(|(_, above)| above.last().is_none_or(|last| last.end <= end));
-    let (topic, above) = said.unwrap_or_default();
+    let (topic, above) = said.unzip();
+    let above = above.unwrap_or_default();
     (Progress { point, above }, topic)
 }
 
-fn above(point: Offset, text: &str) -> Option<(Option<TopicId>, Vec<Range<Offset>>)> {
+fn above(point: Offset, text: &str) -> Option<(TopicId, Vec<Range<Offset>>)> {
     let text = text.strip_prefix(NAME)?.strip_prefix(' ')?;
     let (topic, text) = text.split_once(' ')?;
-    let topic = match topic {
-        NO_ID => None,
-        id => Some(id.parse().ok()?),
-    };
+    let topic = topic.parse().ok()?;
     let (named, ranges) = text.split_once(' ')?;
     if named.parse() != Ok(point.0) {
         return None;
@@ -101,7 +92,7 @@ mod tests {
     use super::*;
 
     const END: Offset = Offset(1000);
-    const TOPIC: Option<TopicId> = Some(TopicId(i64::MIN + 1, -2));
+    const TOPIC: TopicId = TopicId(i64::MIN + 1, -2);
     const ID: &str = "gAAAAAAAAAH__________g";
 
     fn progress(point: i64, above: &[(i64, i64)]) -> Progress {
@@ -116,39 +107,42 @@ mod tests {
     #[test]
     fn what_is_finished_above_is_told_from_the_offset_on() {
         let some = progress(17, &[(19, 22), (26, 27)]);
-        for (topic, id) in [(TOPIC, ID), (None, "-")] {
-            let text = metadata(&some, topic, LARGEST).expect("there is some");
-            assert_eq!(text, format!("dapr-rdkafka {id} 17 2-4,9"));
-            let parsed = parse(Offset(17), text.as_bytes(), END);
-            assert_eq!(parsed, (some.clone(), topic));
-        }
+        let text = metadata(&some, TOPIC, LARGEST).expect("there is some");
+        assert_eq!(text, format!("dapr-rdkafka {ID} 17 2-4,9"));
+        let parsed = parse(Offset(17), text.as_bytes(), END);
+        assert_eq!(parsed, (some, Some(TOPIC)));
         assert_eq!(metadata(&progress(17, &[]), TOPIC, LARGEST), None);
     }
 
     #[test]
     fn what_does_not_fit_is_left_out_from_the_end() {
         let some = progress(17, &[(19, 22), (26, 27)]);
-        let short = metadata(&some, None, "dapr-rdkafka - 17 2-4,".len());
-        assert_eq!(short.as_deref(), Some("dapr-rdkafka - 17 2-4"));
-        assert_eq!(metadata(&some, None, 18), None);
+        let fits = format!("dapr-rdkafka {ID} 17 2-4");
+        let short = metadata(&some, TOPIC, fits.len() + 1);
+        assert_eq!(short, Some(fits.clone()));
+        assert_eq!(metadata(&some, TOPIC, fits.len() - 1), None);
         assert_eq!((bound(1), bound(65), bound(256)), (4000, 4000, 1024));
     }
 
     #[test]
     fn metadata_of_another_offset_or_of_others_or_beyond_the_end_says_nothing() {
         let nothing = progress(17, &[]);
+        let named = |rest: &str| format!("dapr-rdkafka {ID} {rest}");
+        let parsed = parse(Offset(17), named("17 2-982").as_bytes(), END);
+        assert_eq!(parsed.0, progress(17, &[(19, 1000)]), "up to the end");
         for text in [
-            "",
-            "dapr-rdkafka - 16 2-4",
-            "dapr-rdkafka - 17 ",
-            "dapr-rdkafka - 17 4-2",
-            "dapr-rdkafka - 17 2-4,4",
-            "dapr-rdkafka - 17 -1",
-            "dapr-rdkafka - 17 2-9223372036854775807",
-            "dapr-rdkafka - 17 2-983",
-            "dapr-rdkafka gAAAAAAAAAH_ 17 2-4",
-            "dapr-rdkafka 17 2-4",
-            "sarama - 17 2-4",
+            String::new(),
+            named("16 2-4"),
+            named("17 "),
+            named("17 4-2"),
+            named("17 2-4,4"),
+            named("17 -1"),
+            named("17 2-9223372036854775807"),
+            named("17 2-983"),
+            named("17 2-4").replace("H__", "H_"),
+            named("17 2-4").replace("dapr-rdkafka", "sarama"),
+            "dapr-rdkafka - 17 2-4".to_owned(),
+            "dapr-rdkafka 17 2-4".to_owned(),
         ] {
             let parsed = parse(Offset(17), text.as_bytes(), END);
             assert_eq!(parsed, (nothing.clone(), None), "{text:?}");
@@ -181,7 +175,7 @@ mod tests {
         }
 
         #[test]
-        fn no_metadata_breaks_it(text in "(dapr-rdkafka )?(- )?(17 )?[0-9]{0,20}(-[0-9]{0,20})?[0-9,-]{0,9}") {
+        fn no_metadata_breaks_it(text in "(dapr-rdkafka )?(gAAAAAAAAAH__________g )?(17 )?[0-9]{0,20}(-[0-9]{0,20})?[0-9,-]{0,9}") {
             let (read, _) = parse(Offset(17), text.as_bytes(), END);
             let mut least = Offset(17);
             for Range { start, end } in read.above {

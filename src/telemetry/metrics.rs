@@ -76,7 +76,7 @@ metrics! {
     IN_FLIGHT_LIMIT: Gauge("in_flight_limit", Count, ["component", "topic", "group"], "How many messages may be unfinished before reading pauses.");
     LANES: Gauge("lanes", Count, ["component", "topic", "group"], "Streams to daprd.");
     OLDEST_UNFINISHED: Gauge("oldest_unfinished_seconds", Seconds, ["component", "topic", "group"], "How long the oldest unfinished message has been here; 0 if there is none.");
-    UNCOMMITTED_GAP: Gauge("uncommitted_gap", Count, ["component", "topic", "group"], "Finished messages above the commit point, which an unfinished one holds. They are committed with it, and come again only where brokers take no metadata with an offset, or only less.");
+    UNCOMMITTED_GAP: Gauge("uncommitted_gap", Count, ["component", "topic", "group"], "Finished messages above the commit point, which an unfinished one holds. They are committed with it, and come again only where brokers give topics no ids, or take less metadata with an offset.");
     CONSUMER_LAG: Gauge("consumer_lag", Count, ["component", "topic", "group"], "Messages on the broker above the commit points of the partitions assigned here.");
     CONSUMER_LAG_SECONDS: Gauge("consumer_lag_seconds", Seconds, ["component", "topic", "group"], "Age of the oldest message that is not committed; 0 if there is none.");
     ASSIGNED_PARTITIONS: Gauge("assigned_partitions", Count, ["component", "topic", "group"], "Partitions assigned to this process.");
