@@ -1,7 +1,16 @@
-//! What is finished above a group's offset.
+//! What is committed beside a group's offset, and what one topic's commit is to another's.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
+use dapr_rdkafka::{
+    kafka::GroupConsumer,
+    metadata::resolve,
+    model::{Offset, TopicPartition},
+    telemetry::Member,
+};
 use harness::{Component, Kafka, Result, eventually};
 
 use crate::{
@@ -134,4 +143,28 @@ pub async fn brokers_that_take_no_metadata_get_offsets_alone(fixture: Arc<Fixtur
     left.retain(|text| app.taken.insert(text.clone()));
     ensure!(app.taken.len() == 7, "{left:?} and {:?}", app.taken);
     admin::all_committed(kafka, &group, &topic, 1, 7).await
+}
+
+pub async fn a_topic_that_is_gone_keeps_no_other_from_being_committed(
+    fixture: Arc<Fixture>,
+) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let (topic, group) = (fixture.name("above"), fixture.name("group"));
+    admin::create_topic(kafka, &topic, 1, &[]).await?;
+    let settings = resolve(&properties(kafka, &group, &[]));
+    let settings = settings
+        .map_err(|problems| format!("{problems:?}"))?
+        .settings;
+    let member = Member {
+        component: "todo-pubsub".into(),
+        group: group.as_str().into(),
+    };
+    let (consumer, _signals) = GroupConsumer::new(&settings, member)?;
+    let at = |topic: &str| (TopicPartition::new(topic, 0), Offset(7).into());
+    let both = vec![at(&fixture.name("gone")), at(&topic)];
+    let results = consumer.commit(both, HashMap::new()).await;
+    ensure!(results[0].is_err() && results[1].is_ok(), "{results:?}");
+    let committed = admin::committed(kafka, &group, &topic, 1).await?;
+    ensure!(committed == [Some(7)], "{committed:?}");
+    Ok(())
 }

@@ -35,6 +35,7 @@ pub mod topics;
 use crate::tests;
 
 tests!("system":
+    above::a_topic_that_is_gone_keeps_no_other_from_being_committed,
     above::brokers_that_take_no_metadata_get_offsets_alone,
     above::however_a_member_ends_only_the_refused_record_comes_again,
     above::what_is_said_of_another_topic_hides_no_record,
