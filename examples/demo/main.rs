@@ -16,8 +16,8 @@ use std::{
 // The linker sends calls of OpenSSL to functions of the component (build.rs).
 use dapr_rdkafka as _;
 use harness::{
-    Component, Daprd, DaprdOptions, EmbeddedBroker, Result, TODO_TOPICS, Todo, build_folder,
-    copy_sample, free_port,
+    Component, Daprd, DaprdBuild, DaprdOptions, EmbeddedBroker, Result, TODO_TOPICS, Todo,
+    build_folder, copy_sample, free_port,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -108,11 +108,11 @@ async fn broker(program: &Path) -> Result<(Option<EmbeddedBroker>, String)> {
     }
 }
 
-/// The daprd of `DAPRD`, else the one that `make` built.
+/// The daprd that `DAPRD` names, else the newest release that `make daprd` builds.
 fn daprd_program() -> PathBuf {
     match std::env::var_os("DAPRD") {
         Some(program) if !program.is_empty() => program.into(),
-        _ => Daprd::built(),
+        _ => DaprdBuild::V1_18_3.program(),
     }
 }
 

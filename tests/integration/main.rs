@@ -6,6 +6,7 @@
 
 mod doctor;
 mod embedded;
+mod matrix;
 mod monitoring;
 mod operations;
 mod packages;
@@ -20,15 +21,16 @@ mod system;
 use std::{process::ExitCode, sync::Arc};
 
 use libtest_mimic::{Arguments, Trial};
-use support::{Fixture, Test};
+use support::Shared;
 
 fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     harness::container::enter_if_asked();
     let arguments = Arguments::from_args();
-    let fixture = Arc::new(Fixture::new().expect("a runtime"));
+    let shared = Arc::new(Shared::new().expect("a runtime"));
     let trials = [
         rooms::TESTS,
+        matrix::TESTS,
         operations::TESTS,
         packages::TESTS,
         reliability::TESTS,
@@ -43,9 +45,14 @@ fn main() -> ExitCode {
     ]
     .concat()
     .into_iter()
-    .map(|Test { name, run }| {
-        let fixture = fixture.clone();
-        Trial::test(name, move || fixture.run(run).map_err(Into::into))
+    .flat_map(|test| {
+        let shared = shared.clone();
+        matrix::trials(test.name)
+            .into_iter()
+            .map(move |(name, daprd)| {
+                let shared = shared.clone();
+                Trial::test(name, move || shared.run(test, daprd).map_err(Into::into))
+            })
     })
     .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

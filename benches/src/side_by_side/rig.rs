@@ -8,7 +8,7 @@ use benches::{
     program,
     usage::{cpu_seconds, mebibytes},
 };
-use harness::{Component, Daprd, DaprdOptions, Process, Result, write_component};
+use harness::{Component, Daprd, DaprdBuild, DaprdOptions, Process, Result, write_component};
 use tempfile::TempDir;
 
 use crate::World;
@@ -106,7 +106,7 @@ impl Rig {
             sockets: &place.sockets,
         };
         let quiet = ["--log-level", "warn"];
-        let daprd = Daprd::start_with(&Daprd::built(), options, &quiet).await?;
+        let daprd = Daprd::start_with(&DaprdBuild::V1_16_5.program(), options, &quiet).await?;
         Ok(Self {
             daprd,
             component,

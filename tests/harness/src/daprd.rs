@@ -8,6 +8,70 @@ use tokio::process::Command;
 
 use crate::{Process, Result, STARTUP, eventually, free_port, root};
 
+/// A daprd that `make daprd` builds for the tests. `tests/README.md` says which test runs on
+/// which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DaprdBuild {
+    /// Dapr 1.16.5: hands an app the messages of a stream one at a time.
+    V1_16_5,
+    /// Dapr 1.18.3, the newest release whose source the build can fetch: serial too.
+    V1_18_3,
+    /// Dapr 1.18.3 with the change of 1.18.4 (dapr/dapr#10472): messages of a stream are handled
+    /// concurrently. A reconstruction from the release notes.
+    V1_18_4,
+    /// The build above with the change of 1.18.5 (dapr/dapr#10497): when the stream of a message
+    /// ends, so do its retries and its call to the app. A reconstruction too.
+    V1_18_5,
+}
+
+impl DaprdBuild {
+    /// The build on which a test runs unless it names others.
+    pub const USUAL: Self = Self::V1_18_4;
+
+    /// Every build, from the oldest to the newest.
+    pub const ALL: [Self; 4] = [Self::V1_16_5, Self::V1_18_3, Self::V1_18_4, Self::V1_18_5];
+
+    /// What `daprd --version` prints. A reconstruction says that it is one.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::V1_16_5 => "1.16.5",
+            Self::V1_18_3 => "1.18.3",
+            Self::V1_18_4 => "1.18.4+reconstruction",
+            Self::V1_18_5 => "1.18.5+reconstruction",
+        }
+    }
+
+    /// The build of a version.
+    pub fn of_version(version: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|build| build.version() == version)
+    }
+
+    /// The list of this build alone.
+    pub const fn alone(self) -> &'static [Self] {
+        match self {
+            Self::V1_16_5 => &[Self::V1_16_5],
+            Self::V1_18_3 => &[Self::V1_18_3],
+            Self::V1_18_4 => &[Self::V1_18_4],
+            Self::V1_18_5 => &[Self::V1_18_5],
+        }
+    }
+
+    /// Whether the messages of a stream are handed to the app one at a time.
+    pub const fn is_serial(self) -> bool {
+        matches!(self, Self::V1_16_5 | Self::V1_18_3)
+    }
+
+    /// The program's path.
+    pub fn program(self) -> PathBuf {
+        root()
+            .join("target/daprd")
+            .join(self.version())
+            .join("daprd")
+    }
+}
+
 /// What a daprd is started with.
 #[derive(Clone, Debug)]
 pub struct DaprdOptions<'a> {
@@ -32,11 +96,6 @@ pub struct Daprd {
 }
 
 impl Daprd {
-    /// The daprd that `make` builds for the tests.
-    pub fn built() -> PathBuf {
-        root().join("target/daprd/daprd")
-    }
-
     /// Starts a daprd, and waits until it and its components are ready.
     pub async fn start(program: &Path, options: DaprdOptions<'_>) -> Result<Self> {
         Self::start_with(program, options, &[]).await

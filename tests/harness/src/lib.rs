@@ -32,7 +32,7 @@ use std::{
 
 pub use certificates::{Authority, Identity};
 pub use component::{Component, EmbeddedBroker, copy_sample, write_component};
-pub use daprd::{Daprd, DaprdOptions};
+pub use daprd::{Daprd, DaprdBuild, DaprdOptions};
 pub use kafka::{Kafka, Release};
 pub use kafka_cluster::KafkaCluster;
 pub use kafka_security::{DOTTED, PASSWORD, SecureKafka, USER, Way};

@@ -14,7 +14,7 @@ use std::{
 
 use axum::{Json, Router, routing::get};
 use bench::{Bench, command_of, run, start};
-use harness::{Daprd, Result, eventually, free_port, write_component};
+use harness::{DaprdBuild, Result, eventually, free_port, write_component};
 use page::each_code_of_the_page_exists_and_each_link_leads_somewhere;
 use serde_json::json;
 
@@ -40,8 +40,14 @@ pub async fn a_daprd_that_uses_this_component_has_no_finding(fixture: Arc<Fixtur
     let _component = bench.place.component().await?;
     let topic = fixture.name("lanes");
     let app = App::start(&topic).await?;
-    let with_app = bench.place.daprd(&bench.app_id, Some(app.port)).await?;
-    let only_publishes = bench.place.daprd(&fixture.name("app"), None).await?;
+    let with_app = bench
+        .place
+        .daprd(fixture.daprd, &bench.app_id, Some(app.port))
+        .await?;
+    let only_publishes = bench
+        .place
+        .daprd(fixture.daprd, &fixture.name("app"), None)
+        .await?;
     let text = bench
         .is_healthy(with_app.http_port, &[])
         .await?
@@ -234,7 +240,7 @@ async fn left_behind(fixture: &Fixture) -> Result<()> {
     bench.load("pubsub.rdkafka")?;
     drop(UnixListener::bind(bench.place.socket("rdkafka"))?);
     let port = free_port()?;
-    let waits = bench.spawn(&Daprd::built(), port)?;
+    let waits = bench.spawn(&DaprdBuild::USUAL.program(), port)?;
     let command = command_of(&bench.ask(port, &[]).await?, "RDK-DAPR-03")?;
     drop(waits);
     let _component = start(&command).await?;

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use harness::{
-    Advertise, Authority, Behaviour, Daprd, DaprdOptions, Lab, LabOptions, LabTls, Result, Way,
-    eventually, free_port,
+    Advertise, Authority, Behaviour, Daprd, DaprdBuild, DaprdOptions, Lab, LabOptions, LabTls,
+    Result, Way, eventually, free_port,
 };
 
 use tokio::time::timeout;
@@ -60,7 +60,7 @@ async fn daprd_logs_the_code_and_the_fix(fixture: Arc<Fixture>) -> Result<()> {
         resources: &place.resources(),
         sockets: &place.sockets(),
     };
-    let mut daprd = Daprd::spawn(&Daprd::built(), &options, free_port()?)?;
+    let mut daprd = Daprd::spawn(&DaprdBuild::USUAL.program(), &options, free_port()?)?;
     let code = format!("RDK-PRT-01 {address}: ");
     let line = daprd
         .process

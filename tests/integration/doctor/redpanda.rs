@@ -8,8 +8,8 @@ use std::sync::{
 };
 
 use harness::{
-    Authority, Daprd, DaprdOptions, Kafka, KafkaCluster, Lab, LabOptions, LabTls, PASSWORD,
-    Release, Result, STARTUP, USER, Way, free_port,
+    Authority, Daprd, DaprdBuild, DaprdOptions, Kafka, KafkaCluster, Lab, LabOptions, LabTls,
+    PASSWORD, Release, Result, STARTUP, USER, Way, free_port,
 };
 
 use crate::{
@@ -225,7 +225,7 @@ async fn built_in_fails(
         resources: &place.resources(),
         sockets: &place.sockets(),
     };
-    let mut daprd = Daprd::spawn(&Daprd::built(), &options, free_port()?)?;
+    let mut daprd = Daprd::spawn(&DaprdBuild::USUAL.program(), &options, free_port()?)?;
     let at_the_end = |line: &str| {
         line.split_once(words)
             .is_some_and(|(_, rest)| !rest.starts_with(|next: char| next.is_alphabetic()))

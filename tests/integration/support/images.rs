@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{Daprd, Process, Result, STARTUP, build_folder, container, root};
+use harness::{DaprdBuild, Process, Result, STARTUP, build_folder, container, root};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -24,7 +24,7 @@ impl Images {
             folder: tempfile::tempdir()?,
         };
         let todo = build_folder()?.join("examples/todo");
-        for binary in [program(), &Daprd::built(), &todo] {
+        for binary in [program(), &DaprdBuild::USUAL.program(), &todo] {
             let name = binary.file_name().ok_or("a program has a name")?;
             let made = images.folder.path().join(name);
             rootfs(binary, &made, &[]).await?;

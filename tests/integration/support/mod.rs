@@ -16,6 +16,7 @@ pub mod troubled;
 
 use std::{
     future::Future,
+    ops::Deref,
     path::{Path, PathBuf},
     pin::Pin,
     sync::{
@@ -26,7 +27,8 @@ use std::{
 };
 
 use harness::{
-    Component, Daprd, DaprdOptions, Kafka, Process, Result, SecureKafka, write_component,
+    Component, Daprd, DaprdBuild, DaprdOptions, Kafka, Process, Result, SecureKafka,
+    write_component,
 };
 pub use ledger::{admin, idp};
 use tempfile::TempDir;
@@ -75,9 +77,24 @@ macro_rules! tests {
     };
 }
 
+/// What a test is given: what all tests share, and the daprd that it runs on.
+pub struct Fixture {
+    shared: Arc<Shared>,
+    /// The daprd for [`Place::daprd`].
+    pub daprd: DaprdBuild,
+}
+
+impl Deref for Fixture {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
 /// The runtime, and the Kafkas that tests share; each uses names of its own.
 /// They end with it, before the runtime does.
-pub struct Fixture {
+pub struct Shared {
     kafka: OnceCell<Kafka>,
     secure_kafka: OnceCell<SecureKafka>,
     token_kafka: OnceCell<idp::TokenKafka>,
@@ -88,7 +105,7 @@ pub struct Fixture {
     names: AtomicU32,
 }
 
-impl Fixture {
+impl Shared {
     pub fn new() -> std::io::Result<Self> {
         Ok(Self {
             runtime: Runtime::new()?,
@@ -102,9 +119,10 @@ impl Fixture {
         })
     }
 
-    /// Runs a test to its end.
-    pub fn run(self: &Arc<Self>, test: fn(Arc<Self>) -> Running) -> Result<()> {
-        let run = test(self.clone());
+    /// Runs a test on a daprd to its end.
+    pub fn run(self: &Arc<Self>, test: Test, daprd: DaprdBuild) -> Result<()> {
+        let shared = self.clone();
+        let run = (test.run)(Arc::new(Fixture { shared, daprd }));
         self.runtime.block_on(async {
             tokio::time::timeout(LIMIT, run)
                 .await
@@ -250,25 +268,36 @@ impl Place {
         Ok(process)
     }
 
-    /// Starts the built daprd with this place's folders.
-    pub async fn daprd(&self, app_id: &str, app_port: Option<u16>) -> Result<Daprd> {
-        self.daprd_with(app_id, app_port, &[]).await
+    /// Starts a daprd with this place's folders.
+    pub async fn daprd(
+        &self,
+        build: DaprdBuild,
+        app_id: &str,
+        app_port: Option<u16>,
+    ) -> Result<Daprd> {
+        self.daprd_with(build, app_id, app_port, &[]).await
     }
 
     /// The same with Dapr's feature `HotReload`: a changed Component is closed and
     /// initialised again.
-    pub async fn reloading_daprd(&self, app_id: &str, app_port: Option<u16>) -> Result<Daprd> {
+    pub async fn reloading_daprd(
+        &self,
+        build: DaprdBuild,
+        app_id: &str,
+        app_port: Option<u16>,
+    ) -> Result<Daprd> {
         let configuration = self.folder.path().join("configuration.yaml");
         let yaml = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata:\n  name: reload\n\
                     spec:\n  features:\n  - name: HotReload\n    enabled: true\n";
         std::fs::write(&configuration, yaml)?;
         let configuration = configuration.display().to_string();
-        self.daprd_with(app_id, app_port, &["--config", &configuration])
+        self.daprd_with(build, app_id, app_port, &["--config", &configuration])
             .await
     }
 
     async fn daprd_with(
         &self,
+        build: DaprdBuild,
         app_id: &str,
         app_port: Option<u16>,
         more: &[&str],
@@ -279,7 +308,7 @@ impl Place {
             resources: &self.resources(),
             sockets: &self.sockets(),
         };
-        Daprd::start_with(&Daprd::built(), options, more).await
+        Daprd::start_with(&build.program(), options, more).await
     }
 }
 

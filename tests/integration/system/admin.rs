@@ -14,7 +14,9 @@ pub async fn daprd_minds_its_own_sockets_only(fixture: Arc<Fixture>) -> Result<(
     let _component = place.component().await?;
     let socket = place.sockets().join("admin/rdkafka.sock");
     ensure!(socket.exists(), "there is no admin socket");
-    let daprd = place.daprd(&fixture.name("app"), None).await?;
+    let daprd = place
+        .daprd(fixture.daprd, &fixture.name("app"), None)
+        .await?;
     let said = daprd.process.output();
     let registered = "pluggable component 'rdkafka' was successfully registered";
     ensure!(said.contains(registered), "{said}");

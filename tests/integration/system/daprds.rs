@@ -22,7 +22,7 @@ pub async fn two_daprds_that_share_the_folder_keep_their_groups(
     for _ in 0..2 {
         let app = App::start(&topic).await?;
         let app_id = fixture.name("app");
-        let daprd = place.daprd(&app_id, Some(app.port)).await?;
+        let daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
         daprds.push((app_id, app, daprd));
     }
     for n in 0..10 {
@@ -53,7 +53,7 @@ pub async fn after_a_crash_of_daprd_its_successor_goes_on(fixture: Arc<Fixture>)
     let place = Place::with_component(kafka, &[])?;
     let _component = place.component().await?;
     let app = App::start(&topic).await?;
-    let crashing = place.daprd(&app_id, Some(app.port)).await?;
+    let crashing = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
     crashing
         .publish("todo-pubsub", &topic, "", &json!("before"))
         .await?;
@@ -61,7 +61,7 @@ pub async fn after_a_crash_of_daprd_its_successor_goes_on(fixture: Arc<Fixture>)
     admin::all_committed(kafka, &app_id, &topic, 6, 1).await?;
     crashing.process.kill().await?;
 
-    let successor = place.daprd(&app_id, Some(app.port)).await?;
+    let successor = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
     for n in 0..20 {
         let query = format!("metadata.partitionKey={n}");
         successor
@@ -82,7 +82,9 @@ pub async fn as_kafka_the_component_takes_the_built_ins_place(fixture: Arc<Fixtu
     copy_sample("todo-pubsub-as-kafka.yaml", &place.resources(), kafka)?;
     let _component = Component::start(program(), &place.sockets(), &["kafka"]).await?;
     let app = App::start(&topic).await?;
-    let daprd = place.daprd(&fixture.name("app"), Some(app.port)).await?;
+    let daprd = place
+        .daprd(fixture.daprd, &fixture.name("app"), Some(app.port))
+        .await?;
 
     let metadata = daprd.metadata().await?;
     let loaded = metadata["components"][0].to_string();

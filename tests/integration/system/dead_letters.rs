@@ -274,7 +274,7 @@ pub async fn a_record_that_daprd_cant_receive_breaks_no_stream(
     let after: Vec<_> = (20..40).map(event).collect();
     records::write(kafka, &topic, &[before, vec![huge.clone()], after].concat()).await?;
     let app_id = fixture.name("app");
-    let _daprd = place.daprd(&app_id, Some(app.port)).await?;
+    let _daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
     let events = app.events(40).await?;
     ensure!(events.len() == 40, "each once: {}", events.len());
     admin::all_committed(kafka, &app_id, &topic, 1, 41).await?;
@@ -304,7 +304,9 @@ pub async fn a_subscription_has_a_dead_letter_topic_of_its_own(
     let metadata = json!({ "deadLetterTopic": own, "maxDeliveryAttempts": "1" });
     let subscriptions = json!([subscription(&topic, &metadata)]);
     let app = App::with(subscriptions, |_| StatusCode::INTERNAL_SERVER_ERROR).await?;
-    let daprd = place.daprd(&fixture.name("app"), Some(app.port)).await?;
+    let daprd = place
+        .daprd(fixture.daprd, &fixture.name("app"), Some(app.port))
+        .await?;
     let data = json!("poison");
     daprd.publish("todo-pubsub", &topic, "", &data).await?;
     let letters = records::wait_for(kafka, &own, 1).await?;
@@ -346,7 +348,7 @@ async fn daprd_gives_up(fixture: Arc<Fixture>, bulk: Option<Value>) -> Result<()
     }
     let app = App::with(json!([subscription]), |_| StatusCode::INTERNAL_SERVER_ERROR).await?;
     let app_id = fixture.name("app");
-    let daprd = place.daprd(&app_id, Some(app.port)).await?;
+    let daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
     // The key, and the note, have signs that are escaped on their way to daprd.
     let query = "metadata.partitionKey=k%0A1&metadata.note=a%20b&metadata.partitionNumber=2";
     daprd
@@ -511,7 +513,7 @@ impl Bench {
         let component = place.component().await?;
         let app = App::with(json!([subscription(&topic, &json!({}))]), answer).await?;
         let app_id = fixture.name("app");
-        let daprd = place.daprd(&app_id, Some(app.port)).await?;
+        let daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
         Ok(Self {
             kafka,
             topic,

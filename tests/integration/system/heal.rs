@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Component, Daprd, DaprdOptions, Result, eventually, free_port};
+use harness::{Component, Daprd, DaprdBuild, DaprdOptions, Result, eventually, free_port};
 use serde_json::json;
 use tokio::task::JoinHandle;
 
@@ -67,7 +67,7 @@ async fn supervise(
             resources: &resources,
             sockets: &sockets,
         };
-        let mut daprd = Daprd::spawn(&Daprd::built(), &options, http_port)?;
+        let mut daprd = Daprd::spawn(&DaprdBuild::USUAL.program(), &options, http_port)?;
         starts.fetch_add(1, Ordering::SeqCst);
         daprd.ready().await?;
         daprd.process.wait(Duration::from_secs(600)).await?;

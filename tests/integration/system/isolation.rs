@@ -80,7 +80,9 @@ pub async fn aborted_records_come_only_if_asked_for(fixture: Arc<Fixture>) -> Re
     ];
     built_in.put_component("pubsub.kafka", &metadata)?;
     let app = App::start_raw(&topic).await?;
-    let _daprd = built_in.daprd(&fixture.name("app"), Some(app.port)).await?;
+    let _daprd = built_in
+        .daprd(fixture.daprd, &fixture.name("app"), Some(app.port))
+        .await?;
     let events = app.events(2).await?;
     let data: Vec<&Value> = events
         .iter()

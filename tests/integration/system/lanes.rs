@@ -31,7 +31,7 @@ pub async fn lanes_of_a_topic_share_it_and_keep_the_order_of_keys(
     let lanes = (0..LANES).map(|lane| subscription(&format!("{topic}#{lane}"), &json!({})));
     let app = App::with(lanes.collect(), |_| StatusCode::OK).await?;
     let app_id = fixture.name("app");
-    let daprd = place.daprd(&app_id, Some(app.port)).await?;
+    let daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
     for n in 0..MESSAGES {
         let query = format!("metadata.partitionKey=k{}", n % 30);
         daprd
@@ -62,7 +62,9 @@ pub async fn a_lane_is_no_way_around_a_protected_topic(fixture: Arc<Fixture>) ->
     let mut component = place.component().await?;
     let lane = subscription(&format!("{topic}#1"), &json!({}));
     let app = App::with(json!([lane]), |_| StatusCode::OK).await?;
-    let mut daprd = place.daprd(&fixture.name("app"), Some(app.port)).await?;
+    let mut daprd = place
+        .daprd(fixture.daprd, &fixture.name("app"), Some(app.port))
+        .await?;
     let refused = "which protectedTopics names";
     daprd
         .process
@@ -150,7 +152,9 @@ pub async fn that_one_stream_is_not_enough_is_told(fixture: Arc<Fixture>) -> Res
         StatusCode::OK
     };
     let app = App::with(json!([subscription(&topic, &json!({}))]), slow).await?;
-    let daprd = place.daprd(&fixture.name("app"), Some(app.port)).await?;
+    let daprd = place
+        .daprd(fixture.daprd, &fixture.name("app"), Some(app.port))
+        .await?;
     let entries: Vec<Value> = (0..100)
         .map(|n| {
             json!({

@@ -5,7 +5,7 @@ use ::ledger::{
     run::{Doors, Member, Moods, Moody, Pace, Plan, Publishers, Reader, Readings, Setup, records},
 };
 use harness::{
-    Kafka, Result, eventually,
+    DaprdBuild, Kafka, Result, eventually,
     ledger::{Bounds, DeadLetter, Event, Journal, Ledger, Rolls, Summary, judge, report},
 };
 use serde_json::json;
@@ -62,10 +62,10 @@ const SETTLED: Duration = Duration::from_secs(60);
 
 /// Members join, leave and are killed, the broker crashes, the app refuses and
 /// delays, and all the while messages are published.
-pub async fn nothing_is_lost_whatever_breaks(_: Arc<Fixture>) -> Result<()> {
+pub async fn nothing_is_lost_whatever_breaks(fixture: Arc<Fixture>) -> Result<()> {
     let rolls = Rolls::from_env(SEED)?;
     println!("{SEED}={}", rolls.seed);
-    let run = Run::start(rolls).await?;
+    let run = Run::start(fixture.daprd, rolls).await?;
     let judged = run.through_all_faults(rolls).await;
     judged.map_err(|error| format!("{error}\n(again: {SEED}={})", rolls.seed).into())
 }
@@ -96,7 +96,7 @@ struct Run {
 }
 
 impl Run {
-    async fn start(rolls: Rolls) -> Result<Self> {
+    async fn start(daprd: DaprdBuild, rolls: Rolls) -> Result<Self> {
         let kafka = Kafka::start().await?;
         for topic in [TOPIC, DEAD_LETTERS] {
             admin::create_topic(&kafka.address, topic, PARTITIONS, &[]).await?;
@@ -104,10 +104,12 @@ impl Run {
         let plan = Arc::new(Plan::new(rolls, PRODUCERS, EACH, KEYS, MOODS));
         let journal = Arc::new(Journal::default());
         let app = Moody::new(plan.clone(), journal.clone());
-        let lanes = (1..LANES).map(|lane| format!("{TOPIC}#{lane}"));
+        let lanes = if daprd.is_serial() { LANES } else { 1 };
+        let lanes = (1..lanes).map(|lane| format!("{TOPIC}#{lane}"));
         let names = [TOPIC.to_owned()].into_iter().chain(lanes).collect();
         let setup = Setup {
             side: Side::Component,
+            daprd,
             program: program().to_owned(),
             app_id: GROUP.to_owned(),
             app: app.clone(),

@@ -62,7 +62,7 @@ pub async fn the_component_takes_over_and_gives_back(fixture: Arc<Fixture>) -> R
     let notebook = Notebook::new(WORK);
 
     let plain = notebook.app("built-in", &[&topic]).await?;
-    let daprd = place.daprd(&group, Some(plain.port)).await?;
+    let daprd = place.daprd(fixture.daprd, &group, Some(plain.port)).await?;
     ensure!(!is_ours(&daprd).await?, "not the built-in");
     notebook.until(EACH).await?;
     stop(daprd).await?;
@@ -76,7 +76,7 @@ pub async fn the_component_takes_over_and_gives_back(fixture: Arc<Fixture>) -> R
         .chain(more.iter().map(String::as_str))
         .collect();
     let lanes = notebook.app("component", &names).await?;
-    let daprd = place.daprd(&group, Some(lanes.port)).await?;
+    let daprd = place.daprd(fixture.daprd, &group, Some(lanes.port)).await?;
     ensure!(is_ours(&daprd).await?, "the built-in");
     notebook.until(taken_over + EACH).await?;
     stop(daprd).await?;
@@ -85,8 +85,8 @@ pub async fn the_component_takes_over_and_gives_back(fixture: Arc<Fixture>) -> R
     let given_back = notebook.len();
     ensure!(given_back < MESSAGES, "nothing is left to give back");
 
-    lanes_are_removed_first(&place, &group, &lanes, &notebook).await?;
-    let daprd = place.daprd(&group, Some(plain.port)).await?;
+    lanes_are_removed_first(&fixture, &place, &group, &lanes, &notebook).await?;
+    let daprd = place.daprd(fixture.daprd, &group, Some(plain.port)).await?;
     notebook.until_all(&topic, 0..MESSAGES).await?;
     admin::all_committed(kafka, &group, &topic, PARTITIONS, MESSAGES).await?;
     stop(daprd).await?;
@@ -103,13 +103,14 @@ pub async fn the_component_takes_over_and_gives_back(fixture: Arc<Fixture>) -> R
 /// No Kafka topic has the name of a lane, and the built-in reads nothing at all
 /// as long as one of its topics can't be.
 async fn lanes_are_removed_first(
+    fixture: &Fixture,
     place: &Place,
     group: &str,
     lanes: &App,
     notebook: &Notebook,
 ) -> Result<()> {
     let before = notebook.len();
-    let mut daprd = place.daprd(group, Some(lanes.port)).await?;
+    let mut daprd = place.daprd(fixture.daprd, group, Some(lanes.port)).await?;
     let refused = |line: &str| line.contains("Error consuming");
     daprd
         .process
@@ -144,11 +145,11 @@ pub async fn a_group_may_hold_both(fixture: Arc<Fixture>) -> Result<()> {
     let alone = |who: &'static str| move |members: &[GroupMember]| is_alone(members, who);
 
     publish(0).await?;
-    let daprd = old.daprd(&group, Some(old_app.port)).await?;
+    let daprd = old.daprd(fixture.daprd, &group, Some(old_app.port)).await?;
     ensure!(!is_ours(&daprd).await?, "not the built-in");
     notebook.until(STEP / 2).await?;
     publish(1).await?;
-    let ours = new.daprd(&group, Some(new_app.port)).await?;
+    let ours = new.daprd(fixture.daprd, &group, Some(new_app.port)).await?;
     ensure!(is_ours(&ours).await?, "the built-in");
     settled(kafka, &group, "both share the topics", shared).await?;
     let joined = notebook.len();
@@ -168,7 +169,7 @@ pub async fn a_group_may_hold_both(fixture: Arc<Fixture>) -> Result<()> {
     stop(daprd).await?;
     settled(kafka, &group, "the built-in has left", alone("component")).await?;
     publish(4).await?;
-    let daprd = old.daprd(&group, Some(old_app.port)).await?;
+    let daprd = old.daprd(fixture.daprd, &group, Some(old_app.port)).await?;
     settled(kafka, &group, "both share them again", shared).await?;
     publish(5).await?;
     stop(ours).await?;

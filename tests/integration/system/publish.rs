@@ -29,7 +29,9 @@ impl Bench {
         } else {
             App::start(&topic).await?
         };
-        let daprd = place.daprd(&fixture.name("app"), Some(app.port)).await?;
+        let daprd = place
+            .daprd(fixture.daprd, &fixture.name("app"), Some(app.port))
+            .await?;
         Ok(Self {
             topic,
             app,

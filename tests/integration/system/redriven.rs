@@ -50,8 +50,12 @@ pub async fn a_mended_app_gets_its_dead_letters_back(fixture: Arc<Fixture>) -> R
     let failing = App::with(subscribed(), answer).await?;
     let other = App::with(subscribed(), |_| StatusCode::OK).await?;
     let (failed_in, other_group) = (fixture.name("app"), fixture.name("app"));
-    let daprd = place.daprd(&failed_in, Some(failing.port)).await?;
-    let _other_daprd = place.daprd(&other_group, Some(other.port)).await?;
+    let daprd = place
+        .daprd(fixture.daprd, &failed_in, Some(failing.port))
+        .await?;
+    let _other_daprd = place
+        .daprd(fixture.daprd, &other_group, Some(other.port))
+        .await?;
     let (query, data) = ("metadata.partitionKey=k1", json!("poison"));
     daprd.publish("todo-pubsub", &topic, query, &data).await?;
     records::wait_for(kafka, &dead, 1).await?;
@@ -96,7 +100,9 @@ pub async fn the_running_process_tells_how_to_connect(fixture: Arc<Fixture>) -> 
     let kafka = fixture.kafka().await?;
     let place = Place::with_component(kafka, &[])?;
     let _component = place.component().await?;
-    let _daprd = place.daprd(&fixture.name("app"), None).await?;
+    let _daprd = place
+        .daprd(fixture.daprd, &fixture.name("app"), None)
+        .await?;
     let dead = fixture.name("told.dlq");
     admin::create_topic(kafka, &dead, 1, &[]).await?;
     let sockets = place.sockets().display().to_string();

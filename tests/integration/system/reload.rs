@@ -116,7 +116,7 @@ async fn publish(daprd: &Daprd, stop: &AtomicBool) -> Result<usize> {
 /// The token alone, then another user, under load; then a user that does not
 /// exist: the instance before must not go on with what it was given, and what is
 /// published meanwhile waits for the next Component that is right.
-pub async fn a_changed_component_goes_on_without_loss(_: Arc<Fixture>) -> Result<()> {
+pub async fn a_changed_component_goes_on_without_loss(fixture: Arc<Fixture>) -> Result<()> {
     let (kafka, login) = kafka_with_users().await?;
     let open = kafka.address.as_str();
     admin::create_topic(open, TOPIC, PARTITIONS, &[]).await?;
@@ -129,7 +129,9 @@ pub async fn a_changed_component_goes_on_without_loss(_: Arc<Fixture>) -> Result
     let mut component = place.component().await?;
     let notebook = Notebook::new(Duration::from_millis(2));
     let app = notebook.app("app", &[TOPIC]).await?;
-    let daprd = place.reloading_daprd(GROUP, Some(app.port)).await?;
+    let daprd = place
+        .reloading_daprd(fixture.daprd, GROUP, Some(app.port))
+        .await?;
 
     let stop = AtomicBool::new(false);
     let change = async {

@@ -75,7 +75,7 @@ pub async fn component_and_daprd_restarted_go_on_where_they_stopped(
 
     for round in 0..2 {
         let component = place.component().await?;
-        let daprd = place.daprd(&app_id, Some(app.port)).await?;
+        let daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
         for n in round * 20..(round + 1) * 20 {
             let query = format!("metadata.partitionKey={}", n % 5);
             daprd

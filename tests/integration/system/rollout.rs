@@ -52,7 +52,7 @@ pub async fn fifty_rollouts_make_no_dead_letter_and_lose_nothing(
     for restart in 0..RESTARTS {
         let load: Vec<_> = (published..published + 40).map(message).collect();
         published += load.len();
-        let daprd = place.daprd(&app_id, Some(app.port)).await?;
+        let daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
         let seen = app.seen().len();
         records::write(&kafka, &topic, &load).await?;
         eventually("messages flow", SOON, || async {
@@ -68,7 +68,7 @@ pub async fn fifty_rollouts_make_no_dead_letter_and_lose_nothing(
         }
         app.up().await?;
     }
-    let _daprd = place.daprd(&app_id, Some(app.port)).await?;
+    let _daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
     admin::all_committed(&kafka, &app_id, &topic, PARTITIONS, published).await?;
     let letters = records::read(&kafka, &dead).await?;
     ensure!(

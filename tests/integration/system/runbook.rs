@@ -42,7 +42,7 @@ struct Stage {
 
 /// The states that the page's sections are about, one after the other: blocks are marked
 /// with the state that they were run in.
-pub async fn the_page_shows_what_its_commands_print(_: Arc<Fixture>) -> Result<()> {
+pub async fn the_page_shows_what_its_commands_print(fixture: Arc<Fixture>) -> Result<()> {
     let kafka = Kafka::start().await?;
     admin::create_topic(&kafka.address, TOPIC, PARTITIONS, &[]).await?;
     let settings = [
@@ -55,7 +55,7 @@ pub async fn the_page_shows_what_its_commands_print(_: Arc<Fixture>) -> Result<(
     let component = place.component().await?;
     let mended = Arc::new(AtomicBool::new(false));
     let app = app(&mended).await?;
-    let daprd = place.daprd(GROUP, Some(app.port)).await?;
+    let daprd = place.daprd(fixture.daprd, GROUP, Some(app.port)).await?;
     let mut stage = Stage {
         page: Page::read("operations.md")?,
         place,

@@ -207,7 +207,9 @@ pub async fn daprd_gets_its_messages_over_tls_with_a_login(fixture: Arc<Fixture>
     )?;
     let _component = place.component().await?;
     let app = App::start(&topic).await?;
-    let daprd = place.daprd(&fixture.name("app"), Some(app.port)).await?;
+    let daprd = place
+        .daprd(fixture.daprd, &fixture.name("app"), Some(app.port))
+        .await?;
     daprd
         .publish("todo-pubsub", &topic, "", &json!({ "n": 1 }))
         .await?;

@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use harness::{
-    Daprd, DaprdOptions, Result, TODO_TOPICS, Todo, build_folder, copy_sample, free_port,
+    Daprd, DaprdBuild, DaprdOptions, Result, TODO_TOPICS, Todo, build_folder, copy_sample,
+    free_port,
 };
 use serde_json::{Value, json};
 
@@ -41,7 +42,7 @@ pub async fn goes_around(place: &Place, app_id: &str) -> Result<()> {
         resources: &place.resources(),
         sockets: &place.sockets(),
     };
-    let mut daprd = Daprd::spawn(&Daprd::built(), &options, dapr_port)?;
+    let mut daprd = Daprd::spawn(&DaprdBuild::USUAL.program(), &options, dapr_port)?;
     daprd.ready().await?;
     play(&todo).await
 }

@@ -2,12 +2,12 @@
 
 use std::{env, process::ExitCode, time::Duration};
 
-use harness::Result;
+use harness::{DaprdBuild, Result};
 use ledger::{
     Side,
-    faults::{self, Fault},
+    faults::{self, Case, Fault},
     page,
-    results::{About, Kept, Summary},
+    results::{About, Kept},
     scene::{Outcome, Stage},
 };
 use tokio::{
@@ -15,8 +15,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-const USAGE: &str =
-    "ledger [soak|missing|page|render]; FAULT=name, SEED=n and SIDE=component|built-in choose";
+const USAGE: &str = "ledger [soak|missing|page|render]; FAULT=name, SEED=n, SIDE=component|built-in and DAPRD_VERSION=version choose";
 
 /// How long is waited for a thread that asks a broker, when the broker is gone already.
 const LEFT: Duration = Duration::from_secs(1);
@@ -69,20 +68,19 @@ async fn ledger() -> Result<bool> {
         None => run(&Chosen::from_env()?).await,
         Some("soak") => run(&Chosen::soak()?).await,
         Some("missing") => {
-            for (fault, side, seed) in Chosen::from_env()?.runs() {
-                if Kept::read(&fault, side, seed)?.is_none() {
-                    println!("FAULT={} SIDE={side} SEED={seed}", fault.name);
+            for case in Chosen::from_env()?.cases() {
+                if Kept::read(&case)?.is_none() {
+                    println!("{case}");
                 }
             }
             Ok(true)
         }
         Some("page") => {
-            page::write(&Summary::collect()?)?;
+            page::write(&page::published()?.updated()?)?;
             Ok(true)
         }
         Some("render") => {
-            let numbers = std::fs::read_to_string(page::numbers())?;
-            page::write(&serde_json::from_str(&numbers)?)?;
+            page::write(&page::published()?)?;
             Ok(true)
         }
         Some(other) => Err(format!("{other}? {USAGE}").into()),
@@ -93,17 +91,15 @@ async fn ledger() -> Result<bool> {
 struct Chosen {
     faults: Vec<Fault>,
     side: Option<Side>,
+    daprd: Option<DaprdBuild>,
     seed: Option<u64>,
-    /// Not chosen at all: everything.
-    all: bool,
 }
 
 impl Chosen {
     fn from_env() -> Result<Self> {
         let given = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let mut faults = faults::all();
-        let (fault, side, seed) = (given("FAULT"), given("SIDE"), given("SEED"));
-        if let Some(name) = &fault {
+        if let Some(name) = given("FAULT") {
             let names: Vec<_> = faults.iter().map(|fault| fault.name).collect();
             if !names.contains(&name.as_str()) {
                 return Err(
@@ -114,9 +110,11 @@ impl Chosen {
         }
         Ok(Self {
             faults,
-            all: fault.is_none() && side.is_none() && seed.is_none(),
-            side: side.map(|side| side.parse()).transpose()?,
-            seed: seed.map(|seed| seed.parse()).transpose()?,
+            side: given("SIDE").map(|side| side.parse()).transpose()?,
+            daprd: given("DAPRD_VERSION")
+                .map(|version| daprd(&version))
+                .transpose()?,
+            seed: given("SEED").map(|seed| seed.parse()).transpose()?,
         })
     }
 
@@ -127,40 +125,55 @@ impl Chosen {
         })
     }
 
-    fn runs(&self) -> Vec<(Fault, Side, u64)> {
-        let mut runs = Vec::new();
-        for fault in &self.faults {
-            for side in fault.sides {
-                if self.side.is_some_and(|only| only != *side) {
-                    continue;
-                }
-                let seeds = match self.seed {
-                    Some(seed) => seed..=seed,
-                    None => 1..=fault.seeds,
-                };
-                runs.extend(seeds.map(|seed| (*fault, *side, seed)));
+    /// Whether nothing was left out.
+    fn is_all(&self) -> bool {
+        let none = self.side.is_none() && self.daprd.is_none() && self.seed.is_none();
+        none && self.faults.len() == faults::all().len()
+    }
+
+    /// The runs. A daprd or a seed that is named is taken for each fault, also where the page
+    /// has none of it.
+    fn cases(&self) -> Vec<Case> {
+        let mut faults = self.faults.clone();
+        for fault in &mut faults {
+            if let Some(daprd) = self.daprd {
+                fault.daprds = daprd.alone();
             }
         }
-        runs
+        let mut cases: Vec<_> = faults.iter().flat_map(Fault::cases).collect();
+        cases.retain(|case| self.side.is_none_or(|only| only == case.side));
+        if let Some(seed) = self.seed {
+            cases.retain(|case| case.seed == 1);
+            cases.iter_mut().for_each(|case| case.seed = seed);
+        }
+        cases
     }
+}
+
+/// The build of a version that `DAPRD_VERSION` names.
+fn daprd(version: &str) -> Result<DaprdBuild> {
+    let known = DaprdBuild::ALL.map(DaprdBuild::version).join(", ");
+    let unknown =
+        || format!("DAPRD_VERSION={version}: the tests have no such daprd; they have {known}");
+    Ok(DaprdBuild::of_version(version).ok_or_else(unknown)?)
 }
 
 async fn run(chosen: &Chosen) -> Result<bool> {
     let mut failed = Vec::new();
-    for (fault, side, seed) in chosen.runs() {
-        let kept = Kept::read(&fault, side, seed)?;
+    for case in chosen.cases() {
+        let kept = Kept::read(&case)?;
         // Whoever names a seed wants to see it again.
         let kept = match kept.filter(|_| chosen.seed.is_none()) {
             Some(kept) => kept,
-            None => perform(&fault, side, seed).await?,
+            None => perform(&case).await?,
         };
         tell(&kept);
-        if !kept.outcome.is_fine(side) {
-            failed.push(again(&fault, side, seed));
+        if !kept.outcome.is_fine(case.side) {
+            failed.push(again(&case));
         }
     }
-    if chosen.all {
-        page::write(&Summary::collect()?)?;
+    if chosen.is_all() {
+        page::write(&page::published()?.updated()?)?;
     }
     if !failed.is_empty() {
         eprintln!("not as it must be; each alone:\n  {}", failed.join("\n  "));
@@ -169,25 +182,26 @@ async fn run(chosen: &Chosen) -> Result<bool> {
 }
 
 /// How to run it again alone.
-fn again(fault: &Fault, side: Side, seed: u64) -> String {
-    match fault.name {
-        "soak" => format!("make soak SEED={seed}"),
-        name => format!("make ledger FAULT={name} SIDE={side} SEED={seed}"),
+fn again(case: &Case) -> String {
+    match case.fault.name {
+        "soak" => format!("make soak SEED={}", case.seed),
+        _ => format!("make ledger {case}"),
     }
 }
 
-async fn perform(fault: &Fault, side: Side, seed: u64) -> Result<Kept> {
-    println!("{:<22} {side:<9} seed {seed}: {}", fault.name, fault.what);
+async fn perform(case: &Case) -> Result<Kept> {
+    println!("{case}: {}", case.fault.what);
     let about = About::now()?;
-    let (outcome, evidence) = Stage::perform(fault, side, seed).await;
+    let (outcome, evidence) = Stage::perform(case).await;
     let kept = Kept {
-        fault: fault.name.to_owned(),
-        side,
-        seed,
+        fault: case.fault.name.to_owned(),
+        side: case.side,
+        daprd: case.daprd.version().to_owned(),
+        seed: case.seed,
         about,
         outcome,
     };
-    kept.write(fault, &evidence)?;
+    kept.write(case, &evidence)?;
     Ok(kept)
 }
 
@@ -212,9 +226,9 @@ fn tell(kept: &Kept) {
         ", NOT COMPLETE"
     };
     println!(
-        "{:<22} {:<9} seed {}: {messages} messages, {lost} lost, {duplicates} duplicates (bound {bound}), \
+        "{:<22} {:<9} daprd {} seed {}: {messages} messages, {lost} lost, {duplicates} duplicates (bound {bound}), \
          {order_breaks} order breaks, {other} other, {heal}, {seconds} s in all{end}",
-        kept.fault, kept.side, kept.seed
+        kept.fault, kept.side, kept.daprd, kept.seed
     );
     if kept.side == Side::Component || !kept.outcome.complete {
         for remark in &kept.outcome.remarks {

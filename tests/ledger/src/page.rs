@@ -26,6 +26,11 @@ pub fn numbers() -> PathBuf {
     root().join("docs/reliability.json")
 }
 
+/// The results that are published.
+pub fn published() -> Result<Summary> {
+    Ok(serde_json::from_str(&fs::read_to_string(numbers())?)?)
+}
+
 /// Writes both.
 pub fn write(summary: &Summary) -> Result<()> {
     fs::write(path(), render(summary))?;
@@ -62,21 +67,25 @@ fn measured(page: &mut String, summary: &Summary) {
     ] {
         let _ = writeln!(page, "* {name}: {value}");
     }
-    page.push_str("* versions: daprd 1.16.5, Apache Kafka 4.1.1\n\n");
+    page.push_str("* versions: Apache Kafka 4.1.1, and the daprd that each row names\n\n");
 }
 
 fn table(page: &mut String, summary: &Summary) {
     page.push_str(
-        "## Faults\n\n| fault | side | seeds | messages | lost | duplicates | bound | order breaks | seconds to heal: median | worst |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        "## Faults\n\n| fault | side | daprd | seeds | messages | lost | duplicates | bound | order breaks | seconds to heal: median | worst |\n\
+         |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     let mut notes = Vec::new();
     for fault in faults::all() {
         for side in fault.sides {
-            let of = |run: &&Kept| run.fault == fault.name && run.side == *side;
-            let runs: Vec<_> = summary.runs.iter().filter(of).collect();
-            page.push_str(&row(&fault, *side, &runs));
-            notes.extend(note(&fault, *side, &runs));
+            for daprd in daprds(&fault, *side, summary) {
+                let of = |run: &&Kept| {
+                    run.fault == fault.name && run.side == *side && run.daprd == daprd
+                };
+                let runs: Vec<_> = summary.runs.iter().filter(of).collect();
+                page.push_str(&row(&fault, *side, daprd, &runs));
+                notes.extend(note(&fault, *side, daprd, &runs));
+            }
         }
     }
     page.push('\n');
@@ -88,8 +97,20 @@ fn table(page: &mut String, summary: &Summary) {
     }
 }
 
-fn row(fault: &Fault, side: Side, runs: &[&Kept]) -> String {
-    let name = format!("| {} | {side} |", fault.name);
+/// The daprds of a fault's rows: those that were run, and if there are none, those that are to be.
+fn daprds<'a>(fault: &Fault, side: Side, summary: &'a Summary) -> Vec<&'a str> {
+    let runs = summary.runs.iter();
+    let runs = runs.filter(|run| run.fault == fault.name && run.side == side);
+    let run: BTreeSet<_> = runs.map(|run| run.daprd.as_str()).collect();
+    if run.is_empty() {
+        fault.daprds.iter().map(|daprd| daprd.version()).collect()
+    } else {
+        run.into_iter().collect()
+    }
+}
+
+fn row(fault: &Fault, side: Side, daprd: &str, runs: &[&Kept]) -> String {
+    let name = format!("| {} | {side} | {daprd} |", fault.name);
     if runs.is_empty() {
         return format!("{name} not run yet | | | | | | | |\n");
     }
@@ -147,7 +168,7 @@ fn seconds(value: &f64) -> String {
 }
 
 /// What the table does not say.
-fn note(fault: &Fault, side: Side, runs: &[&Kept]) -> Option<String> {
+fn note(fault: &Fault, side: Side, daprd: &str, runs: &[&Kept]) -> Option<String> {
     let incomplete = runs.iter().filter(|run| !run.outcome.complete).count();
     let other: usize = runs.iter().map(|run| run.outcome.other).sum();
     let mut parts = Vec::new();
@@ -167,7 +188,11 @@ fn note(fault: &Fault, side: Side, runs: &[&Kept]) -> Option<String> {
         .map(|remark| format!("`{}`", remark.trim_end_matches(':')))
         .collect();
     let said = remarks.into_iter().take(4).collect::<Vec<_>>().join("; ");
-    let what = format!("**{}**, {side}: {}", fault.name, parts.join(", "));
+    let what = format!(
+        "**{}**, {side}, daprd {daprd}: {}",
+        fault.name,
+        parts.join(", ")
+    );
     (!parts.is_empty()).then(|| format!("{what}: {said}"))
 }
 
@@ -239,6 +264,7 @@ mod tests {
         Kept {
             fault: fault.to_owned(),
             side: Side::Component,
+            daprd: "1.16.5".to_owned(),
             seed: 1,
             about: About {
                 commit: "abc".to_owned(),
@@ -265,9 +291,9 @@ mod tests {
         let runs = vec![kept("app-hangs", outcome)];
         let page = render(&Summary { runs });
         for part in [
-            "| app-hangs | component | 1 | 100 | **2** | 0 | 0 | 0 | **12.0** | not within 90 |",
-            "* **app-hangs**, component: 1 other findings of the judge: `I1 is broken 2 times`",
-            "| leader-killed | built-in | not run yet |",
+            "| app-hangs | component | 1.16.5 | 1 | 100 | **2** | 0 | 0 | 0 | **12.0** | not within 90 |",
+            "* **app-hangs**, component, daprd 1.16.5: 1 other findings of the judge: `I1 is broken 2 times`",
+            "| leader-killed | built-in | 1.18.4+reconstruction | not run yet |",
         ] {
             assert!(page.contains(part), "{part} is not in {page}");
         }
@@ -294,10 +320,10 @@ mod tests {
             })
         };
         let page = page_of(&[&unfinished]);
-        assert!(page.contains("| app-hangs | component | 1 | 100 | not known |"));
+        assert!(page.contains("| app-hangs | component | 1.16.5 | 1 | 100 | not known |"));
         assert!(page.contains("lost): `not within 60s: all is committed`\n"));
         let page = page_of(&[&unfinished, &finished]);
-        assert!(page.contains("| app-hangs | component | 2 | 200 | **1** |"));
+        assert!(page.contains("| app-hangs | component | 1.16.5 | 2 | 200 | **1** |"));
     }
 
     #[test]

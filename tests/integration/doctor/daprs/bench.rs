@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use harness::{Daprd, DaprdOptions, Process, Result, write_component};
+use harness::{Daprd, DaprdBuild, DaprdOptions, Process, Result, write_component};
 use tokio::{process::Command, time::timeout};
 
 use crate::{
@@ -95,13 +95,15 @@ impl Bench {
     }
 
     pub async fn daprd(&self) -> Result<Daprd> {
-        self.place.daprd(&self.app_id, None).await
+        self.place
+            .daprd(DaprdBuild::USUAL, &self.app_id, None)
+            .await
     }
 
     /// A daprd that a shell's commands prepare.
     pub fn daprd_after(&self, commands: &str, port: u16) -> Result<Daprd> {
         let script = self.place.resources().with_file_name("daprd.sh");
-        let daprd = Daprd::built();
+        let daprd = DaprdBuild::USUAL.program();
         let text = format!("#!/bin/sh\n{commands} {} \"$@\"\n", daprd.display());
         fs::write(&script, text)?;
         fs::set_permissions(&script, Permissions::from_mode(0o755))?;

@@ -63,7 +63,7 @@ impl Side {
         };
         let port = app.as_ref().map(|app| app.port);
         // The app's id stands in every CloudEvent, as its source.
-        let daprd = place.daprd("same-app", port).await?;
+        let daprd = place.daprd(fixture.daprd, "same-app", port).await?;
         let loaded = daprd.metadata().await?.to_string();
         if loaded.contains("DAPR_RDKAFKA/") != (whose == Whose::Ours) {
             return Err(format!("not the pubsub.kafka that was wanted: {loaded}").into());

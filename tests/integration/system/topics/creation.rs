@@ -31,7 +31,9 @@ pub async fn a_subscription_creates_its_missing_topic_if_told_to(
     let place = Place::with_component(kafka, &[CREATES, newest, dead])?;
     let _component = place.component().await?;
     let app = App::start_raw(&topic).await?;
-    let _daprd = place.daprd(&fixture.name("app"), Some(app.port)).await?;
+    let _daprd = place
+        .daprd(fixture.daprd, &fixture.name("app"), Some(app.port))
+        .await?;
     for name in [&topic, &format!("{topic}.dlq")] {
         eventually(&format!("{name} is there"), SOON, || async {
             let replicas = admin::replicas(kafka, name).await.ok()?;

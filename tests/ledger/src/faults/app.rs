@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use harness::Result;
+use harness::{DaprdBuild, Result};
 use tokio::time::sleep;
 
 use super::faults;
 use crate::{
     Side,
     run::Conditions,
-    scene::{PLAIN, Shape, Stage},
+    scene::{LANES, PLAIN, Shape, Stage},
 };
 
 /// So long that its backlog is large, and not so fast that it takes hours to work off.
@@ -19,7 +19,15 @@ const SLOWLY: Shape = Shape {
     ..PLAIN
 };
 
-faults! { "app.rs":
+/// What daprd says of a call that failed depends on how it makes calls, so each kind of daprd has
+/// these faults.
+const DAPRDS: &[DaprdBuild] = &[
+    DaprdBuild::V1_16_5,
+    DaprdBuild::V1_18_3,
+    DaprdBuild::V1_18_4,
+];
+
+faults! { "app.rs", DAPRDS;
     hangs: "app-hangs", Side::BOTH, 3, PLAIN,
         "for 30 s the app takes calls and answers none";
     restarts: "app-restarts", Side::BOTH, 3, PLAIN,
@@ -30,9 +38,15 @@ faults! { "app.rs":
         "for 310 s, longer than max.poll.interval.ms (5 min), the app answers nothing; 4 messages a second";
 }
 
-/// What a killed app has in hand of one partition is at most what a member's lanes hand
-/// out at a time.
-const IN_HAND: usize = 4;
+/// How many records of one partition a killed app may have had in flight: one of each lane, or
+/// without lanes one of each key, and one of those without a key.
+fn in_flight(stage: &Stage) -> usize {
+    if stage.daprd.is_serial() {
+        LANES
+    } else {
+        usize::try_from(stage.shape.keys).unwrap_or(usize::MAX) + 1
+    }
+}
 
 async fn hangs(stage: &mut Stage) -> Result<()> {
     hangs_for(stage, Duration::from_secs(30)).await
@@ -63,7 +77,7 @@ async fn is_down(stage: &mut Stage) -> Result<()> {
 }
 
 async fn down_for(stage: &mut Stage, lasts: Duration) -> Result<()> {
-    stage.begins("the app is killed", IN_HAND);
+    stage.begins("the app is killed", in_flight(stage));
     for member in &mut stage.members {
         member.app_down();
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Direction, Result, Weather};
+use harness::{DaprdBuild, Direction, Result, Weather};
 use tokio::time::{Instant, interval, sleep};
 
 use super::Fault;
@@ -30,6 +30,7 @@ pub fn soak() -> Fault {
         name: "soak",
         what: "faults at random, one after the other, at 500 messages a second",
         sides: &[Side::Component],
+        daprds: &[DaprdBuild::USUAL],
         seeds: 1,
         shape: Shape {
             place: Place::Rough,

@@ -1,6 +1,6 @@
 use std::{path::PathBuf, time::Duration};
 
-use harness::{Component, Daprd, DaprdOptions, Result, Stopped};
+use harness::{Component, Daprd, DaprdBuild, DaprdOptions, Result, Stopped};
 use serde_json::Value;
 
 use super::{Doors, Moody, place::Place, server::Server};
@@ -25,6 +25,8 @@ pub struct Member {
 #[derive(Clone)]
 pub struct Setup {
     pub side: Side,
+    /// The daprd beside each member.
+    pub daprd: DaprdBuild,
     /// The component's program.
     pub program: PathBuf,
     pub app_id: String,
@@ -77,7 +79,7 @@ impl Setup {
             resources: &place.resources(),
             sockets: &place.sockets(),
         };
-        let daprd = Daprd::start(&Daprd::built(), options).await;
+        let daprd = Daprd::start(&self.daprd.program(), options).await;
         let daprd = daprd.map_err(|error| match component {
             Some(component) => component.process.failed(&format!("ran; {error}")),
             None => error,

@@ -12,7 +12,7 @@ mod verdict;
 pub use brokers::{Brokers, Place};
 pub use outcome::{HEALS_WITHIN, Outcome};
 pub use sample::{Sample, is_flat, quarters};
-pub use shape::{BOUND, PLAIN, Shape};
+pub use shape::{BOUND, LANES, PLAIN, Shape};
 pub use stage::Stage;
 pub use verdict::Evidence;
 

@@ -59,8 +59,8 @@ pub const BOUND: usize = UNCOMMITTED + UNDER_WAY;
 /// How often a record is handed out before it is dead-lettered.
 pub(super) const ATTEMPTS: usize = 3;
 
-/// Streams per member: daprd handles one message of each at a time.
-pub(super) const LANES: usize = 4;
+/// Streams per member where daprd handles one message of each at a time.
+pub const LANES: usize = 4;
 
 /// Both sides' settings: what is refused comes again soon, and a killed member is missed
 /// as soon as Kafka allows.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use harness::{
-    Result, eventually,
+    DaprdBuild, Result, eventually,
     ledger::{Event, Journal, Ledger, Message, Rolls},
 };
 use serde_json::json;
@@ -15,13 +15,14 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    BOUND, Brokers, DEAD_LETTERS, GROUP, PARTITIONS, Shape, TOPIC,
+    BOUND, Brokers, DEAD_LETTERS, GROUP, LANES, PARTITIONS, Shape, TOPIC,
     heal::Probes,
     sample::Samples,
-    shape::{LANES, common, ours},
+    shape::{common, ours},
 };
 use crate::{
     Side, admin,
+    faults::Case,
     results::program,
     run::{Doors, Member, Moody, Pace, Plan, Publishers, Reader, Readings, Setup, records},
 };
@@ -40,6 +41,7 @@ const SETTLED: Duration = Duration::from_secs(60);
 /// A run under way.
 pub struct Stage {
     pub side: Side,
+    pub daprd: DaprdBuild,
     pub rolls: Rolls,
     pub shape: Shape,
     pub brokers: Brokers,
@@ -63,7 +65,14 @@ pub struct Stage {
 
 impl Stage {
     /// Brokers, members and publishers, at work.
-    pub async fn start(side: Side, rolls: Rolls, shape: Shape) -> Result<Self> {
+    pub async fn start(case: &Case) -> Result<Self> {
+        let Case {
+            fault,
+            side,
+            daprd,
+            seed,
+        } = *case;
+        let (shape, rolls) = (fault.shape, Rolls { seed });
         let brokers = Brokers::start(shape.place).await?;
         admin::create_topic(&brokers.own(), TOPIC, PARTITIONS, shape.topic).await?;
         if shape.dead_letters {
@@ -85,7 +94,7 @@ impl Stage {
         ));
         let journal = Arc::new(Journal::default());
         let app = Moody::new(plan.clone(), journal.clone());
-        let setup = setup(side, &shape, &brokers, &app);
+        let setup = setup(side, daprd, &shape, &brokers, &app);
         let partitions = Arc::new(PARTITIONS.into());
         let reader = Readings {
             brokers: brokers.own(),
@@ -99,6 +108,7 @@ impl Stage {
         let mut stage = Self {
             probes: Probes::new(setup.doors.clone(), app.clone(), journal.clone()),
             side,
+            daprd,
             rolls,
             shape,
             brokers,
@@ -311,7 +321,7 @@ impl Stage {
     }
 }
 
-fn setup(side: Side, shape: &Shape, brokers: &Brokers, app: &Moody) -> Setup {
+fn setup(side: Side, daprd: DaprdBuild, shape: &Shape, brokers: &Brokers, app: &Moody) -> Setup {
     let owned = |(key, value): &(&'static str, &str)| (*key, (*value).to_owned());
     let mut metadata = brokers.metadata();
     metadata.extend(common());
@@ -319,11 +329,14 @@ fn setup(side: Side, shape: &Shape, brokers: &Brokers, app: &Moody) -> Setup {
     if side == Side::Component {
         metadata.extend(ours());
         metadata.extend(shape.ours.iter().map(owned));
-        names.extend((1..LANES).map(|lane| format!("{TOPIC}#{lane}")));
+        if daprd.is_serial() {
+            names.extend((1..LANES).map(|lane| format!("{TOPIC}#{lane}")));
+        }
     }
     metadata.extend(shape.metadata.iter().map(owned));
     Setup {
         side,
+        daprd,
         program: program(),
         app_id: GROUP.to_owned(),
         app: app.clone(),

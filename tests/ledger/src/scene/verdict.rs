@@ -2,11 +2,15 @@ use std::{collections::BTreeSet, time::Duration};
 
 use harness::{
     Result,
-    ledger::{Bounds, DeadLetter, Entry, Event, Ledger, Rolls, judge},
+    ledger::{Bounds, DeadLetter, Entry, Event, Ledger, judge},
 };
 
 use super::{DEAD_LETTERS, GROUP, Outcome, PARTITIONS, Stage, TOPIC, shape::ATTEMPTS};
-use crate::{Side, faults::Fault, run::records};
+use crate::{
+    Side,
+    faults::{Case, Fault},
+    run::records,
+};
 
 /// What a run leaves for whoever looks into it.
 #[derive(Clone, Debug, Default)]
@@ -19,13 +23,13 @@ pub struct Evidence {
 
 impl Stage {
     /// A whole run: what came of it, and the evidence.
-    pub async fn perform(fault: &Fault, side: Side, seed: u64) -> (Outcome, Evidence) {
-        let stage = Self::start(side, Rolls { seed }, fault.shape).await;
+    pub async fn perform(case: &Case) -> (Outcome, Evidence) {
+        let stage = Self::start(case).await;
         let mut stage = match stage {
             Ok(stage) => stage,
             Err(error) => return (Outcome::failed(&error.to_string()), Evidence::default()),
         };
-        let ran = stage.go(fault).await;
+        let ran = stage.go(&case.fault).await;
         let ran = ran.map_err(|error| stage.told(&error.to_string()));
         let (began, heals) = (stage.began, stage.probes.heals.clone());
         let journal = stage.journal.clone();
