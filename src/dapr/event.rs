@@ -16,6 +16,11 @@ pub(super) const LARGEST: usize = 4 * 1024 * 1024;
 /// What stands for a tombstone in Dapr's data, as with the built-in component.
 pub(super) const NULL: &[u8] = b"null";
 
+/// The header with the type of a record's value (the `CloudEvents` Kafka protocol binding). From
+/// Dapr 1.17 on daprd takes the type from the message alone, and reads a binary `CloudEvent` if it
+/// is `application/octet-stream` (dapr/dapr v1.18.3, `pkg/runtime/subscription/subscription.go`).
+const CONTENT_TYPE: &str = "content-type";
+
 /// How a stream wants its messages.
 #[derive(Clone, Debug)]
 pub(super) struct Style {
@@ -37,8 +42,8 @@ pub(super) fn message(delivery: &Delivery, style: &Style) -> (PullMessagesRespon
     let message = PullMessagesResponse {
         data,
         topic_name: style.topic_name.clone(),
+        content_type: metadata.get(CONTENT_TYPE).cloned().unwrap_or_default(),
         metadata,
-        content_type: String::new(),
         id: delivery.id.0.to_string(),
     };
     (message, left_out)

@@ -66,6 +66,14 @@ const ROWS: &[Row] = &[
         tests: &["system::ledger::nothing_is_lost_whatever_breaks"],
     },
     Row {
+        subject: "Drop-in for the built-in: the same records, the same events",
+        daprds: EACH,
+        tests: &[
+            "system::differential::the_same_requests_become_the_same_records",
+            "system::differential::an_app_gets_the_same_from_the_same_records",
+        ],
+    },
+    Row {
         subject: "Bulk publish and subscribe",
         daprds: EACH,
         tests: &[

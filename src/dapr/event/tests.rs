@@ -61,6 +61,31 @@ fn metadata(
 }
 
 #[test]
+fn the_content_type_is_that_of_the_header() {
+    let of = |headers: &[(&str, &'static [u8])]| {
+        let headers = headers.iter();
+        let headers = headers.map(|(name, value)| header(name, Some(Bytes::from_static(value))));
+        let delivery = delivery(b"k", Some(b"{}"), headers.collect());
+        message(&delivery, &style(&[])).0
+    };
+    let binary = of(&[
+        ("content-type", b"application/octet-stream"),
+        ("ce_id", b"1"),
+    ]);
+    assert_eq!(binary.content_type, "application/octet-stream");
+    assert_eq!(binary.metadata["content-type"], "application/octet-stream");
+    let last = of(&[
+        ("content-type", b"text/plain"),
+        ("content-type", b"text/html"),
+    ]);
+    assert_eq!(last.content_type, "text/html");
+    // Names of headers are told apart by case, as in the built-in component.
+    assert_eq!(of(&[("Content-Type", b"text/plain")]).content_type, "");
+    assert_eq!(of(&[("content-type", b"a\0b")]).content_type, "");
+    assert_eq!(of(&[]).content_type, "");
+}
+
+#[test]
 fn a_message_carries_what_the_built_in_gives() {
     let headers = vec![
         header("trace", Some(Bytes::from_static(b"t"))),

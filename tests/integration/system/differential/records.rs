@@ -1,6 +1,6 @@
 //! What an app receives: all from one seed, written by a client of the tests.
 
-use harness::ledger::Rolls;
+use harness::{DaprdBuild, ledger::Rolls};
 use serde_json::json;
 
 use super::{Meant, stored::Stored};
@@ -127,7 +127,7 @@ pub fn raw(rolls: Rolls) -> Vec<Written> {
 
 /// Records for a subscription that reads `CloudEvents`: what is no JSON object there
 /// the built-in refuses for ever, and so does the component.
-pub fn events() -> Vec<Written> {
+pub fn events(daprd: DaprdBuild) -> Vec<Written> {
     let values: [Option<&[u8]>; 6] = [
         None,
         Some(b"null"),
@@ -136,16 +136,29 @@ pub fn events() -> Vec<Written> {
         Some("{\"data\":\"gr\u{fc}n <&>\",\"id\":\"own\"}".as_bytes()),
         Some(b"{\"data\":12345678901234567890,\"traceid\":\"t\"}"),
     ];
-    (0..24)
-        .map(|n| {
-            let value = values[n % values.len()].map(<[u8]>::to_vec);
-            let mut headers = vec![header("color", b"c")];
-            if n % values.len() > 2 {
-                headers.push(header("traceid", b"of-the-header"));
-            }
-            written(n, Some(b"k"), value, headers)
-        })
-        .collect()
+    let binary = (daprd != DaprdBuild::V1_16_5).then(binary_event);
+    let structured = (0..24).map(|n| {
+        let value = values[n % values.len()].map(<[u8]>::to_vec);
+        let mut headers = vec![header("color", b"c")];
+        if n % values.len() > 2 {
+            headers.push(header("traceid", b"of-the-header"));
+        }
+        written(n, Some(b"k"), value, headers)
+    });
+    structured.chain(binary).collect()
+}
+
+/// A `CloudEvent` in Kafka's binary mode, which daprd reads since 1.17 if its content type says
+/// that the data is binary: its attributes are headers (the CloudEvents Kafka protocol binding).
+fn binary_event() -> Written {
+    let headers = vec![
+        header("content-type", b"application/octet-stream"),
+        header("ce_specversion", b"1.0"),
+        header("ce_id", b"binary-1"),
+        header("ce_source", b"/another/program"),
+        header("ce_type", b"com.example.made"),
+    ];
+    written(0, Some(b"k"), Some(b"\x00\xff no JSON".to_vec()), headers)
 }
 
 /// Records that the built-in refuses for ever, or that end its daprd.
