@@ -33,7 +33,17 @@ const ALL: &[DaprdBuild] = &DaprdBuild::ALL;
 
 const ROWS: &[Row] = &[
     Row {
-        subject: "Dispatch: one message of a stream at a time",
+        subject: "Dispatch and order of each key over one stream",
+        daprds: ALL,
+        tests: &["system::dispatch::one_stream_hands_out_as_daprd_does"],
+    },
+    Row {
+        subject: "Shutdown of daprd while the app works",
+        daprds: ALL,
+        tests: &["system::dispatch::a_daprd_that_ends_waits_for_its_app"],
+    },
+    Row {
+        subject: "The log's advice about a serial stream",
         daprds: SERIAL,
         tests: &["system::lanes::that_one_stream_is_not_enough_is_told"],
     },
@@ -79,6 +89,7 @@ const ROWS: &[Row] = &[
         tests: &[
             "system::publish::cloud_events_raw_payloads_and_bulks_arrive",
             "system::publish::a_bulk_with_an_oversized_entry_fails_for_the_app",
+            "system::dispatch::a_bulk_subscription_gets_batches_if_daprd_is_concurrent",
         ],
     },
 ];

@@ -1,6 +1,9 @@
 //! An app behind the real daprd.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json, Router,
@@ -31,6 +34,17 @@ pub struct Event {
     pub bytes: Bytes,
     /// daprd passes metadata on as headers.
     pub headers: HeaderMap,
+    /// When the app was sent it.
+    pub begun: Instant,
+    /// When the app answered it.
+    pub ended: Instant,
+}
+
+impl Event {
+    /// How many messages a bulk subscription got at once; `None` for another subscription.
+    pub fn batch(&self) -> Option<usize> {
+        Some(self.body["entries"].as_array()?.len())
+    }
 }
 
 /// What the app answers an event with.
@@ -49,6 +63,8 @@ pub struct App {
 
 struct Shared {
     subscriptions: Value,
+    /// How long it works on each event; on many at once.
+    work: Duration,
     answer: Answer,
     seen: Mutex<Vec<Event>>,
 }
@@ -76,13 +92,28 @@ impl App {
         Self::with(json!([raw]), |_| StatusCode::OK).await
     }
 
+    /// An app with these subscriptions that works on each event for so long, on many at once, and
+    /// answers with success.
+    pub async fn working(subscriptions: Value, work: Duration) -> Result<Self> {
+        Self::start_with(subscriptions, work, |_| StatusCode::OK).await
+    }
+
     /// An app with these subscriptions and answers.
     pub async fn with(
         subscriptions: Value,
         answer: impl Fn(&Event) -> StatusCode + Send + Sync + 'static,
     ) -> Result<Self> {
+        Self::start_with(subscriptions, Duration::ZERO, answer).await
+    }
+
+    async fn start_with(
+        subscriptions: Value,
+        work: Duration,
+        answer: impl Fn(&Event) -> StatusCode + Send + Sync + 'static,
+    ) -> Result<Self> {
         let state = Arc::new(Shared {
             subscriptions,
+            work,
             answer: Box::new(answer),
             seen: Mutex::default(),
         });
@@ -176,17 +207,34 @@ async fn receive(
     Path(topic): Path<String>,
     headers: HeaderMap,
     body: Bytes,
-) -> StatusCode {
-    let event = Event {
+) -> (StatusCode, Json<Value>) {
+    let begun = Instant::now();
+    tokio::time::sleep(app.work).await;
+    let mut event = Event {
         topic,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),
         bytes: body,
         headers,
+        begun,
+        ended: begun,
     };
     let answer = (app.answer)(&event);
+    event.ended = Instant::now();
+    let statuses = statuses(&event);
     app.seen
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(event);
-    answer
+    (answer, Json(statuses))
+}
+
+/// What a bulk subscription's app says of each message. daprd takes `{}` from another for success.
+fn statuses(event: &Event) -> Value {
+    let Some(entries) = event.body["entries"].as_array() else {
+        return json!({});
+    };
+    let statuses = entries.iter();
+    let statuses =
+        statuses.map(|entry| json!({ "entryId": entry["entryId"], "status": "SUCCESS" }));
+    json!({ "statuses": statuses.collect::<Vec<_>>() })
 }

@@ -6,6 +6,7 @@ mod brokers;
 mod daprds;
 pub mod dead_letters;
 mod differential;
+mod dispatch;
 mod dlq;
 mod hang;
 mod heal;
@@ -58,6 +59,9 @@ tests!("system":
     dead_letters::what_the_app_refuses_stands_in_the_dead_letter_topic_as_it_was,
     differential::an_app_gets_the_same_from_the_same_records,
     differential::the_same_requests_become_the_same_records,
+    dispatch::a_bulk_subscription_gets_batches_if_daprd_is_concurrent,
+    dispatch::a_daprd_that_ends_waits_for_its_app,
+    dispatch::one_stream_hands_out_as_daprd_does,
     dlq::a_killed_redrive_goes_on_at_its_progress,
     dlq::a_record_that_cant_be_sent_stops_the_redrive,
     dlq::a_redriven_record_is_what_it_was,

@@ -447,6 +447,17 @@ fn a_dead_letter_with_wrong_headers_is_found() {
 }
 
 #[test]
+fn a_killed_app_may_have_accepted_one_call_that_it_never_read() {
+    let count = "__dlq.errors.delivery.count";
+    let mut run = clean();
+    run.fault(0);
+    run.replace_header(count, "3");
+    assert_eq!(run.findings(), []);
+    run.replace_header(count, "4");
+    run.shows(I7, at(1, 1));
+}
+
+#[test]
 fn a_dead_letter_that_came_after_the_commit_is_found() {
     let mut run = clean();
     for entry in &mut run.ledger.journal {
