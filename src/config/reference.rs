@@ -5,7 +5,7 @@ use crate::metadata::keys::{GROUPS, Key, Kind};
 const HEAD: &str = "\
 # Metadata of a Component
 
-Every key of Dapr's built-in `pubsub.kafka` (components-contrib v1.16.5 and v1.18.4), and this component's own.
+Every key of Dapr's built-in `pubsub.kafka` (components-contrib v1.16.5, v1.18.4 and v1.19.0), and this component's own.
 Names are matched in any case; an empty value is the default. `dapr-rdkafka config check FILE…` checks a Component
 without any broker, `dapr-rdkafka config diff FILE` tells what changes when one moves from the built-in. An unknown key
 has no effect, and the log names the nearest known one.
@@ -15,7 +15,7 @@ number alone. A *flag* is `true` or `false`; `1`, `y`, `yes`, `t`, `on` and thei
 else is an error, where the built-in takes it for `false`.
 
 **Since** tells which built-in component has the key. 1.16: that of components-contrib v1.16.5 has it, and perhaps
-older ones. 1.18: that of v1.18.4 has it, and that of v1.16.5 has not.
+older ones. 1.18: that of v1.18.4 has it, and that of v1.16.5 has not. 1.19: it came with v1.19.0.
 
 **Beside the built-in**: *same*; *wider*: the same and more; *differs*: not quite the same; *no effect*: accepted, the
 log says why it changes nothing; *refused because*: Init fails and says what to use instead; *ours*: only here.

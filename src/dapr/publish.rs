@@ -25,6 +25,10 @@ const KEYS: [&str; 2] = ["partitionKey", "__key"];
 /// on.
 const PARTITION: &str = "partitionNumber";
 
+/// Metadata by which a publish joins the transaction of a delivery, in the built-in component
+/// from Dapr 1.19 on (components-contrib#4508).
+const TRANSACTION: &str = "__txnToken";
+
 /// Who publishes, for what a dead letter says of itself.
 pub(super) struct Publisher<'a> {
     pub(super) component: &'a str,
@@ -55,9 +59,14 @@ pub(super) fn outgoing(
                  out to name a partition"
             );
         }
-    } else if value.is_some() {
+    } else {
+        // A record's own header of that name comes back with daprd's dead letter of it, and
+        // asks for nothing.
+        check_transaction(topic, &metadata)?;
         // A dead letter's bytes were not decoded, so there is nothing to encode.
-        schema::check("publishing to", topic, schema)?;
+        if value.is_some() {
+            schema::check("publishing to", topic, schema)?;
+        }
     }
     let partition = partition(topic, &metadata)?;
     // What daprd gives back is what it was handed.
@@ -99,6 +108,19 @@ pub(super) fn outgoing(
 /// Refuses a name that no Kafka topic can have, before a broker is asked.
 pub(super) fn check_topic(topic: &str) -> Result<(), Status> {
     topic::check_topic(topic).map_err(Status::invalid_argument)
+}
+
+/// Refuses to publish outside the transaction that a publish asks for: the app relies on the
+/// record not being read if its delivery fails.
+fn check_transaction(topic: &str, metadata: &HashMap<String, String>) -> Result<(), Status> {
+    if metadata.contains_key(TRANSACTION) {
+        return Err(Status::invalid_argument(format!(
+            "publishing to {topic}: {TRANSACTION} asks to publish in a delivery's transaction, and \
+             this component has none; leave {TRANSACTION} out to publish the message at once, or \
+             stay with the built-in pubsub.kafka"
+        )));
+    }
+    Ok(())
 }
 
 /// The data `null` is a tombstone, as with the built-in component. Empty data is an
@@ -270,6 +292,25 @@ mod tests {
         let letter = [&DAPRDS[..], &avro].concat();
         publish(&[], b"{}", &letter).expect("it is what was received");
         publish(&[], b"{}", &[("valueSchemaType", "none")]).expect("as it is");
+    }
+
+    #[test]
+    fn a_publish_in_a_transaction_is_refused_by_name() {
+        let token = [("__txnToken", "5f0c")];
+        for data in [&b"{}"[..], b"null"] {
+            let refused = publish(&[], data, &token).expect_err("there is no transaction");
+            assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+            for part in ["orders", "__txnToken", "leave __txnToken out"] {
+                assert!(refused.message().contains(part), "{part}: {refused}");
+            }
+            assert!(!refused.message().contains("5f0c"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_dead_letter_of_daprds_keeps_its_records_header_of_any_name() {
+        let letter = record(&[&DAPRDS[..], &[("__txnToken", "5f0c")]].concat());
+        assert_eq!(text(&letter.headers, "__txnToken"), Some("5f0c"));
     }
 
     #[test]

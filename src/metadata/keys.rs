@@ -3,7 +3,9 @@
 //! Names, meanings and defaults of the built-in component's keys come from
 //! dapr/components-contrib v1.16.5, `common/component/kafka/metadata.go`, and those
 //! since 1.18 from v1.18.4; where that code and `pubsub/kafka/metadata.yaml` differ,
-//! the code counts.
+//! the code counts. Those since 1.19 come from the pull requests that the release notes
+//! of Dapr 1.19.0 name (components-contrib#4508, and docs#5276), because the sources of
+//! components-contrib v1.19 were not at hand.
 
 /// A row of text that the login is made of, and which `authType`s read it.
 macro_rules! text {
@@ -49,6 +51,7 @@ mod schema;
 mod scopes;
 mod subscribe;
 mod tls;
+mod transactions;
 
 use super::{
     Settings,
@@ -62,6 +65,9 @@ pub struct Key {
     pub name: &'static str,
     /// Other names of it. Where the built-in has two names, the newer wins, and stands here.
     pub aliases: &'static [&'static str],
+    /// Whether its names must not be given different values. Where they may, an alias wins,
+    /// as in the built-in component.
+    pub names_agree: bool,
     /// The default, as one would write it.
     pub default: Option<&'static str>,
     /// Whether its value must never be shown.
@@ -73,7 +79,7 @@ pub struct Key {
     /// Whether every component needs it.
     pub required: bool,
     /// "1.16" if the built-in component of v1.16.5 has it, "1.18" if that of v1.18.4 has it
-    /// and that of v1.16.5 has not; meaningless for ours.
+    /// and that of v1.16.5 has not, "1.19" if it came with v1.19.0; meaningless for ours.
     pub since: &'static str,
     /// How what it does here compares with the built-in component.
     pub compare: Compare,
@@ -147,6 +153,7 @@ impl Key {
         Self {
             name,
             aliases: &[],
+            names_agree: false,
             default,
             secret: false,
             auth_types: &[],
@@ -169,6 +176,12 @@ impl Key {
 
     const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
+        self
+    }
+
+    /// A key whose names must not be given different values.
+    const fn names_agree(mut self) -> Self {
+        self.names_agree = true;
         self
     }
 
@@ -285,12 +298,13 @@ const fn refused(name: &'static str, reason: &'static str, doc: &'static str) ->
 }
 
 /// The table by groups, each with its title.
-pub const GROUPS: [(&str, &[Key]); 11] = [
+pub const GROUPS: [(&str, &[Key]); 12] = [
     ("Brokers and connections", connection::KEYS),
     ("TLS", tls::KEYS),
     ("Login", login::KEYS),
     ("Login at AWS", aws::KEYS),
     ("Publishing", publish::KEYS),
+    ("Transactions", transactions::KEYS),
     ("Headers", headers::KEYS),
     ("Subscribing", subscribe::KEYS),
     ("Retries", retry::KEYS),

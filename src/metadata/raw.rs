@@ -197,7 +197,18 @@ impl<'a> Reading<'a> {
         if new.rank < old.rank {
             std::mem::swap(old, &mut new);
         }
-        if new.rank != old.rank {
+        if key.names_agree {
+            let known = !old.elsewhere && !new.elsewhere;
+            if known && !old.value.eq_ignore_ascii_case(new.value) {
+                let message = format!(
+                    "{} is given too, with the value \"{}\", and means the same; keep one of both",
+                    old.written, old.value
+                );
+                let value = Some(new.value);
+                self.problems
+                    .push(problem(key, new.written, value, message));
+            }
+        } else if new.rank != old.rank {
             let (loser, winner) = (new.written, old.written);
             let note = format!("{loser} has no effect: {winner} is given too, and wins");
             self.notes.push(note);

@@ -93,13 +93,20 @@ pub(super) const KEYS: &[Key] = &[
         },
         "read_committed: what an aborted transaction wrote is never delivered, and \
          what an open one wrote waits for its end. read_uncommitted: all is \
-         delivered, as the built-in component does; take it only if you want that.",
+         delivered, which is the built-in component's default; take it only if you want \
+         that. consumerIsolationLevel is the built-in's name of it. If both names are given, \
+         they must have the same value.",
     )
+    .aliases(&["consumerIsolationLevel"])
+    .names_agree()
     .words(&["read_committed", "read_uncommitted"])
-    .compare(Compare::Ours)
+    .since("1.19")
+    .compare(Compare::Differs(
+        "the default is read_committed, the built-in's is read_uncommitted",
+    ))
     .unset(
         "what an aborted transaction wrote is never delivered; the built-in \
-         delivers it (isolationLevel read_uncommitted)",
+         delivers it (read_uncommitted)",
     ),
     honoured(
         "ordering",

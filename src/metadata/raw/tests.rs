@@ -308,10 +308,10 @@ fn what_is_for_a_schema_registry_alone_changes_nothing() {
 }
 
 /// The list that a drop-in has to know: pubsub/kafka/metadata.yaml at v1.16.5
-/// and v1.18.4.
+/// and v1.18.4, and the keys that components-contrib#4508 added for v1.19.0.
 #[test]
 fn every_key_of_the_built_in_component_is_known() {
-    let known: Vec<_> = keys::all().map(|key| key.name).collect();
+    let known: Vec<_> = keys::all().flat_map(Key::names).collect();
     for name in include_str!("builtin-keys.txt").lines() {
         assert!(known.contains(&name), "{name} is not in the table");
     }
@@ -420,4 +420,90 @@ fn a_login_among_the_brokers_is_refused_and_not_shown() {
             "{told}"
         );
     }
+}
+
+#[test]
+fn the_isolation_level_has_the_built_ins_name_too() {
+    for name in ["isolationLevel", "consumerIsolationLevel"] {
+        for (word, level) in [
+            ("read_committed", Isolation::ReadCommitted),
+            ("Read_Uncommitted", Isolation::ReadUncommitted),
+        ] {
+            assert_eq!(settings(&[(name, word)]).isolation, level, "{name}");
+        }
+    }
+    let agree = [
+        ("isolationLevel", "read_uncommitted"),
+        ("consumerIsolationLevel", "READ_UNCOMMITTED"),
+    ];
+    let agreed = resolve_with(&agree).expect("both say the same");
+    assert_eq!(agreed.settings.isolation, Isolation::ReadUncommitted);
+    assert_eq!(agreed.notes, [""; 0]);
+    let one_is_empty = [
+        ("isolationLevel", "read_uncommitted"),
+        ("consumerIsolationLevel", ""),
+    ];
+    let isolation = settings(&one_is_empty).isolation;
+    assert_eq!(isolation, Isolation::ReadUncommitted);
+}
+
+#[test]
+fn two_isolation_levels_are_refused_with_both_names() {
+    let told = message(&[
+        ("isolationLevel", "read_committed"),
+        ("consumerIsolationLevel", "read_uncommitted"),
+    ]);
+    let part = "isolationLevel: \"read_committed\": consumerIsolationLevel is given too, with the \
+                value \"read_uncommitted\", and means the same; keep one of both";
+    assert!(told.contains(part), "{told}");
+    // A value that is not known contradicts nothing.
+    let given = [
+        ("brokers", "a:9092"),
+        ("authType", "none"),
+        ("isolationLevel", "read_committed"),
+    ];
+    let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let found = check(
+        "rdkafka",
+        &given.into(),
+        &["consumerIsolationLevel".to_owned()],
+    );
+    assert_eq!(found.problems, []);
+}
+
+#[test]
+fn transactions_are_refused_and_what_turns_them_off_is_not() {
+    let told = message(&[
+        ("producerTransactionsEnabled", "true"),
+        ("ConsumerTransactionsEnabled", "1"),
+    ]);
+    for part in [
+        "producerTransactionsEnabled: \"true\": Publish writes no transactions. Remove the key",
+        "ConsumerTransactionsEnabled: \"1\": a delivery runs in no transaction",
+        "stay with the built-in component",
+    ] {
+        assert!(told.contains(part), "{part:?} is not in {told}");
+    }
+    let off = [
+        ("producerTransactionsEnabled", "false"),
+        ("consumerTransactionsEnabled", "no"),
+    ];
+    let off = resolve_with(&off).expect("it is the built-in's default");
+    assert_eq!(off.notes, [""; 0]);
+    let unclear = message(&[("consumerTransactionsEnabled", "maybe")]);
+    assert!(unclear.contains("expected true or false"), "{unclear}");
+}
+
+#[test]
+fn what_is_for_transactions_alone_changes_nothing_and_says_so() {
+    let pairs = [
+        ("transactionalIdPrefix", "orders"),
+        ("transactionTimeout", "60s"),
+    ];
+    let notes = resolve_with(&pairs).expect("it is right").notes;
+    for (note, (key, _)) in notes.iter().zip(pairs) {
+        let told = format!("{key} has no effect: It is for producerTransactionsEnabled");
+        assert!(note.starts_with(&told), "{note}");
+    }
+    assert_eq!(notes.len(), 2);
 }

@@ -89,6 +89,40 @@ pub async fn what_is_wrong_is_told_to_scripts_by_the_exit_code(_: Arc<Fixture>) 
     Ok(())
 }
 
+/// A Component that states the built-in's defaults of 1.19 starts, and one that turns a
+/// transaction on does not.
+pub async fn transactions_are_refused_by_name(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let off = [
+        ("producerTransactionsEnabled", "false"),
+        ("consumerTransactionsEnabled", "false"),
+        ("transactionalIdPrefix", "orders"),
+        ("transactionTimeout", "60s"),
+        ("consumerIsolationLevel", "read_uncommitted"),
+    ];
+    let socket = bench.place.socket("rdkafka");
+    let properties = |pairs: &[(&str, &str)]| bench.properties(pairs);
+    let mut player = Player::start(&socket, properties(&off)?).await?;
+    player.publish("orders", "k", "published").await?;
+    for (key, value, told) in [
+        (
+            "producerTransactionsEnabled",
+            "true",
+            "writes no transactions",
+        ),
+        ("consumerTransactionsEnabled", "true", "in no transaction"),
+        ("isolationLevel", "read_committed", "keep one of both"),
+    ] {
+        let pairs = off.iter().filter(|(name, _)| *name != key).copied();
+        let pairs: Vec<_> = pairs.chain([(key, value)]).collect();
+        let refused = Player::start(&socket, properties(&pairs)?).await;
+        let said = refused.err().map(|error| error.to_string());
+        let said = said.ok_or_else(|| format!("{key} {value} was taken"))?;
+        ensure!(said.contains(key) && said.contains(told), "{key}: {said}");
+    }
+    Ok(())
+}
+
 /// librdkafka refuses some values only when a client is made.
 pub async fn librdkafka_takes_the_keys_at_their_bounds(_: Arc<Fixture>) -> Result<()> {
     let bench = Bench::start(&["orders"]).await?;

@@ -32,6 +32,7 @@ use crate::{
 tests!("embedded":
     config::librdkafka_takes_the_keys_at_their_bounds,
     config::the_samples_are_right,
+    config::transactions_are_refused_by_name,
     config::what_is_wrong_is_told_to_scripts_by_the_exit_code,
     delivery::every_commit_reaches_the_broker,
     delivery::a_refused_record_comes_again_and_the_others_of_its_key_wait,
@@ -75,6 +76,7 @@ tests!("embedded":
     probe::who_may_not_open_the_socket_is_told_whose_it_is,
     publish::a_message_carries_its_metadata,
     publish::a_partition_number_is_honoured,
+    publish::a_publish_in_a_transaction_is_refused_by_name,
     publish::a_schema_is_refused_by_name,
     publish::a_tombstone_goes_around,
     publish::a_partly_failed_bulk_names_its_entries,

@@ -107,6 +107,31 @@ pub async fn a_schema_is_refused_by_name(_: Arc<Fixture>) -> Result<()> {
     Ok(())
 }
 
+/// The app relies on the message not being read if its delivery fails, so nothing of it may
+/// reach the topic.
+pub async fn a_publish_in_a_transaction_is_refused_by_name(_: Arc<Fixture>) -> Result<()> {
+    let bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let token = [("__txnToken", "5f0c")];
+    let single = player.publish_bytes("orders", b"single".to_vec(), metadata(&token));
+    let single = single.await;
+    let entries = [("one".to_owned(), b"bulk".to_vec())];
+    let bulk = player.bulk_with("orders", &entries, metadata(&token)).await;
+    for result in [single, bulk] {
+        let named = matches!(&result, Err(status) if status.code() == Code::InvalidArgument
+            && status.message().contains("leave __txnToken out"));
+        ensure!(named, "{result:?}");
+    }
+    player.publish("orders", "k", "without").await?;
+    let stored = records::read(&bench.broker.address()?, "orders").await?;
+    let values: Vec<_> = stored
+        .iter()
+        .filter_map(|record| record.value.as_deref())
+        .collect();
+    ensure!(values == [&b"without"[..]], "{values:?}");
+    Ok(())
+}
+
 /// `null` is a tombstone on the broker and `null` again for the app; nothing is
 /// nothing.
 pub async fn a_tombstone_goes_around(_: Arc<Fixture>) -> Result<()> {

@@ -101,6 +101,16 @@ impl Player {
 
     /// Publishes in bulk; each entry is an id and its bytes.
     pub async fn bulk(&mut self, topic: &str, entries: &[(String, Vec<u8>)]) -> Result<(), Status> {
+        self.bulk_with(topic, entries, HashMap::new()).await
+    }
+
+    /// Publishes in bulk, with metadata of the request.
+    pub async fn bulk_with(
+        &mut self,
+        topic: &str,
+        entries: &[(String, Vec<u8>)],
+        metadata: HashMap<String, String>,
+    ) -> Result<(), Status> {
         let entries = entries.iter().map(|(id, event)| BulkMessageEntry {
             entry_id: id.clone(),
             event: event.clone().into(),
@@ -109,6 +119,7 @@ impl Player {
         let request = self.request(BulkPublishRequest {
             entries: entries.collect(),
             topic: topic.to_owned(),
+            metadata,
             ..Default::default()
         });
         self.client.bulk_publish(request).await.map(drop)
