@@ -12,9 +12,9 @@ pub(super) struct Lanes {
     map: BTreeMap<LaneId, Lane>,
 }
 
-/// One stream. daprd 1.16.0 to 1.18.3 handles the messages of a stream one at a
-/// time and answers them in order; others handle them concurrently. Nothing
-/// tells which daprd it is, but an answer that overtakes an older one proves
+/// One stream. daprd 1.16.0 to 1.17.13 and 1.18.0 to 1.18.3 handle the messages of a
+/// stream one at a time and answer them in order; others handle them concurrently.
+/// Nothing tells which daprd it is, but an answer that overtakes an older one proves
 /// that it is not serial.
 #[derive(Debug, Default)]
 struct Lane {

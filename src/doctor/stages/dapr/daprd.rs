@@ -72,14 +72,21 @@ impl Metadata {
         streams
     }
 
-    /// Whether it hands an app the messages of a stream one at a time, as 1.16.0 to 1.18.3
-    /// do; `None` if its version is none.
+    /// Whether it hands an app the messages of a stream one at a time: dapr/dapr#10470, in
+    /// 1.16.0 and later, fixed in 1.17.14 and 1.18.4 by their release notes, and in no 1.16 (the
+    /// notes of 1.16.20 do not have it). A label such as `-rc.1` counts for nothing. `None` if
+    /// its version is none.
     pub(super) fn is_serial(&self) -> Option<bool> {
         let version = self.runtime_version.trim_start_matches('v');
         let version = version.split(['-', '+']).next()?;
         let mut parts = version.split('.').map(|part| part.parse::<u32>().ok());
-        let version = (parts.next()??, parts.next()??, parts.next()??);
-        Some(((1, 16, 0)..=(1, 18, 3)).contains(&version))
+        let (major, minor, patch) = (parts.next()??, parts.next()??, parts.next()??);
+        Some(match (major, minor) {
+            (1, 16) => true,
+            (1, 17) => patch < 14,
+            (1, 18) => patch < 4,
+            _ => false,
+        })
     }
 }
 

@@ -300,8 +300,9 @@ fn subscriptions(metadata: &Metadata, component: &str) -> String {
     let runtime = shown(&metadata.runtime_version);
     let means = match metadata.is_serial() {
         Some(true) => format!(
-            "; Dapr {runtime} hands the app one message of each lane at a time: docs/lanes.md has \
-             how to get more"
+            "; Dapr {runtime} hands the app one message of each lane at a time. Upgrade to 1.17.14, \
+             1.18.4, 1.19 or a later release, which hand out many; if you can't, open more lanes \
+             (docs/lanes.md)"
         ),
         Some(false) | None => String::new(),
     };

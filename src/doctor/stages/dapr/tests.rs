@@ -50,17 +50,55 @@ fn an_app_that_only_publishes_has_nothing_wrong() {
 }
 
 #[test]
-fn serial_versions_are_those_of_the_page_on_lanes() {
+fn a_serial_daprd_is_told_to_be_upgraded_and_another_is_not() {
+    let words = |version: &str| {
+        let metadata = metadata(&ANSWER.replace("1.16.5", version));
+        subscriptions(&metadata, "todo-pubsub")
+    };
+    let serial = words("1.18.3");
+    for part in [
+        "Dapr 1.18.3 hands the app one message of each lane at a time",
+        "Upgrade to 1.17.14, 1.18.4, 1.19 or a later release",
+        "open more lanes (docs/lanes.md)",
+    ] {
+        assert!(serial.contains(part), "{part:?} is not in {serial}");
+    }
+    let concurrent = words("1.18.4");
+    assert_eq!(concurrent, "the app's topics and their lanes: a (2)");
+}
+
+#[test]
+fn serial_versions_are_those_of_the_release_notes() {
     for (version, expected) in [
-        ("1.15.9", Some(false)),
-        ("1.16.0", Some(true)),
+        ("1.13.6", Some(false)),
+        ("1.15.14", Some(false)),
         ("v1.16.0-rc.1", Some(true)),
+        ("1.16.0", Some(true)),
+        ("1.16.5", Some(true)),
+        ("1.16.20", Some(true)),
+        ("1.16.20-rc.2", Some(true)),
+        ("1.17.0", Some(true)),
+        ("1.17.13", Some(true)),
+        ("1.17.14", Some(false)),
+        ("1.17.16", Some(false)),
+        ("1.18.0", Some(true)),
         ("1.18.3", Some(true)),
+        ("1.18.3-rc.2", Some(true)),
         ("1.18.4", Some(false)),
+        // The daprd that the tests build from 1.18.3 and the description of 1.18.4's change.
+        ("1.18.4+reconstruction", Some(false)),
+        ("1.18.10", Some(false)),
+        ("1.19.0", Some(false)),
+        ("1.19.0-rc.2", Some(false)),
+        ("1.20.0", Some(false)),
         ("2.0.0", Some(false)),
+        ("2.16.0", Some(false)),
+        ("0.16.0", Some(false)),
         ("edge", None),
+        ("nightly-2026-11-30", None),
         ("", None),
         ("1.16", None),
+        ("1.16.x", None),
     ] {
         let runtime_version = version.to_owned();
         let metadata = Metadata {
