@@ -238,7 +238,7 @@ fn spans(ranges: &Ranges, behaviour: Behaviour, login: bool) -> Vec<Span> {
 fn cut_off(ranges: &Ranges, behaviour: Behaviour, key: ApiKey, wanted: i16) -> Option<CutOff> {
     let served = ranges.of(key as i16);
     let asked = match served {
-        Some((_, newest)) if behaviour.negotiates(key) => wanted.min(newest),
+        Some((_, newest)) if behaviour.negotiates() => wanted.min(newest),
         _ => wanted,
     };
     let is_served = served.is_some_and(|(oldest, newest)| (oldest..=newest).contains(&asked));

@@ -6,19 +6,22 @@ use std::{collections::BTreeSet, fmt};
 
 use kafka_protocol::messages::ApiKey;
 
-/// A release of Dapr, and the Sarama in it by the `go.mod` of dapr/components-contrib.
+/// A release of Dapr, and the Sarama in it by the `go.mod` of dapr/components-contrib. That of
+/// v1.19 was not at hand: the main branch had 1.60.0 on 2026-08-21, two months before v1.19.0, so
+/// 1.60.0 was read for Dapr 1.19.
 pub(super) struct Release {
     pub(super) dapr: &'static str,
     pub(super) sarama: &'static str,
     pub(super) behaviour: Behaviour,
 }
 
-pub(super) const RELEASES: [Release; 5] = [
+pub(super) const RELEASES: [Release; 6] = [
     release("1.14", "1.42.2", Behaviour::Fixed),
     release("1.15", "1.43.3", Behaviour::Fixed),
     release("1.16", "1.45.2", Behaviour::Fixed),
     release("1.17", "1.45.2", Behaviour::Fixed),
     release("1.18", "1.48.1", Behaviour::Negotiated),
+    release("1.19", "1.60.0 or newer", Behaviour::Negotiated),
 ];
 
 const fn release(dapr: &'static str, sarama: &'static str, behaviour: Behaviour) -> Release {
@@ -156,7 +159,8 @@ const REQUESTS: [(ApiKey, Steps); 10] = [
 ];
 
 /// What Sarama 1.48 asks beyond that. It never matters by itself: what is newer than the
-/// broker's newest is asked in that.
+/// broker's newest is asked in that. 1.60 asks some requests in newer versions still, which are
+/// left out: only a broker that serves nothing older would make a difference, and none is known.
 const NEWER: [(ApiKey, Version, i16); 4] = [
     (ApiKey::ListOffsets, V2_2, 5),
     (ApiKey::JoinGroup, V2_4, 6),
@@ -187,9 +191,9 @@ impl Behaviour {
         .collect()
     }
 
-    /// Whether this request is asked in a version that the broker serves. The login's are
-    /// written without a look at that.
-    pub(super) fn negotiates(self, key: ApiKey) -> bool {
-        self == Self::Negotiated && !LOGIN.iter().any(|(login, _)| *login == key)
+    /// Whether a request is asked in no newer version than the broker serves. The login's are
+    /// too: `ApiVersions` is asked before them, and `Broker.sendInternal` restricts all.
+    pub(super) fn negotiates(self) -> bool {
+        self == Self::Negotiated
     }
 }

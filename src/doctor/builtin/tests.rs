@@ -85,8 +85,17 @@ fn what_was_measured_comes_out() {
 #[test]
 fn one_that_negotiates_takes_what_is_served() {
     for version in ["2.0.0", "2.4.0", "4.0.0"] {
-        assert_eq!(at(&REDPANDA, version, "1.18.1"), Ok(()), "{version}");
+        for dapr in ["1.18.1", "1.19.0"] {
+            assert_eq!(at(&REDPANDA, version, dapr), Ok(()), "{dapr}, {version}");
+        }
     }
+    // The login too: with 2.2.0 and later SaslAuthenticate v1 is asked of those that serve it.
+    let mut old_login = REDPANDA;
+    let login = old_login.iter_mut().find(|(key, ..)| *key == 36);
+    *login.expect("it serves SaslAuthenticate") = (36, 0, 0);
+    let authenticate = Err(("SaslAuthenticate".to_owned(), 1));
+    assert_eq!(at(&old_login, "2.2.0", "1.17.14"), authenticate);
+    assert_eq!(at(&old_login, "2.2.0", "1.18.1"), Ok(()));
     // Even it asks nothing newer than what is configured.
     let fetch = Err(("Fetch".to_owned(), 3));
     assert_eq!(at(&KAFKA, "0.10.2.0", "1.18.1"), fetch);
@@ -125,7 +134,9 @@ fn releases_that_behave_alike_are_told_together() {
         .iter()
         .map(|one| (one.dapr.as_str(), one.works))
         .collect();
-    assert_eq!(told, [("1.14 to 1.17", true), ("1.18", true)]);
+    assert_eq!(told, [("1.14 to 1.17", true), ("1.18 to 1.19", true)]);
+    let sarama = "(Sarama 1.48.1 to 1.60.0 or newer)";
+    assert!(verdicts[1].text.contains(sarama), "{verdicts:?}");
     assert!(section(&report(&REDPANDA, false), None, Some("1.1")).is_empty());
     assert_eq!(
         lines(&report(&REDPANDA, false), None, Some("1.99.0")),
