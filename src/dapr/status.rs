@@ -1,4 +1,5 @@
-//! Our errors as gRPC's, which daprd puts into its own error to the app.
+//! Our errors as gRPC's, which daprd puts into its own error to the app, and by whose codes a
+//! Dapr resiliency policy may choose what to retry: docs/operations.md has the table.
 
 use tonic::{Code, Status};
 
@@ -100,6 +101,33 @@ mod tests {
 
     fn too_large() -> Status {
         failed(Kind::TooLarge, "Message size too large", None)
+    }
+
+    #[test]
+    fn the_runbook_has_the_code_of_each_failed_publish() {
+        let page = include_str!("../../docs/operations.md");
+        let (_, table) = page
+            .split_once("#### Retry failed publishes by Dapr")
+            .expect("it has the section");
+        for (kind, code, retry) in [
+            (Kind::Unreachable, "`Unavailable` (14)", "yes"),
+            (Kind::Fatal, "`Unavailable` (14)", "yes"),
+            (Kind::QueueFull, "`ResourceExhausted` (8)", "yes"),
+            (Kind::Other, "`Internal` (13)", "yes"),
+            (Kind::UnknownTopic, "`NotFound` (5)", "no"),
+            (Kind::Forbidden, "`PermissionDenied` (7)", "no"),
+            (Kind::TooLarge, "`InvalidArgument` (3)", "no"),
+            (Kind::Invalid, "`InvalidArgument` (3)", "no"),
+        ] {
+            let own = super::code(kind);
+            assert_eq!(code, format!("`{own:?}` ({})", own as i32));
+            let row = table
+                .lines()
+                .find(|line| line.starts_with(&format!("| {code} |")));
+            let row = row.unwrap_or_else(|| panic!("{code} is not in the table"));
+            let last = row.trim_end_matches(" |").rsplit(" | ").next();
+            assert!(last.is_some_and(|last| last.starts_with(retry)), "{row}");
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@ use crate::{
 /// Texts with which daprd gives back what it never put to the app: it is
 /// stopping, reloading, or the subscription is gone. Found in dapr/dapr v1.16.5:
 /// `pkg/runtime/subscription/subscription.go` and
-/// `pkg/runtime/pubsub/streamer/streamer.go`.
+/// `pkg/runtime/pubsub/streamer/streamer.go`. From 1.17.2 and 1.18.0 on daprd leaves
+/// most such messages unanswered instead (dapr/dapr#9619).
 const NO_VERDICT: [&str; 5] = [
     "subscription is closed",
     "stream closed",

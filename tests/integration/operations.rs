@@ -32,14 +32,18 @@ pub const TESTS: &[Test] = &[
 
 const PAGE: &str = "operations.md";
 
-/// Fields of Kubernetes and Dapr that the page speaks of.
-const OTHERS: [&str; 6] = [
+/// Fields of Kubernetes and Dapr, and metadata of a publish, that the page speaks of.
+const OTHERS: [&str; 10] = [
     "emptyDir",
+    "gRPCStatusCodes",
+    "httpStatusCodes",
     "ignoreErrors",
     "imagePullPolicy",
+    "partitionNumber",
     "restartPolicy",
     "secretKeyRef",
     "terminationGracePeriodSeconds",
+    "valueSchemaType",
 ];
 
 fn each_thing_that_it_names_exists() -> Result<()> {
