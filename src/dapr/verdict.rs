@@ -25,14 +25,14 @@ const NO_VERDICT: [&str; 5] = [
 /// any text may stand, also one of the above.
 const VERDICT: &str = "returned from app";
 
-/// How daprd's words begin when an HTTP app could not be reached: it is down, or cut
+/// daprd's words when an HTTP app could not be reached: it is down, or cut
 /// the connection (dapr/dapr v1.16.5,
 /// `pkg/runtime/subscription/postman/http/http.go`). That says something of the
 /// app, and nothing of the record. An app's own words may hold the same, further
 /// behind.
 const HTTP_UNREACHABLE: &str = "error returned from app channel";
 
-/// How they begin for a gRPC app, and how grpc-go words it then.
+/// daprd's words for a gRPC app, and how grpc-go words it then.
 const GRPC: &str = "error returned from app while processing";
 const GRPC_UNREACHABLE: [&str; 5] = [
     "code = Unavailable desc = connection error",
@@ -89,13 +89,30 @@ fn is_no_verdict(text: &str) -> bool {
 
 fn is_unreachable(text: &str) -> bool {
     let any = |known: &[&str]| known.iter().any(|known| text.contains(known));
-    if text.starts_with(HTTP_UNREACHABLE) {
+    if is_daprds(text, HTTP_UNREACHABLE) {
         return true;
     }
-    if text.starts_with(GRPC) {
+    if is_daprds(text, GRPC) {
         return any(&GRPC_UNREACHABLE);
     }
     !text.contains(VERDICT) && any(&UNASKED)
+}
+
+/// Whether daprd itself says these words of the call to the app: they hold the first [`VERDICT`],
+/// behind which alone an app's own words can stand. daprd may put something before them, such as
+/// that a resiliency policy is used up (dapr/dapr#10656 in Dapr 1.19).
+fn is_daprds(text: &str, words: &str) -> bool {
+    let (Some(first), Some(within)) = (text.find(VERDICT), words.find(VERDICT)) else {
+        return false;
+    };
+    let Some(start) = first.checked_sub(within) else {
+        return false;
+    };
+    let is_there = text
+        .get(start..)
+        .is_some_and(|rest| rest.starts_with(words));
+    // "retriable error returned from app" is an app's answer.
+    is_there && !text[..start].ends_with("retriable ")
 }
 
 #[cfg(test)]
@@ -141,6 +158,9 @@ mod tests {
             // The app relays what it heard itself.
             "retriable error returned from app while processing pub/sub event 1, topic: t, body: error returned from app channel. status code returned: 500",
             "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = the shop is closed",
+            "retries exhausted: retriable error returned from app while processing pub/sub event 1, topic: t, body: error returned from app channel. status code returned: 500",
+            "retries exhausted: retriable error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = error reading from server",
+            "returned from app",
             // A resiliency policy's timeout: the app was too slow.
             "context deadline exceeded",
             "retriable error returned from app while processing pub/sub event 1, status code 500",
@@ -154,6 +174,8 @@ mod tests {
     fn an_app_that_cant_be_reached_says_nothing_of_the_record() {
         for text in [
             "error returned from app channel while sending pub/sub event to app: context canceled",
+            "retries exhausted: error returned from app channel while sending pub/sub event to app: EOF",
+            "retries exhausted: error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = error reading from server: EOF",
             "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = error reading from server: EOF",
             "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = closing transport due to: connection error: desc = \"error reading from server: EOF\", received prior goaway: code: NO_ERROR",
             "error returned from app while processing pub/sub event 1: rpc error: code = Canceled desc = grpc: the client connection is closing",

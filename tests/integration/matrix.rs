@@ -58,7 +58,7 @@ const ROWS: &[Row] = &[
         tests: &["system::rollout::fifty_rollouts_make_no_dead_letter_and_lose_nothing"],
     },
     Row {
-        subject: "Hot reload of a Component",
+        subject: "Hot reload of a Component, which Dapr 1.18 has on by default",
         daprds: EACH,
         tests: &["system::reload::a_changed_component_goes_on_without_loss"],
     },
@@ -74,6 +74,16 @@ const ROWS: &[Row] = &[
         subject: "Rebalance: members join, leave and are killed",
         daprds: EACH,
         tests: &["system::ledger::nothing_is_lost_whatever_breaks"],
+    },
+    Row {
+        subject: "The doctor's advice about a serial daprd",
+        daprds: EACH,
+        tests: &["system::doctor::daprs::a_daprd_that_uses_this_component_has_no_finding"],
+    },
+    Row {
+        subject: "Dapr's transactional outbox",
+        daprds: EACH,
+        tests: &["system::outbox::what_a_transaction_saved_is_published_once"],
     },
     Row {
         subject: "Drop-in for the built-in: the same records, the same events",

@@ -53,14 +53,17 @@ pub async fn a_daprd_that_uses_this_component_has_no_finding(fixture: Arc<Fixtur
         .await?
         .json
         .to_string();
-    let lanes = format!("{topic} (1); Dapr 1.16.5 hands the app one message of each lane");
-    for part in [
-        "it is daprd 1.16.5",
-        "pubsub.rdkafka is this component",
-        &lanes,
-    ] {
+    let version = fixture.daprd.version();
+    let is_daprd = format!("it is daprd {version}");
+    let streams = format!("{topic} (1)");
+    for part in [&is_daprd, "pubsub.rdkafka is this component", &streams] {
         ensure!(text.contains(part), "{part} is not in {text}");
     }
+    let advice = format!("{streams}; Dapr {version} hands the app one message of each lane");
+    ensure!(
+        text.contains(&advice) == fixture.daprd.is_serial(),
+        "{advice}: {text}"
+    );
     let text = bench
         .is_healthy(only_publishes.http_port, &[])
         .await?

@@ -278,14 +278,17 @@ impl Place {
         self.daprd_with(build, app_id, app_port, &[]).await
     }
 
-    /// The same with Dapr's feature `HotReload`: a changed Component is closed and
-    /// initialised again.
+    /// The same with Dapr's hot reload: a changed Component is closed and initialised again.
+    /// Dapr 1.18 does so unasked; 1.16 needs the feature `HotReload`.
     pub async fn reloading_daprd(
         &self,
         build: DaprdBuild,
         app_id: &str,
         app_port: Option<u16>,
     ) -> Result<Daprd> {
+        if build != DaprdBuild::V1_16_5 {
+            return self.daprd(build, app_id, app_port).await;
+        }
         let configuration = self.folder.path().join("configuration.yaml");
         let yaml = "apiVersion: dapr.io/v1alpha1\nkind: Configuration\nmetadata:\n  name: reload\n\
                     spec:\n  features:\n  - name: HotReload\n    enabled: true\n";

@@ -18,6 +18,7 @@ mod metrics;
 mod migration;
 mod monitoring;
 mod outage;
+mod outbox;
 mod partitions;
 mod publish;
 pub mod rebalance;
@@ -90,6 +91,7 @@ tests!("system":
     monitoring::a_real_prometheus_sees_what_is_asked_for,
     monitoring::the_alerts_pass_their_tests,
     monitoring::the_plain_configuration_is_right,
+    outbox::what_a_transaction_saved_is_published_once,
     outage::a_minute_without_a_broker_heals_by_itself,
     partitions::keys_go_where_the_built_in_puts_them,
     publish::a_bulk_with_an_oversized_entry_fails_for_the_app,
