@@ -149,7 +149,7 @@ pub fn events(daprd: DaprdBuild) -> Vec<Written> {
 }
 
 /// A `CloudEvent` in Kafka's binary mode, which daprd reads since 1.17 if its content type says
-/// that the data is binary: its attributes are headers (the CloudEvents Kafka protocol binding).
+/// that the data is binary: its attributes are headers (the `CloudEvents` Kafka protocol binding).
 fn binary_event() -> Written {
     let headers = vec![
         header("content-type", b"application/octet-stream"),
