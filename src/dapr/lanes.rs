@@ -5,23 +5,19 @@
 //! nothing to do with `orders`. So whoever may not read a topic must not read it
 //! by one of its lanes either.
 
-use crate::{
-    metadata::Settings,
-    model::topic::{LANE, subscribed},
-};
+use crate::{metadata::Settings, model::topic::subscribed};
 
 /// Refuses a lane of a topic that is protected or scoped, unless the lane is
 /// listed too: then daprd itself has checked it.
 pub(super) fn check(settings: &Settings, name: &str) -> Result<(), String> {
-    let (topic, is_lane) = subscribed(name);
-    if !is_lane {
+    let (topic, Some(lane)) = subscribed(name) else {
         return Ok(());
-    }
+    };
     for (key, listed) in [
         ("protectedTopics", &settings.protected_topics),
         ("subscriptionScopes", &settings.scoped_topics),
     ] {
-        if names(listed, topic) && !lists(listed, name) {
+        if names(listed, topic) && !lists(listed, topic, lane) {
             return Err(format!(
                 "{name:?} is a lane of {topic}, which {key} names, and is not named itself: daprd \
                  knows it by its own name only. List it in {key} beside {topic}"
@@ -38,15 +34,11 @@ fn names(listed: &[String], topic: &str) -> bool {
     listed.iter().any(|listed| topic.ends_with(listed.as_str()))
 }
 
-/// Whether the list has this very lane: an entry that is no lane lists none.
-fn lists(listed: &[String], lane: &str) -> bool {
-    let Some((topic, lane)) = lane.split_once(LANE) else {
-        return false;
-    };
-    let entries = listed.iter().filter_map(|listed| listed.split_once(LANE));
-    entries
-        .into_iter()
-        .any(|(of, listed)| listed == lane && topic.ends_with(of))
+/// Whether the list has this very lane, separator included: daprd, which allows what is
+/// listed, does not know that `~` and `#` mean the same. An entry that is no lane lists none.
+fn lists(listed: &[String], topic: &str, lane: &str) -> bool {
+    let mut entries = listed.iter().map(|entry| subscribed(entry));
+    entries.any(|(of, listed)| listed == Some(lane) && topic.ends_with(of))
 }
 
 #[cfg(test)]
@@ -80,6 +72,21 @@ mod tests {
     }
 
     #[test]
+    fn both_separators_make_lanes_and_a_listed_one_opens_only_itself() {
+        let protected = [("protectedTopics", "secret")];
+        assert!(refused(&protected, "secret~1").is_some());
+        for (listed, other) in [("secret~1", "secret#1"), ("secret#1", "secret~1")] {
+            let protected = format!("secret,{listed}");
+            let protected = [("protectedTopics", &*protected)];
+            assert_eq!(refused(&protected, listed), None);
+            assert!(refused(&protected, other).is_some(), "{other}");
+        }
+        let scoped = [("subscriptionScopes", "app1=secret,secret~1")];
+        assert_eq!(refused(&scoped, "secret~1"), None);
+        assert!(refused(&scoped, "secret#1").is_some());
+    }
+
+    #[test]
     fn a_lane_of_a_scoped_topic_is_refused_unless_it_is_listed() {
         let scoped = [("subscriptionScopes", "app1=secret;app2=a,b;app3=")];
         assert!(refused(&scoped, "secret#1").is_some());
@@ -106,6 +113,10 @@ mod tests {
             "secret#x-secret#1",
             "secret#a#1",
             "secret#",
+            "secret~",
+            "secret~#1",
+            "secret#~1",
+            "secret~secret#1",
         ] {
             assert!(refused(&protected, lane).is_some(), "{lane}");
         }
@@ -115,15 +126,17 @@ mod tests {
         #[test]
         fn no_name_of_a_lane_opens_a_protected_topic(
             topic in "[a-z.]{1,8}",
-            lane in ".{0,12}",
-            other in "[a-z#.]{1,8}",
+            lane in "(listed|.{0,12})",
+            signs in "[#~][#~]",
+            other in "[a-z.]{1,8}",
         ) {
-            let protected = format!("{topic},{topic}#listed");
+            let (sign, listed) = signs.split_at(1);
+            let protected = format!("{topic},{topic}{listed}listed");
             let scopes = [("protectedTopics", &*protected)];
-            let wanted = format!("{topic}#{lane}");
-            proptest::prop_assert_eq!(refused(&scopes, &wanted).is_none(), lane == "listed");
+            let wanted = format!("{topic}{sign}{lane}");
+            let is_listed = lane == "listed" && sign == listed;
+            proptest::prop_assert_eq!(refused(&scopes, &wanted).is_none(), is_listed);
             // daprd itself decides on what is no lane.
-            let other = other.replace('#', "");
             proptest::prop_assert_eq!(refused(&scopes, &other), None);
         }
     }
@@ -132,5 +145,6 @@ mod tests {
     fn a_namespace_before_the_name_changes_nothing() {
         let protected = [("protectedTopics", "secret")];
         assert!(refused(&protected, "productionsecret#1").is_some());
+        assert!(refused(&protected, "productionsecret~1").is_some());
     }
 }

@@ -34,7 +34,10 @@ func misfits(found []subscriptions.Subscription, component, app string) (problem
 	metadata := map[string]map[string]string{}
 	for _, subscription := range found {
 		spec := subscription.Spec
-		topic, lane, isLane := strings.Cut(spec.Topic, "#")
+		topic, lane := spec.Topic, ""
+		if at := strings.IndexAny(spec.Topic, "~#"); at >= 0 {
+			topic, lane = spec.Topic[:at], spec.Topic[at:]
+		}
 		problem := func(format string, args ...any) {
 			problems = append(problems, fmt.Sprintf("Subscription "+subscription.Name+": "+format, args...))
 		}
@@ -48,7 +51,7 @@ func misfits(found []subscriptions.Subscription, component, app string) (problem
 		if route, err := url.Parse(spec.Routes.Default); err != nil || route.Fragment != "" || spec.Routes.Default != "/events/"+topic {
 			problem("route %q, the app has /events/%s", spec.Routes.Default, topic)
 		}
-		if isLane && lane == "" {
+		if len(lane) == 1 {
 			problem("a lane without a name")
 		}
 		if spec.BulkSubscribe.Enabled || spec.DeadLetterTopic != "" {
@@ -82,7 +85,7 @@ func TestWhatDoesNotFitIsNoticed(t *testing.T) {
 		"route":            func(s *subscriptions.Subscription) { s.Spec.Routes.Default = "/events/" + s.Spec.Topic + "#1" },
 		"topics":           func(s *subscriptions.Subscription) { s.Spec.Topic = "task-create" },
 		"another metadata": func(s *subscriptions.Subscription) { s.Spec.Metadata = map[string]string{"rawPayload": "true"} },
-		"lanes of":         func(s *subscriptions.Subscription) { s.Spec.Topic += "#1" },
+		"lanes of":         func(s *subscriptions.Subscription) { s.Spec.Topic += "~1" },
 		"bulk":             func(s *subscriptions.Subscription) { s.Spec.BulkSubscribe.Enabled = true },
 	} {
 		broken := fits()

@@ -6,7 +6,7 @@ pub(super) const KEYS: &[Key] = &[
     plain(
         "allowedTopics",
         Support::Daprd,
-        "The topics that may be used at all. daprd wants lanes (`topic#1`) listed \
+        "The topics that may be used at all. daprd wants lanes (`topic~1`) listed \
          too.",
     )
     .example("orders,payments"),
@@ -17,7 +17,7 @@ pub(super) const KEYS: &[Key] = &[
             settings.protected_topics = names(text);
             Ok(())
         },
-        "Topics that need a scope. A lane of one (`topic#1`) is refused unless it \
+        "Topics that need a scope. A lane of one (`topic~1`) is refused unless it \
          is listed here too: daprd knows it by its own name.",
     )
     .example("payments"),

@@ -7,6 +7,7 @@ mod headers;
 mod heal;
 mod init;
 mod instances;
+mod lanes;
 mod limits;
 mod probe;
 mod publish;
@@ -65,6 +66,7 @@ tests!("embedded":
     instances::a_second_init_replaces_the_first,
     instances::a_second_init_that_fails_leaves_nothing_behind,
     instances::an_instance_outlives_its_connections,
+    lanes::both_separators_and_the_plain_name_share_a_topic,
     limits::a_request_over_the_limit_fails_alone,
     limits::a_socket_survives_a_process_without_files,
     limits::an_instance_has_so_many_streams,

@@ -193,6 +193,12 @@ pub async fn a_topic_that_cant_be_is_refused_by_name(_: Arc<Fixture>) -> Result<
             if status.code() == Code::InvalidArgument && status.message().contains("\"task created\""));
         ensure!(named, "{what}: {result:?}");
     }
+    for lane in ["orders~1", "orders#1"] {
+        let result = player.publish(lane, "a", "x").await;
+        let is_named = matches!(&result, Err(status) if status.code() == Code::InvalidArgument
+            && status.message().contains(&format!("{lane:?} is a lane of the topic orders,")));
+        ensure!(is_named, "{lane}: {result:?}");
+    }
     Ok(())
 }
 

@@ -69,8 +69,8 @@ struct Shared {
     seen: Mutex<Vec<Event>>,
 }
 
-/// A subscription as `/dapr/subscribe` names it. The route names the topic; a
-/// lane's sign can't stand in a path.
+/// A subscription as `/dapr/subscribe` names it. The route names the topic, or its lane: `#`
+/// is replaced, because it would begin a fragment; `~` stays.
 pub fn subscription(topic: &str, metadata: &Value) -> Value {
     json!({
         "pubsubname": "todo-pubsub",

@@ -28,7 +28,10 @@ pub async fn lanes_of_a_topic_share_it_and_keep_the_order_of_keys(
     admin::create_topic(kafka, &topic, 3, &[]).await?;
     let place = Place::with_component(kafka, &[])?;
     let _component = place.component().await?;
-    let lanes = (0..LANES).map(|lane| subscription(&format!("{topic}#{lane}"), &json!({})));
+    let lanes = (0..LANES).map(|lane| {
+        let separator = ["~", "#"][lane % 2];
+        subscription(&format!("{topic}{separator}{lane}"), &json!({}))
+    });
     let app = App::with(lanes.collect(), |_| StatusCode::OK).await?;
     let app_id = fixture.name("app");
     let daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
@@ -60,20 +63,17 @@ pub async fn a_lane_is_no_way_around_a_protected_topic(fixture: Arc<Fixture>) ->
     admin::create_topic(kafka, &topic, 1, &[]).await?;
     let place = Place::with_component(kafka, &[("protectedTopics", &topic)])?;
     let mut component = place.component().await?;
-    let lane = subscription(&format!("{topic}#1"), &json!({}));
-    let app = App::with(json!([lane]), |_| StatusCode::OK).await?;
+    let lanes = ["~1", "#1"].map(|lane| subscription(&format!("{topic}{lane}"), &json!({})));
+    let app = App::with(json!(lanes), |_| StatusCode::OK).await?;
     let mut daprd = place
         .daprd(fixture.daprd, &fixture.name("app"), Some(app.port))
         .await?;
     let refused = "which protectedTopics names";
-    daprd
-        .process
-        .line(refused, SOON, |line| line.contains(refused))
-        .await?;
-    component
-        .process
-        .line(refused, SOON, |line| line.contains(refused))
-        .await?;
+    for lane in ["~1", "#1"] {
+        let names = |line: &str| line.contains(refused) && line.contains(&format!("{topic}{lane}"));
+        daprd.process.line(refused, SOON, names).await?;
+        component.process.line(refused, SOON, names).await?;
+    }
     ensure!(app.seen().is_empty(), "{:?}", app.seen());
     Ok(())
 }

@@ -10,7 +10,10 @@ use reqwest::{
 use serde::Deserialize;
 use tokio::time::timeout_at;
 
-use crate::doctor::{Finding, Fix, rows::dapr as rows};
+use crate::{
+    doctor::{Finding, Fix, rows::dapr as rows},
+    model::topic::subscribed,
+};
 
 /// The header in which daprd wants its API token (dapr/dapr v1.16.5,
 /// `pkg/security/consts`).
@@ -65,8 +68,7 @@ impl Metadata {
         let mut streams = BTreeMap::new();
         let all = self.subscriptions.iter();
         for subscription in all.filter(|all| all.component == component) {
-            let topic = &subscription.topic;
-            let topic = topic.split_once('#').map_or(topic.as_str(), |(of, _)| of);
+            let (topic, _) = subscribed(&subscription.topic);
             *streams.entry(topic).or_default() += 1;
         }
         streams

@@ -12,6 +12,7 @@ const ANSWER: &str = r#"{"id":"x","runtimeVersion":"1.16.5","enabledFeatures":["
     "subscriptions":[
       {"pubsubname":"todo-pubsub","topic":"a","rules":[{"path":"/a"}],"deadLetterTopic":"","type":"DECLARATIVE"},
       {"pubsubname":"todo-pubsub","topic":"a#1","deadLetterTopic":"","type":"DECLARATIVE"},
+      {"pubsubname":"todo-pubsub","topic":"a~1","deadLetterTopic":"","type":"DECLARATIVE"},
       {"pubsubname":"other","topic":"b","deadLetterTopic":"","type":"DECLARATIVE"}]}"#;
 
 #[test]
@@ -22,10 +23,10 @@ fn what_daprd_tells_is_read() {
     };
     assert_eq!((ours.version(), ours.is_built_in()), (Some("0.1.0"), false));
     assert_eq!((other.version(), other.is_built_in()), (None, true));
-    assert_eq!(metadata.streams("todo-pubsub"), [("a", 2)].into());
+    assert_eq!(metadata.streams("todo-pubsub"), [("a", 3)].into());
     let words = subscriptions(&metadata, "todo-pubsub");
     assert!(
-        words.contains("a (2)") && words.contains("docs/lanes.md"),
+        words.contains("a (3)") && words.contains("docs/lanes.md"),
         "{words}"
     );
     assert!(!words.contains("b ("), "{words}");
@@ -124,7 +125,7 @@ proptest::proptest! {
         version in ".{0,20}",
         kind in ".{0,20}",
         capability in "(DAPR_RDKAFKA/)?.{0,10}",
-        topic in ".{0,8}#?.{0,8}",
+        topic in ".{0,8}[#~]?.{0,8}",
     ) {
         let answer = serde_json::json!({
             "runtimeVersion": version,
