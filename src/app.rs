@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{Admin, AdminFolder, FolderError, Told},
     cli::{
-        BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, ProbeArgs, ReferenceFormat, RunArgs,
-        TopicsCommand,
+        BrokerArgs, ConfigCommand, DlqCommand, DoctorArgs, LanesArgs, ProbeArgs, ReferenceFormat,
+        RunArgs, TopicsCommand,
     },
     config,
     dapr::{Instances, Server, ServerError, socket::Access, warn_if_shut_out},
@@ -21,7 +21,7 @@ use crate::{
     doctor::{self, Verdict},
     heal::{Healer, Healing},
     kafka::{Cause, EmbeddedBroker},
-    probe, shutdown,
+    lanes, probe, shutdown,
     telemetry::{metrics::Metrics, readiness::Readiness},
     topics,
 };
@@ -77,6 +77,9 @@ pub enum Failed {
     /// The topics' command failed.
     #[error(transparent)]
     Topics(#[from] topics::Failed),
+    /// The lanes' command failed.
+    #[error(transparent)]
+    Lanes(#[from] lanes::Failed),
     /// The system refused something.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -86,7 +89,9 @@ impl Failed {
     /// The process's exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Dlq(dlq::Failed::Usage(_)) | Self::Topics(topics::Failed::Usage(_)) => 2,
+            Self::Dlq(dlq::Failed::Usage(_))
+            | Self::Topics(topics::Failed::Usage(_))
+            | Self::Lanes(lanes::Failed::Usage(_)) => 2,
             _ => 1,
         }
     }
@@ -326,6 +331,17 @@ pub async fn topics(command: &TopicsCommand) -> Result<Ended, Failed> {
         topics::Ended::Differ => Ended::Differs,
         topics::Ended::Left => Ended::Wrong,
     })
+}
+
+/// Prints Subscriptions for lanes.
+pub async fn lanes(args: &LanesArgs) -> Result<Ended, Failed> {
+    let lanes = args.lanes(|name| std::env::var(name).ok());
+    let lanes = lanes.map_err(lanes::Failed::Usage)?;
+    match lanes::command(&lanes, &mut std::io::stdout()).await {
+        // Whoever reads the output has seen enough.
+        Err(lanes::Failed::Output(error)) if error.kind() == BrokenPipe => Ok(Ended::Clean),
+        ended => Ok(ended.map(|()| Ended::Clean)?),
+    }
 }
 
 /// Looks for what is wrong with a component's connections.

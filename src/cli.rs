@@ -4,6 +4,7 @@ mod config;
 mod connect;
 mod dlq;
 mod doctor;
+mod lanes;
 mod masked;
 mod probe;
 mod topics;
@@ -16,6 +17,7 @@ pub use config::{ConfigArgs, ConfigCommand, ReferenceFormat};
 pub use connect::ConnectArgs;
 pub use dlq::{DlqArgs, DlqCommand};
 pub use doctor::DoctorArgs;
+pub use lanes::LanesArgs;
 pub use probe::{ProbeArgs, ProbeCommand};
 pub use topics::{TopicsArgs, TopicsCommand, TopicsOptions};
 
@@ -84,6 +86,18 @@ pub enum Command {
     ///
     /// `dapr-rdkafka topics plan --help` and `… apply --help` have the exit codes.
     Topics(Box<TopicsArgs>),
+    /// Print Dapr Subscriptions that open lanes, so that no app has to change.
+    ///
+    /// Lanes are for Dapr 1.16.0 to 1.17.13 and 1.18.0 to 1.18.3, which hand an app the messages of
+    /// one subscription one at a time. Each lane is one message more. With Dapr 1.17.14, 1.18.4,
+    /// 1.19 or later none are needed: if you can, upgrade instead.
+    ///
+    /// The output is for `kubectl apply -f -`, or for a file in the resources folder of a
+    /// self-hosted daprd. The same command with `kubectl delete -f -` takes the lanes away.
+    ///
+    /// Exit codes: 0 they were printed; 1 the app gives no subscriptions that get lanes, and one
+    /// line says why; 2 the command line is wrong.
+    Lanes(Box<LanesArgs>),
 }
 
 /// `dapr-rdkafka run`.

@@ -34,6 +34,8 @@ pub mod config;
 
 pub mod topics;
 
+pub mod lanes;
+
 pub mod shutdown;
 
 pub mod cli;

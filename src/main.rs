@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Probe(args) => &args.log,
         Command::Dlq(args) => &args.command.connect_args().log,
         Command::Topics(args) => &args.command.options().connect.log,
+        Command::Lanes(args) => &args.log,
     };
     if let Err(problem) = start_logging(log) {
         eprintln!("error: {problem}");
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             Command::Doctor(args) => app::doctor(&args).await,
             Command::Probe(args) => Ok(app::probe(&args).await),
             Command::Topics(args) => app::topics(&args.command).await,
+            Command::Lanes(args) => app::lanes(&args).await,
         }
     });
     runtime.shutdown_timeout(LINGER);

@@ -41,7 +41,7 @@ const PUBLISHES: usize = 128;
 
 /// Streams of one instance: a subscribed topic or lane each, 896 of them. Each is a call
 /// that does not end. It is enough for 56 topics of 16 lanes each.
-const STREAMS: usize = CONCURRENT_CALLS as usize - PUBLISHES;
+pub const MOST_STREAMS: usize = CONCURRENT_CALLS as usize - PUBLISHES;
 
 /// The longest name that is subscribed to, in bytes: a topic's, and as much again
 /// for its lane's.
@@ -178,11 +178,11 @@ pub(super) fn instance(there: usize, starting: usize) -> Result<(), Status> {
 /// Room for one more stream of an instance; it is taken until the answer is dropped.
 pub(super) fn stream(open: &TaskTracker) -> Result<TaskTrackerToken, Status> {
     let taken = open.token();
-    if open.len() <= STREAMS {
+    if open.len() <= MOST_STREAMS {
         return Ok(taken);
     }
     Err(Status::resource_exhausted(format!(
-        "the component has {STREAMS} streams (subscribed topics and lanes) open, which is the limit"
+        "the component has {MOST_STREAMS} streams (subscribed topics and lanes) open, which is the limit"
     )))
 }
 
@@ -271,7 +271,9 @@ mod tests {
     #[test]
     fn streams_are_counted_until_they_are_dropped() {
         let open = TaskTracker::new();
-        let mut all: Vec<_> = (0..STREAMS).map(|_| stream(&open).expect("room")).collect();
+        let mut all: Vec<_> = (0..MOST_STREAMS)
+            .map(|_| stream(&open).expect("room"))
+            .collect();
         let status = stream(&open).expect_err("no room");
         assert!(status.message().contains("896 streams"), "{status}");
         all.pop();

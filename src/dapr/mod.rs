@@ -29,6 +29,7 @@ mod verdict;
 
 pub use diagnosis::{Brokers, InstanceHealth, InstanceInfo, told};
 pub use instances::Instances;
+pub use limits::MOST_STREAMS;
 pub use reflection::{NoComponent, ask, innermost};
 pub use server::{Server, ServerError};
 pub use shut_out::{Daprd, warn as warn_if_shut_out};

@@ -1,5 +1,7 @@
 //! Text that others wrote.
 
+use std::fmt::Write as _;
+
 /// The beginning of a text: whole characters, of at most so many bytes.
 pub fn beginning(text: &str, longest: usize) -> &str {
     let mut end = text.len().min(longest);
@@ -30,6 +32,23 @@ pub fn on_one_line(text: &str) -> String {
     printable(text).replace('\n', "\\n")
 }
 
+/// Text in YAML's double quotes, whose escapes are those of JSON. Also escaped is what JSON
+/// leaves as it is and a terminal obeys, or YAML takes for the end of a line. In quotes
+/// nothing is taken for a number or a flag (`on` and `1_000` are, in YAML 1.1).
+pub fn in_yaml(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let mut quoted = String::with_capacity(json.len());
+    for c in json.chars() {
+        let steers = c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c);
+        if steers || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}') {
+            let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -41,6 +60,21 @@ mod tests {
         let text = "a\u{1b}[31m\tb\nc\u{9b}\u{202e}";
         assert_eq!(printable(text), "a\\u{1b}[31m\tb\nc\\u{9b}\\u{202e}");
         assert_eq!(on_one_line(text), "a\\u{1b}[31m\tb\\nc\\u{9b}\\u{202e}");
+    }
+
+    #[test]
+    fn in_quotes_a_text_stays_one_for_every_reader() {
+        for (text, quoted) in [
+            ("on", "\"on\""),
+            ("a\"\\\n", r#""a\"\\\n""#),
+            ("\u{2028}\u{85}\u{feff}", r#""\u2028\u0085\ufeff""#),
+        ] {
+            assert_eq!(in_yaml(text), quoted);
+            assert_eq!(
+                serde_norway::from_str::<String>(quoted).expect("it is YAML"),
+                text
+            );
+        }
     }
 
     proptest! {

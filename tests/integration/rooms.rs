@@ -24,7 +24,7 @@ pub const TESTS: &[Test] = &[
 
 /// Each room and what it may use. `shutdown`, `cli`, `app` and `main` are the
 /// composition, above all rooms.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("engine", &["model"]),
     ("metadata", &["model"]),
@@ -56,6 +56,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("admin", &["dapr", "heal", "telemetry"]),
     ("probe", &["admin", "dapr", "model"]),
     ("config", &["metadata", "model"]),
+    ("lanes", &["dapr", "model"]),
     ("topics", &["connect", "doctor", "metadata", "model"]),
     (
         "dlq",

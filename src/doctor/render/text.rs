@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     doctor::{Check, Finding, Fix, Outcome, Report, Severity, Stage, Verdict, builtin},
-    model::text::on_one_line,
+    model::text::{in_yaml, on_one_line},
 };
 
 /// How wide it is, in characters.
@@ -116,7 +116,7 @@ impl Page {
         for (key, value) in &fix.set {
             let is_there = report.given.contains(&key.to_ascii_lowercase());
             let what = if is_there { "replace" } else { "add" };
-            let (key, value) = (yaml(key), quoted(value));
+            let (key, value) = (yaml(key), in_yaml(value));
             let _ = writeln!(
                 self.text,
                 "  # {what}:\n  - name: {key}\n    value: {value}"
@@ -225,28 +225,12 @@ fn for_shell(command: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A value in YAML's double quotes, whose escapes are those of JSON. What JSON leaves as it
-/// is and a terminal obeys is escaped too.
-fn quoted(value: &str) -> String {
-    let json = serde_json::Value::from(value).to_string();
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        let steers = c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
-        if steers || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}') {
-            let _ = write!(text, "\\u{:04x}", u32::from(c));
-        } else {
-            text.push(c);
-        }
-    }
-    text
-}
-
 /// A key, in quotes unless it is a plain word.
 fn yaml(key: &str) -> String {
     if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric()) {
         key.to_owned()
     } else {
-        quoted(key)
+        in_yaml(key)
     }
 }
 

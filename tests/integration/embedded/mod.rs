@@ -67,6 +67,8 @@ tests!("embedded":
     instances::a_second_init_that_fails_leaves_nothing_behind,
     instances::an_instance_outlives_its_connections,
     lanes::both_separators_and_the_plain_name_share_a_topic,
+    lanes::the_lanes_of_an_app_are_printed_and_work,
+    lanes::without_lanes_the_exit_code_and_a_line_say_why,
     limits::a_request_over_the_limit_fails_alone,
     limits::a_socket_survives_a_process_without_files,
     limits::an_instance_has_so_many_streams,

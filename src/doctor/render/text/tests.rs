@@ -109,7 +109,7 @@ proptest::proptest! {
 
     #[test]
     fn what_is_to_be_pasted_is_yaml(key in "\\PC{1,20}", value in "(?s).{0,60}") {
-        let written = format!("- name: {}\n  value: {}", yaml(&key), quoted(&value));
+        let written = format!("- name: {}\n  value: {}", yaml(&key), in_yaml(&value));
         let read: Vec<std::collections::BTreeMap<String, serde_norway::Value>> =
             serde_norway::from_str(&written).expect("it is YAML");
         proptest::prop_assert_eq!(read[0]["value"].as_str(), Some(&*value));
