@@ -50,10 +50,12 @@ impl OneSerialLane<'_> {
         warn!(
             instance = %self.instance,
             "records of {topic} wait: this daprd handles one message of a stream at a time (Dapr \
-             1.16.0 to 1.18.3 do), and the app opens one stream. More streams work side by side: \
-             subscribe to {topic}#1, {topic}#2 and so on as well, with the same route and metadata \
-             (docs/lanes.md)",
+             1.16.0 to 1.17.13 and 1.18.0 to 1.18.3 do), and the app opens one stream. Upgrade Dapr \
+             to 1.17.14, 1.18.4 or 1.19. If you can't, open lanes: `dapr-rdkafka lanes --pubsub \
+             {component} --topic {topic} --route PATH`, with the app's own path for {topic}, prints \
+             Subscriptions to apply; the app need not change (docs/lanes.md)",
             topic = self.topic,
+            component = self.instance.component,
         );
     }
 }

@@ -140,7 +140,7 @@ pub async fn a_lane_with_other_metadata_waits_for_the_others_to_close(
     Ok(())
 }
 
-/// An app with one stream on a serial daprd is told how to get more.
+/// The log names both cures: another Dapr, and lanes by a command for this very topic.
 pub async fn that_one_stream_is_not_enough_is_told(fixture: Arc<Fixture>) -> Result<()> {
     let kafka = fixture.kafka().await?;
     let topic = fixture.name("serial");
@@ -170,10 +170,12 @@ pub async fn that_one_stream_is_not_enough_is_told(fixture: Arc<Fixture>) -> Res
         .post(&path, "application/json", Value::from(entries).to_string())
         .await?;
     ensure!(sent.0 == 204, "{sent:?}");
-    let told = format!("{topic}#1");
-    component
+    let lanes = format!("`dapr-rdkafka lanes --pubsub todo-pubsub --topic {topic} --route PATH`");
+    let line = component
         .process
-        .line(&told, SOON, |line| line.contains(&told))
+        .line(&lanes, SOON, |line| line.contains(&lanes))
         .await?;
+    let upgrade = "Upgrade Dapr to 1.17.14, 1.18.4 or 1.19";
+    ensure!(line.contains(upgrade), "{line}");
     Ok(())
 }
