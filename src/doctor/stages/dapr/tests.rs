@@ -65,7 +65,7 @@ fn a_serial_daprd_is_told_to_be_upgraded_and_another_is_not() {
         assert!(serial.contains(part), "{part:?} is not in {serial}");
     }
     let concurrent = words("1.18.4");
-    assert_eq!(concurrent, "the app's topics and their lanes: a (2)");
+    assert_eq!(concurrent, "the app's topics and their lanes: a (3)");
 }
 
 #[test]
