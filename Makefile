@@ -8,6 +8,8 @@ CARGO ?= cargo
 DAPR_RELEASES := 1.16.5 1.18.3
 DAPR_VERSIONS := $(DAPR_RELEASES) 1.18.4+reconstruction 1.18.5+reconstruction
 BUILT_DAPRDS := $(DAPR_VERSIONS:%=target/daprd/%/daprd)
+# Dapr's conformance tests, with a client that handles messages one at a time, and one that handles them concurrently.
+CONFORMANCE := target/daprd/1.18.3/conformance target/daprd/1.18.4+reconstruction/conformance
 DEMO_DAPRD := target/daprd/1.18.3/daprd
 OLDER_KAFKA := 3.9.1
 KAFKA_JARS := target/kafka/.fetched target/kafka-$(OLDER_KAFKA)/.fetched
@@ -45,7 +47,7 @@ demo: ## Run the Todo app end to end (BROKERS=host:port for a real cluster)
 test: ## Run everything that must hold
 	@scripts/prerequisites test
 	$(MAKE) --no-print-directory lint
-	$(MAKE) --no-print-directory $(BUILT_DAPRDS) $(KAFKA_JARS) $(PROMETHEUS)
+	$(MAKE) --no-print-directory $(BUILT_DAPRDS) $(CONFORMANCE) $(KAFKA_JARS) $(PROMETHEUS)
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration
@@ -60,7 +62,7 @@ unit: ## Run the fast tests only: no daprd, no Kafka
 	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration -- --skip system
 
-system: $(BUILT_DAPRDS) $(KAFKA_JARS) $(PROMETHEUS) ## Run the tests with the real daprd and Kafka only
+system: $(BUILT_DAPRDS) $(CONFORMANCE) $(KAFKA_JARS) $(PROMETHEUS) ## Run the tests with the real daprd and Kafka only
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --test integration -- system
 
@@ -112,7 +114,7 @@ image-root: build ## Make the image's root filesystem in target/image (at most 3
 	deploy/rootfs target/release/dapr-rdkafka target/image
 	@du -sk target/image | awk '{ print "target/image: " $$1 " KiB"; exit $$1 > 30000 }'
 
-daprd: $(BUILT_DAPRDS) ## Build the daprds for the tests (about seven minutes, once)
+daprd: $(BUILT_DAPRDS) $(CONFORMANCE) ## Build the daprds for the tests (about seven minutes, once)
 
 kafka: $(KAFKA_JARS) ## Fetch the real Kafka for the tests
 
@@ -121,6 +123,9 @@ prometheus: $(PROMETHEUS) ## Fetch a real Prometheus for the tests, unless there
 $(BUILT_DAPRDS): target/daprd/%/daprd: scripts/daprd tests/daprd/inbound.go
 	@echo "Building daprd $*; two to four minutes on two cores, once."
 	scripts/daprd build $*
+
+$(CONFORMANCE): target/daprd/%/conformance: scripts/daprd tests/daprd/conformance_test.go tests/daprd/inbound.go
+	scripts/daprd conformance $*
 
 target/kafka-$(OLDER_KAFKA)/.fetched: VERSION = -Dkafka.version=$(OLDER_KAFKA)
 

@@ -3,6 +3,7 @@
 mod above;
 mod admin;
 mod brokers;
+mod conformance;
 mod daprds;
 pub mod dead_letters;
 mod differential;
@@ -45,6 +46,7 @@ tests!("system":
     brokers::a_broker_that_comes_later_is_used,
     brokers::a_broker_that_crashed_and_came_back_loses_nothing,
     brokers::a_missing_topic_is_read_from_its_first_message,
+    conformance::daprs_own_suite_passes,
     daprds::after_a_crash_of_daprd_its_successor_goes_on,
     daprds::as_kafka_the_component_takes_the_built_ins_place,
     daprds::two_daprds_that_share_the_folder_keep_their_groups,
