@@ -35,6 +35,13 @@ var breaks = []struct {
 	{"no postStart", "container", "no postStart", func(w *workload) {
 		serving(w, func(c *corev1.Container) { c.Lifecycle = nil })
 	}},
+	{"daprd as a native sidecar", "container injector", "daprd is an init container: true, not false",
+		func(w *workload) { annotate(w, "dapr.io/enable-native-sidecar", "true") }},
+	{"native sidecars on in Dapr's chart", "container injector", "daprd is an init container: true, not false",
+		func(w *workload) {
+			w.nativeDaprd = true
+			annotate(w, "dapr.io/enable-native-sidecar", "")
+		}},
 	{"no annotation", "container", "no volume at " + sockets, func(w *workload) { annotate(w, "dapr.io/pluggable-components", "") }},
 	{"a volume of its own", "container", "for the component, and", func(w *workload) {
 		w.pod.Spec.Volumes = append(w.pod.Spec.Volumes, corev1.Volume{

@@ -19,6 +19,8 @@ type workload struct {
 	way        string
 	pod        corev1.PodTemplateSpec
 	components []components.Component
+	// nativeDaprd is whether Dapr's chart has dapr_sidecar_injector.nativeSidecar.
+	nativeDaprd bool
 }
 
 // read from what kustomize built.
@@ -55,7 +57,7 @@ func strictly(t *testing.T, text []byte, into any) {
 
 // copied, so that a test can change it.
 func (w workload) copied() workload {
-	changed := workload{way: w.way, pod: *w.pod.DeepCopy()}
+	changed := workload{way: w.way, pod: *w.pod.DeepCopy(), nativeDaprd: w.nativeDaprd}
 	for _, component := range w.components {
 		changed.components = append(changed.components, *component.DeepCopy())
 	}
@@ -63,7 +65,7 @@ func (w workload) copied() workload {
 }
 
 // injected is the pod as kubelet gets it: what the API server adds before webhooks are asked, then
-// Dapr's own injector with the defaults of Dapr's Helm chart (dapr/dapr v1.16.5,
+// Dapr's own injector with the defaults of Dapr's Helm chart (dapr/dapr v1.18.3,
 // pkg/injector/service/pod_patch.go and charts/dapr/charts/dapr_sidecar_injector/values.yaml).
 func (w workload) injected() (*corev1.Pod, error) {
 	pod := &corev1.Pod{ObjectMeta: *w.pod.ObjectMeta.DeepCopy(), Spec: *w.pod.Spec.DeepCopy()}
@@ -76,13 +78,16 @@ func (w workload) injected() (*corev1.Pod, error) {
 	}
 	config.Namespace = pod.Namespace
 	config.MTLSEnabled = true
-	config.SidecarImage = "ghcr.io/dapr/daprd:1.16.5"
+	config.SidecarImage = "ghcr.io/dapr/daprd:1.18.3"
 	config.RunAsNonRoot = true
 	config.ReadOnlyRootFilesystem = true
 	config.CurrentTrustAnchors = []byte("anchors")
 	config.ControlPlaneNamespace = "dapr-system"
 	config.ControlPlaneTrustDomain = "cluster.local"
 	config.SentrySPIFFEID = "spiffe://cluster.local/ns/dapr-system/dapr-sentry"
+	config.KubeClusterDomain = "cluster.local"
+	config.SchedulerEnabled = true
+	config.EnableNativeSidecar = w.nativeDaprd
 	config.SetFromPodAnnotations()
 	patch, err := config.GetPatch()
 	if err != nil {

@@ -11,7 +11,7 @@ const (
 	// component and daprd are the containers' names.
 	component = "rdkafka"
 	daprd     = "daprd"
-	// sockets is where daprd looks for components (dapr/dapr v1.16.5,
+	// sockets is where daprd looks for components (dapr/dapr v1.18.3,
 	// pkg/components/pluggable/discovery.go).
 	sockets = "/tmp/dapr-components-sockets"
 	// nonroot is the user and group of daprd's image (docker/Dockerfile) and of this one.

@@ -122,7 +122,7 @@ func documentedSecrets(t *testing.T) map[string][]string {
 
 // A Component's Secrets are made by a page. One that is missing keeps every app in the namespace from
 // its Components: the operator then answers daprd's question for all of them by an error (dapr/dapr
-// v1.16.5, pkg/operator/api/components.go, ListComponents).
+// v1.18.3, pkg/operator/api/components.go, ListComponents).
 func TestSecretsOfComponentsAreDocumented(t *testing.T) {
 	secrets := documentedSecrets(t)
 	for _, broker := range brokers {

@@ -86,19 +86,26 @@ func problems(way string, pod *corev1.Pod) (found []string) {
 }
 
 func startsAsSidecar(pod *corev1.Pod, serves, _ *corev1.Container) string {
-	_, initial, _ := named(pod, component)
-	_, daprdToo, _ := named(pod, daprd)
+	_, initial, component := named(pod, component)
+	_, daprdToo, daprd := named(pod, daprd)
+	var after string
+	if daprdToo && daprd < component {
+		after = fmt.Sprintf("daprd is init container %d, the component %d", daprd, component)
+	}
 	return first(
+		after,
 		differs("the component is an init container", initial, true),
-		differs("daprd is an init container", daprdToo, false),
 		differs("restartPolicy", serves.RestartPolicy, ptr.To(corev1.ContainerRestartPolicyAlways)),
 		differs("a startupProbe, for which kubelet waits", serves.StartupProbe != nil, true))
 }
 
 func startsBeforeDaprd(pod *corev1.Pod, serves, _ *corev1.Container) string {
-	_, initial, component := named(pod, component)
+	if problem := bothOrdinary(pod); problem != "" {
+		return problem
+	}
+	_, _, component := named(pod, component)
 	_, _, daprd := named(pod, daprd)
-	if initial || component >= daprd {
+	if component >= daprd {
 		return fmt.Sprintf("the component is container %d, daprd %d", component, daprd)
 	}
 	if serves.Lifecycle == nil || serves.Lifecycle.PostStart == nil || serves.Lifecycle.PostStart.Exec == nil {
@@ -109,11 +116,24 @@ func startsBeforeDaprd(pod *corev1.Pod, serves, _ *corev1.Container) string {
 }
 
 func startsAfterDaprd(pod *corev1.Pod, _, _ *corev1.Container) string {
-	_, initial, component := named(pod, component)
-	if _, _, daprd := named(pod, daprd); initial || component <= daprd {
+	if problem := bothOrdinary(pod); problem != "" {
+		return problem
+	}
+	_, _, component := named(pod, component)
+	if _, _, daprd := named(pod, daprd); component <= daprd {
 		return fmt.Sprintf("the component is container %d, daprd %d: README.md says otherwise", component, daprd)
 	}
 	return ""
+}
+
+// bothOrdinary requires that neither container is an init container. kubelet starts those before
+// spec.containers, so an ordinary component would start after a daprd that is a native sidecar.
+func bothOrdinary(pod *corev1.Pod) string {
+	_, serves, _ := named(pod, component)
+	_, asks, _ := named(pod, daprd)
+	return first(
+		differs("the component is an init container", serves, false),
+		differs("daprd is an init container", asks, false))
 }
 
 func sameFolder(pod *corev1.Pod, serves, asks *corev1.Container) string {

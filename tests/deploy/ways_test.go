@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -9,19 +10,51 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Each way, with each broker: the pod after Dapr's injector keeps every rule.
+// Each way, with each broker, whether or not Dapr's chart turns on native sidecars: the pod after
+// Dapr's injector keeps every rule.
 func TestEachWayKeepsTheRules(t *testing.T) {
 	for _, way := range ways {
 		for _, broker := range brokers {
 			t.Run(way+"/"+broker, func(t *testing.T) {
-				pod, err := workloadOf(t, way, todo(t, copied(t), way, broker)).injected()
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, problem := range problems(way, pod) {
-					t.Error(problem)
+				w := workloadOf(t, way, todo(t, copied(t), way, broker))
+				for _, w.nativeDaprd = range []bool{false, true} {
+					pod, err := w.injected()
+					if err != nil {
+						t.Fatal(err)
+					}
+					for _, problem := range problems(way, pod) {
+						t.Errorf("nativeSidecar %t: %s", w.nativeDaprd, problem)
+					}
 				}
 			})
+		}
+	}
+}
+
+// Where Dapr's chart turns on native sidecars, daprd becomes one beside a native component only: the
+// two other ways put the component among spec.containers, where it would start after daprd.
+func TestDaprdIsANativeSidecarAfterANativeComponent(t *testing.T) {
+	for _, way := range ways {
+		w := workloadOf(t, way, todo(t, copied(t), way, "redpanda"))
+		w.nativeDaprd = true
+		pod, err := w.injected()
+		if err != nil {
+			t.Fatal(err)
+		}
+		container, initial, _ := named(pod, daprd)
+		if initial != (way == "native") {
+			t.Errorf("%s: daprd is an init container: %t", way, initial)
+		}
+		if !initial {
+			continue
+		}
+		if problem := differs("daprd's restartPolicy", container.RestartPolicy, ptr.To(corev1.ContainerRestartPolicyAlways)); problem != "" {
+			t.Error(problem)
+		}
+		slices.Reverse(pod.Spec.InitContainers)
+		const problem = "daprd starts when the socket is there: daprd is init container 0, the component 1"
+		if found := problems(way, pod); !slices.Contains(found, problem) {
+			t.Errorf("a component that starts after daprd is not noticed: %q", found)
 		}
 	}
 }
