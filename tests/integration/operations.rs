@@ -33,12 +33,13 @@ pub const TESTS: &[Test] = &[
 const PAGE: &str = "operations.md";
 
 /// Fields of Kubernetes and Dapr, and metadata of a publish, that the page speaks of.
-const OTHERS: [&str; 10] = [
+const OTHERS: [&str; 11] = [
     "emptyDir",
     "gRPCStatusCodes",
     "httpStatusCodes",
     "ignoreErrors",
     "imagePullPolicy",
+    "outboxDiscardWhenMissingState",
     "partitionNumber",
     "restartPolicy",
     "secretKeyRef",

@@ -27,6 +27,9 @@ pub enum Answer {
     Gone,
 }
 
+/// The name of the fault that ends the app with whatever it has accepted.
+pub const APP_KILLED: &str = "the app is killed";
+
 /// One thing that was seen to happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {

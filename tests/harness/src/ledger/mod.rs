@@ -12,7 +12,7 @@ mod judge;
 mod rolls;
 mod stored;
 
-pub use events::{Answer, Committed, Ended, Entry, Event};
+pub use events::{APP_KILLED, Answer, Committed, Ended, Entry, Event};
 pub use journal::Journal;
 pub use judge::{Aftermath, Finding, Invariant, Summary, judge, report};
 pub use rolls::Rolls;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{DaprdBuild, Result};
+use harness::{DaprdBuild, Result, ledger::APP_KILLED};
 use tokio::time::sleep;
 
 use super::faults;
@@ -77,7 +77,7 @@ async fn is_down(stage: &mut Stage) -> Result<()> {
 }
 
 async fn down_for(stage: &mut Stage, lasts: Duration) -> Result<()> {
-    stage.begins("the app is killed", in_flight(stage));
+    stage.begins(APP_KILLED, in_flight(stage));
     for member in &mut stage.members {
         member.app_down();
     }

@@ -8,7 +8,7 @@ use super::{
     Invariant::{I5, I7, I10},
     index::Index,
 };
-use crate::ledger::{Answer, DeadLetter, Event, Place, Stored};
+use crate::ledger::{APP_KILLED, Answer, DeadLetter, Event, Place, Stored};
 
 pub(super) fn find(index: &Index) -> Vec<Finding> {
     let letters = index.ledger.dead_letters.iter();
@@ -134,11 +134,11 @@ fn refused_too_seldom(index: &Index, at: Place) -> Option<Finding> {
 }
 
 /// The count starts over with each process, so it may be lower than what the app saw. It may be
-/// higher by one per fault: an app that is killed may have accepted a call and never read it.
+/// higher by one for each time that the app was killed: it may have accepted a call and never read it.
 fn miscounted(index: &Index, letter: &DeadLetter, at: Place) -> Option<String> {
     let (said, seen) = (letter.deliveries(), index.attempts_at(at).count());
-    let is_fault = |(_, event): &(usize, &Event)| matches!(event, Event::Fault { .. });
-    let unread = index.events().filter(is_fault).count();
+    let is_killed = |(_, event): &(usize, &Event)| matches!(event, Event::Fault { what, .. } if what == APP_KILLED);
+    let unread = index.events().filter(is_killed).count();
     let fits = |said: usize| said >= index.ledger.bounds.attempts && said <= seen + unread;
     let what = format!("says that it was handed out {said:?} times; the app saw {seen}");
     (!said.is_some_and(fits)).then_some(what)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::ledger::{
+    APP_KILLED,
     Answer::{self, Ack, Gone, Nack},
     Bounds, DeadLetter, Ended, Entry, Event, Message, Place, Stored,
 };
@@ -450,7 +451,10 @@ fn a_dead_letter_with_wrong_headers_is_found() {
 fn a_killed_app_may_have_accepted_one_call_that_it_never_read() {
     let count = "__dlq.errors.delivery.count";
     let mut run = clean();
-    run.fault(0);
+    run.record(Event::Fault {
+        what: APP_KILLED.to_owned(),
+        again: 0,
+    });
     run.replace_header(count, "3");
     assert_eq!(run.findings(), []);
     run.replace_header(count, "4");
