@@ -76,9 +76,10 @@ daprd-test: ## Show which acknowledgements of daprd are false (docs/daprd-acks.m
 mutants: ## Break the engine in each way of tests/mutants; a test must fail each time (slow)
 	@CARGO="$(CARGO)" scripts/mutants $(MUTANTS)
 
-# ROUNDS=1 for a first look, ONLY="publish, 200 B; subscribe" for what has these in its name,
-# PROGRAM for another binary than the release. Only a whole run is written down.
-bench: build $(BUILT_DAPRDS) $(KAFKA_JARS) ## Measure against the built-in component (twenty minutes)
+# DAPRD_VERSION=1.18.4+reconstruction or 1.16.5 for one of the two daprds, ROUNDS=1 for a first look,
+# ONLY="publish, 200 B; subscribe" for what has these in its name, PROGRAM for another binary than the
+# release. Only a whole run on a daprd is written down, in the place of the last one on that daprd.
+bench: build $(BUILT_DAPRDS) $(KAFKA_JARS) ## Measure against the built-in component (twenty minutes a daprd; DAPRD_VERSION= for one)
 	$(CARGO) run --locked --profile measure -p benches --bin side-by-side
 
 bench-core: build $(KAFKA_JARS) ## Measure against librdkafka alone (twenty minutes)

@@ -17,7 +17,11 @@ pub mod usage;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use harness::{Result, root};
+use harness::{DaprdBuild, Result, root};
+
+/// The daprds on which `make bench` measures, in the order of the page: a concurrent one, which is a
+/// reconstruction (tests/README.md), and a serial one.
+pub const DAPRDS: [DaprdBuild; 2] = [DaprdBuild::V1_18_4, DaprdBuild::V1_16_5];
 
 /// The program that is measured: what `PROGRAM` names, or the release.
 pub fn program() -> Result<PathBuf> {
@@ -26,6 +30,27 @@ pub fn program() -> Result<PathBuf> {
     match program.is_file() {
         true => Ok(program),
         false => Err(format!("{} is not there: run `make build`", program.display()).into()),
+    }
+}
+
+/// The daprds of this run: the one whose version `DAPRD_VERSION` names, or all of [`DAPRDS`]. Fails
+/// for a version that is not among them.
+pub fn daprds() -> Result<Vec<DaprdBuild>> {
+    chosen_daprds(&std::env::var("DAPRD_VERSION").unwrap_or_default())
+}
+
+/// The daprds that a version chooses; an empty version chooses all.
+fn chosen_daprds(version: &str) -> Result<Vec<DaprdBuild>> {
+    if version.is_empty() {
+        return Ok(DAPRDS.to_vec());
+    }
+    match DAPRDS.into_iter().find(|daprd| daprd.version() == version) {
+        Some(daprd) => Ok(vec![daprd]),
+        None => {
+            let known = DAPRDS.map(DaprdBuild::version).join(" or ");
+            let remedy = format!("Use {known}, or leave it empty for both.");
+            Err(format!("DAPRD_VERSION={version} is not measured. {remedy}").into())
+        }
     }
 }
 
@@ -69,7 +94,7 @@ pub fn run(benchmark: impl Future<Output = Result<()>>) -> ExitCode {
     let ended = runtime.block_on(async {
         tokio::select! {
             ended = benchmark => ended,
-            _ = tokio::signal::ctrl_c() => Err("interrupted; nothing was written".into()),
+            _ = tokio::signal::ctrl_c() => Err("interrupted before its figures were written".into()),
         }
     });
     match ended {
@@ -78,5 +103,22 @@ pub fn run(benchmark: impl Future<Output = Result<()>>) -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_chooses_one_of_the_measured_daprds() {
+        let chosen = |version| chosen_daprds(version).map_err(|error| error.to_string());
+        assert_eq!(chosen(""), Ok(DAPRDS.to_vec()));
+        assert_eq!(chosen("1.16.5"), Ok(vec![DaprdBuild::V1_16_5]));
+        let reconstruction = "1.18.4+reconstruction";
+        assert_eq!(chosen(reconstruction), Ok(vec![DaprdBuild::V1_18_4]));
+        let refused = "DAPRD_VERSION=1.18.3 is not measured. \
+            Use 1.18.4+reconstruction or 1.16.5, or leave it empty for both.";
+        assert_eq!(chosen("1.18.3"), Err(refused.to_owned()));
     }
 }

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::program;
 
-/// The releases that are measured; `tests/daprd` and `tests/kafka` pin them.
-const DAPR: &str = "1.16.5";
+/// The release that is measured; `tests/kafka` pins it.
 const KAFKA: &str = "4.1.1";
 
 /// A run's circumstances.
@@ -20,7 +19,7 @@ pub struct Circumstances {
     pub date: String,
     /// Processor, cores, memory and system.
     pub machine: String,
-    /// What ran beside each other.
+    /// Versions of what ran beside each other, except daprd's ([`crate::page::Report::daprd`]).
     pub versions: String,
     /// How often everything was measured.
     pub rounds: usize,
@@ -38,7 +37,7 @@ impl Circumstances {
             date: date.chars().take(10).collect(),
             machine: machine()?,
             versions: format!(
-                "Dapr {DAPR}, Apache Kafka {KAFKA}, {} on librdkafka {librdkafka}",
+                "Apache Kafka {KAFKA}, {} on librdkafka {librdkafka}",
                 version.trim()
             ),
             rounds,

@@ -1,4 +1,6 @@
-//! What is to be reached, by scenario, figure and side.
+//! What is to be reached, by daprd, scenario, figure and side.
+
+use harness::DaprdBuild;
 
 use crate::figures::{Figure, Spread};
 
@@ -40,6 +42,7 @@ const fn target(
 
 use Bound::{AtMost, AtMostMore, RatioAtLeast, RatioAtMost};
 
+/// The targets where no daprd runs, or a serial one.
 const TARGETS: &[Target] = &[
     target("publish, 200 B", "messages", "component", RatioAtLeast(1.0)),
     target("publish, 10 kB", "messages", "component", RatioAtLeast(1.0)),
@@ -97,9 +100,21 @@ const TARGETS: &[Target] = &[
     ),
 ];
 
-/// The target of a figure's side, if there is one.
-pub fn find(figure: &Figure, side: &str) -> Option<&'static Target> {
-    TARGETS.iter().find(|target| {
+/// The target on a concurrent daprd, where an app needs no lanes.
+const CONCURRENT: &[Target] = &[target(
+    "subscribe, 5 ms of work",
+    "messages",
+    "component",
+    RatioAtLeast(1.0),
+)];
+
+/// The target of a figure's side on the daprd of this version, if there is one.
+pub fn find(daprd: Option<&str>, figure: &Figure, side: &str) -> Option<&'static Target> {
+    let targets = match daprd.and_then(DaprdBuild::of_version) {
+        Some(daprd) if !daprd.is_serial() => CONCURRENT,
+        _ => TARGETS,
+    };
+    targets.iter().find(|target| {
         target.scenario == figure.scenario && target.name == figure.name && target.side == side
     })
 }

@@ -67,6 +67,7 @@ async fn bench() -> Result<()> {
     }
     world.kafka.stop().await?;
     let report = Report {
+        daprd: None,
         circumstances,
         figures: world.figures,
     };

@@ -69,7 +69,7 @@ async fn measure(world: &mut World, pace: &Pace, side: Side) -> Result<()> {
     kafka::create(&world.kafka.address, &topics, 6).await?;
     let names = topics.iter().flat_map(|topic| lanes(topic, side.lanes));
     let app = App::start(names, Duration::ZERO).await?;
-    let rig = Rig::start(side, &world.kafka.address, &name, Some(&app)).await?;
+    let rig = Rig::start(world, side, &name, Some(&app)).await?;
     let client = Client::new();
     let urls = topics.iter().map(|topic| {
         let path = format!("/publish/pubsub/{topic}");

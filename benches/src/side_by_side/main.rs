@@ -8,13 +8,14 @@ mod rig;
 use std::{process::ExitCode, time::Instant};
 
 use benches::{
+    daprds,
     figures::{Figures, Kind},
     is_partial,
     machine::Circumstances,
     page::{Report, SIDE_BY_SIDE},
     rounds, run,
 };
-use harness::{Kafka, Result};
+use harness::{DaprdBuild, Kafka, Result};
 use rig::Side;
 
 const ROUNDS: usize = 5;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
 
 /// What a scenario is run with.
 struct World {
+    daprd: DaprdBuild,
     kafka: Kafka,
     round: usize,
     figures: Figures,
@@ -54,10 +56,20 @@ impl World {
     }
 }
 
+/// Measures on each chosen daprd, and keeps the figures of one before the next begins.
 async fn bench() -> Result<()> {
     let rounds = rounds(ROUNDS)?;
+    for daprd in daprds()? {
+        let report = measure(daprd, rounds).await?;
+        report.finish(&SIDE_BY_SIDE, is_partial(ROUNDS))?;
+    }
+    Ok(())
+}
+
+async fn measure(daprd: DaprdBuild, rounds: usize) -> Result<Report> {
     let circumstances = Circumstances::of_now(rounds)?;
     let mut world = World {
+        daprd,
         kafka: Kafka::start().await?,
         round: 0,
         figures: Figures::default(),
@@ -66,15 +78,19 @@ async fn bench() -> Result<()> {
     for round in 0..rounds {
         world.round = round;
         let taken = begun.elapsed().as_secs();
-        println!("round {} of {rounds}, after {taken} s", round + 1);
+        let version = daprd.version();
+        println!(
+            "Dapr {version}: round {} of {rounds}, after {taken} s",
+            round + 1
+        );
         publish::all(&mut world).await?;
         latency::all(&mut world).await?;
         consume::all(&mut world).await?;
     }
     world.kafka.stop().await?;
-    let report = Report {
+    Ok(Report {
+        daprd: Some(daprd.version().to_owned()),
         circumstances,
         figures: world.figures,
-    };
-    report.finish(&SIDE_BY_SIDE, is_partial(ROUNDS))
+    })
 }

@@ -66,7 +66,7 @@ pub async fn all(world: &mut World) -> Result<()> {
 async fn measure(world: &mut World, way: &Way, side: Side) -> Result<()> {
     let topic = world.name(way.slug, side);
     kafka::create(&world.kafka.address, std::slice::from_ref(&topic), 6).await?;
-    let rig = Rig::start(side, &world.kafka.address, &topic, None).await?;
+    let rig = Rig::start(world, side, &topic, None).await?;
     let client = Client::new();
     let path = match way.per_call {
         1 => format!("/publish/pubsub/{topic}"),

@@ -8,7 +8,7 @@ use benches::{
     program,
     usage::{cpu_seconds, mebibytes},
 };
-use harness::{Component, Daprd, DaprdBuild, DaprdOptions, Process, Result, write_component};
+use harness::{Component, Daprd, DaprdOptions, Process, Result, write_component};
 use tempfile::TempDir;
 
 use crate::World;
@@ -93,8 +93,8 @@ impl Place {
 
 impl Rig {
     /// Starts a side for an app, whose id is also its group.
-    pub async fn start(side: Side, brokers: &str, app_id: &str, app: Option<&App>) -> Result<Self> {
-        let place = Place::new(side, brokers)?;
+    pub async fn start(world: &World, side: Side, app_id: &str, app: Option<&App>) -> Result<Self> {
+        let place = Place::new(side, &world.kafka.address)?;
         let component = match side.is_built_in {
             true => None,
             false => Some(Component::start(&program()?, &place.sockets, &["rdkafka"]).await?),
@@ -106,7 +106,7 @@ impl Rig {
             sockets: &place.sockets,
         };
         let quiet = ["--log-level", "warn"];
-        let daprd = Daprd::start_with(&DaprdBuild::V1_16_5.program(), options, &quiet).await?;
+        let daprd = Daprd::start_with(&world.daprd.program(), options, &quiet).await?;
         Ok(Self {
             daprd,
             component,
