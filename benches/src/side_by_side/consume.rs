@@ -64,6 +64,19 @@ impl Work {
             false => &[BUILT_IN, COMPONENT],
         }
     }
+
+    /// How many events a side gets, so that each takes some seconds: one at a time they would take half
+    /// a minute, and many at once less than one second.
+    fn events_for(&self, side: Side, is_serial: bool) -> usize {
+        if side != COMPONENT || self.takes.is_zero() {
+            return self.events;
+        }
+        match (is_serial, self.topics) {
+            (true, 1) => self.events / 6,
+            (true, _) => self.events,
+            (false, _) => self.events * 5,
+        }
+    }
 }
 
 pub async fn all(world: &mut World) -> Result<()> {
@@ -85,10 +98,7 @@ async fn measure(world: &mut World, work: &Work, side: Side) -> Result<()> {
     let name = world.name(work.slug, side);
     let topics: Vec<_> = (0..work.topics).map(|n| format!("{name}-{n}")).collect();
     kafka::create(&world.kafka.address, &topics, 6).await?;
-    // One at a time would take half a minute.
-    let is_slow =
-        world.daprd.is_serial() && side == COMPONENT && work.topics == 1 && !work.takes.is_zero();
-    let events = work.events / if is_slow { 6 } else { 1 };
+    let events = work.events_for(side, world.daprd.is_serial());
     kafka::fill(&world.kafka.address, &topics, events / work.topics, 200).await?;
     let names = topics.iter().flat_map(|topic| lanes(topic, side.lanes));
     let app = App::start(names, work.takes).await?;
