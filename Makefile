@@ -115,14 +115,14 @@ image-root: build ## Make the image's root filesystem in target/image (at most 3
 	deploy/rootfs target/release/dapr-rdkafka target/image
 	@du -sk target/image | awk '{ print "target/image: " $$1 " KiB"; exit $$1 > 30000 }'
 
-daprd: $(BUILT_DAPRDS) $(CONFORMANCE) ## Build the daprds for the tests (about seven minutes, once)
+daprd: $(BUILT_DAPRDS) $(CONFORMANCE) ## Build the daprds for the tests (about seven minutes on two cores, once)
 
 kafka: $(KAFKA_JARS) ## Fetch the real Kafka for the tests
 
 prometheus: $(PROMETHEUS) ## Fetch a real Prometheus for the tests, unless there is one
 
 $(BUILT_DAPRDS): target/daprd/%/daprd: scripts/daprd tests/daprd/inbound.go
-	@echo "Building daprd $*; two to four minutes on two cores, once."
+	@echo "Building daprd $*; up to four minutes on two cores, once."
 	scripts/daprd build $*
 
 $(CONFORMANCE): target/daprd/%/conformance: scripts/daprd tests/daprd/conformance_test.go tests/daprd/inbound.go

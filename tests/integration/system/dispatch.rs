@@ -152,7 +152,21 @@ pub async fn a_daprd_that_ends_waits_for_its_app(fixture: Arc<Fixture>) -> Resul
         (!app.seen().is_empty()).then_some(())
     })
     .await?;
+    let stopped = Instant::now();
     daprd.process.stop(SOON * 2).await?;
+    let (began, ended) = (
+        |event: &Event| event.begun < stopped,
+        |event: &Event| event.ended > stopped,
+    );
+    let held = app
+        .seen()
+        .iter()
+        .filter(|event| began(event) && ended(event))
+        .count();
+    ensure!(
+        held > 0,
+        "the app had no message when daprd was told to end"
+    );
     let before = app.seen().len();
     let _daprd = place.daprd(fixture.daprd, &group, Some(app.port)).await?;
     admin::all_committed(kafka, &group, &topic, PARTITIONS, MESSAGES).await?;

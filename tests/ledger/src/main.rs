@@ -184,7 +184,11 @@ async fn run(chosen: &Chosen) -> Result<bool> {
 /// How to run it again alone.
 fn again(case: &Case) -> String {
     match case.fault.name {
-        "soak" => format!("make soak SEED={}", case.seed),
+        "soak" => format!(
+            "make soak DAPRD_VERSION={} SEED={}",
+            case.daprd.version(),
+            case.seed
+        ),
         _ => format!("make ledger {case}"),
     }
 }

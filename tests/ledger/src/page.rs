@@ -60,7 +60,10 @@ fn measured(page: &mut String, summary: &Summary) {
         all.into_iter().collect::<Vec<_>>().join("; ")
     };
     for (name, value) in [
-        ("commit", all(|run| run.about.commit.clone())),
+        (
+            "daprd and commit",
+            all(|run| format!("{} at {}", run.daprd, run.about.commit)),
+        ),
         ("date", all(|run| run.about.date.clone())),
         ("machine", all(|run| run.about.machine.clone())),
         ("build of the component", all(|run| run.about.build.clone())),
@@ -97,16 +100,16 @@ fn table(page: &mut String, summary: &Summary) {
     }
 }
 
-/// The daprds of a fault's rows: those that were run, and if there are none, those that are to be.
+/// The daprds of a fault's rows: those that were run, and those that it is to be run on if it was run
+/// on none, or on several.
 fn daprds<'a>(fault: &Fault, side: Side, summary: &'a Summary) -> Vec<&'a str> {
     let runs = summary.runs.iter();
     let runs = runs.filter(|run| run.fault == fault.name && run.side == side);
-    let run: BTreeSet<_> = runs.map(|run| run.daprd.as_str()).collect();
-    if run.is_empty() {
-        fault.daprds.iter().map(|daprd| daprd.version()).collect()
-    } else {
-        run.into_iter().collect()
+    let mut daprds: BTreeSet<_> = runs.map(|run| run.daprd.as_str()).collect();
+    if daprds.is_empty() || fault.daprds.len() > 1 {
+        daprds.extend(fault.daprds.iter().map(|daprd| daprd.version()));
     }
+    daprds.into_iter().collect()
 }
 
 fn row(fault: &Fault, side: Side, daprd: &str, runs: &[&Kept]) -> String {
@@ -219,14 +222,25 @@ fn soaked(page: &mut String, summary: &Summary) {
          member killed or leaving, the app hanging, the broker killed. The component of a member that is there all along is looked at \
          every 10 s.\n\n",
     );
-    let Some(soak) = summary.runs.iter().find(|run| run.fault == "soak") else {
+    let soaks: Vec<_> = summary
+        .runs
+        .iter()
+        .filter(|run| run.fault == "soak")
+        .collect();
+    if soaks.is_empty() {
         page.push_str("Not run yet.\n\n");
-        return;
-    };
+    }
+    for soak in soaks {
+        soak_of(page, soak);
+    }
+}
+
+fn soak_of(page: &mut String, soak: &Kept) {
     let outcome = &soak.outcome;
     let _ = writeln!(
         page,
-        "{:.0} minutes, {} faults, {} messages: {} lost, {} duplicates (bound {}), {} order breaks; the longest heal took {}.\n",
+        "daprd {}, {:.0} minutes, {} faults, {} messages: {} lost, {} duplicates (bound {}), {} order breaks; the longest heal took {}.\n",
+        soak.daprd,
         outcome.seconds / 60.0,
         outcome.faults,
         outcome.messages,
@@ -324,6 +338,17 @@ mod tests {
         assert!(page.contains("lost): `not within 60s: all is committed`\n"));
         let page = page_of(&[&unfinished, &finished]);
         assert!(page.contains("| app-hangs | component | 1.16.5 | 2 | 200 | **1** |"));
+    }
+
+    #[test]
+    fn each_soak_names_its_daprd() {
+        let mut second = kept("soak", Outcome::default());
+        "1.18.3".clone_into(&mut second.daprd);
+        let runs = vec![kept("soak", Outcome::default()), second];
+        let page = render(&Summary { runs });
+        for daprd in ["daprd 1.16.5, 0 minutes", "daprd 1.18.3, 0 minutes"] {
+            assert!(page.contains(daprd), "{daprd}: {page}");
+        }
     }
 
     #[test]
