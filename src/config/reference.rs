@@ -5,7 +5,7 @@ use crate::metadata::keys::{GROUPS, Key, Kind};
 const HEAD: &str = "\
 # Metadata of a Component
 
-Every key of Dapr's built-in `pubsub.kafka` (components-contrib v1.16.5, v1.18.4 and v1.19.0), and this component's own.
+Every key of Dapr's built-in `pubsub.kafka` (components-contrib v1.16.5 and v1.18.4, and for 1.19 the release notes of Dapr 1.19.0 with components-contrib#4508), and this component's own.
 Names are matched in any case; an empty value is the default. `dapr-rdkafka config check FILE…` checks a Component
 without any broker, `dapr-rdkafka config diff FILE` tells what changes when one moves from the built-in. An unknown key
 has no effect, and the log names the nearest known one.

@@ -111,8 +111,8 @@ fn is_daprds(text: &str, words: &str) -> bool {
     let is_there = text
         .get(start..)
         .is_some_and(|rest| rest.starts_with(words));
-    // "retriable error returned from app" is an app's answer.
-    is_there && !text[..start].ends_with("retriable ")
+    // "retriable error returned from app", also with a capital letter, is an app's answer.
+    is_there && !text[..start].to_ascii_lowercase().ends_with("retriable ")
 }
 
 #[cfg(test)]
@@ -161,6 +161,7 @@ mod tests {
             "retries exhausted: retriable error returned from app while processing pub/sub event 1, topic: t, body: error returned from app channel. status code returned: 500",
             "retries exhausted: retriable error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = error reading from server",
             "returned from app",
+            "Retriable error returned from app while processing bulk pub/sub event, topic: t. status code returned: 500, code = Unavailable desc = connection error",
             // A resiliency policy's timeout: the app was too slow.
             "context deadline exceeded",
             "retriable error returned from app while processing pub/sub event 1, status code 500",
