@@ -81,6 +81,11 @@ const ROWS: &[Row] = &[
         tests: &["system::doctor::daprs::a_daprd_that_uses_this_component_has_no_finding"],
     },
     Row {
+        subject: "The built-in component's error on Redpanda, before its Sarama negotiated versions",
+        daprds: &[V1_16_5],
+        tests: &["system::doctor::redpanda::the_built_in_fails_on_redpanda_in_the_users_words"],
+    },
+    Row {
         subject: "Dapr's transactional outbox",
         daprds: EACH,
         tests: &["system::outbox::what_a_transaction_saved_is_published_once"],

@@ -8,8 +8,8 @@ use std::sync::{
 };
 
 use harness::{
-    Authority, Daprd, DaprdBuild, DaprdOptions, Kafka, KafkaCluster, Lab, LabOptions, LabTls,
-    PASSWORD, Release, Result, STARTUP, USER, Way, free_port,
+    Authority, Daprd, DaprdOptions, Kafka, KafkaCluster, Lab, LabOptions, LabTls, PASSWORD,
+    Release, Result, STARTUP, USER, Way, eventually, free_port,
 };
 
 use crate::{
@@ -117,7 +117,7 @@ async fn through_the_lab(
 async fn main_job(fixture: &Fixture, brokers: &Brokers, app_id: &str) -> Result<()> {
     let place = brokers.place("pubsub.rdkafka", &[])?;
     let component = place.component().await?;
-    let around = todo::goes_around(&place, app_id).await;
+    let around = todo::goes_around(fixture.daprd, &place, app_id).await;
     around.map_err(|error| format!("{error}; {}", component.process.failed("ran")))?;
     dead_letters::one_poison_message(fixture, brokers).await?;
     rebalance::members_come_and_go(fixture, brokers).await
@@ -205,7 +205,7 @@ pub async fn the_built_in_fails_on_redpanda_in_the_users_words(
 
     let place = brokers.place("pubsub.kafka", &[])?;
     std::fs::create_dir_all(place.sockets())?;
-    todo::goes_around(&place, "built-in").await?;
+    todo::goes_around(fixture.daprd, &place, "built-in").await?;
     kafka.stop().await
 }
 
@@ -225,7 +225,7 @@ async fn built_in_fails(
         resources: &place.resources(),
         sockets: &place.sockets(),
     };
-    let mut daprd = Daprd::spawn(&DaprdBuild::USUAL.program(), &options, free_port()?)?;
+    let mut daprd = Daprd::spawn(&fixture.daprd.program(), &options, free_port()?)?;
     let at_the_end = |line: &str| {
         line.split_once(words)
             .is_some_and(|(_, rest)| !rest.starts_with(|next: char| next.is_alphabetic()))
@@ -257,7 +257,11 @@ pub async fn the_main_job_is_done_with_one_of_three_brokers_down_and_another_con
     let brokers = Brokers::plain(&cluster.brokers());
     todo::create_topics(&brokers.own).await?;
     // Makes the topic of offsets, which has a copy on each.
-    admin::committed(&brokers.own, "nobody", "task-created", 3).await?;
+    eventually("the topic of offsets is there", STARTUP, || async {
+        let committed = admin::committed(&brokers.own, "nobody", "task-created", 3).await;
+        committed.ok()
+    })
+    .await?;
     Patient::new(&brokers.with(&[]))?.is_healthy(&[]).await?;
 
     let controller = cluster.controller().await?;

@@ -18,7 +18,7 @@ pub async fn all_six_topics_go_around(fixture: Arc<Fixture>) -> Result<()> {
     let place = Place::new()?;
     copy_sample("todo-pubsub.yaml", &place.resources(), kafka)?;
     let component = place.component().await?;
-    let played = goes_around(&place, "todo").await;
+    let played = goes_around(fixture.daprd, &place, "todo").await;
     played.map_err(|error| format!("{error}; {}", component.process.failed("ran")).into())
 }
 
@@ -32,7 +32,7 @@ pub async fn create_topics(kafka: &str) -> Result<()> {
 
 /// The Todo app with a daprd, by the Component and perhaps the socket of a place: an event
 /// of each topic goes around.
-pub async fn goes_around(place: &Place, app_id: &str) -> Result<()> {
+pub async fn goes_around(build: DaprdBuild, place: &Place, app_id: &str) -> Result<()> {
     let (app_port, dapr_port) = (free_port()?, free_port()?);
     let app = build_folder()?.join("examples/todo");
     let todo = Todo::start(&app, app_port, dapr_port).await?;
@@ -42,7 +42,7 @@ pub async fn goes_around(place: &Place, app_id: &str) -> Result<()> {
         resources: &place.resources(),
         sockets: &place.sockets(),
     };
-    let mut daprd = Daprd::spawn(&DaprdBuild::USUAL.program(), &options, dapr_port)?;
+    let mut daprd = Daprd::spawn(&build.program(), &options, dapr_port)?;
     daprd.ready().await?;
     play(&todo).await
 }
