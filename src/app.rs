@@ -242,7 +242,7 @@ pub async fn broker(args: BrokerArgs) -> Result<Ended, Failed> {
 /// Does something with dead letters.
 pub async fn dlq(command: DlqCommand) -> Result<Ended, Failed> {
     match dead_letters(command).await {
-        // Whoever reads the output has seen enough.
+        // The reader of the output has closed the pipe.
         Err(Failed::Dlq(dlq::Failed::Output(error))) if error.kind() == BrokenPipe => {
             Ok(Ended::Clean)
         }
@@ -270,7 +270,7 @@ pub fn config(command: &ConfigCommand) -> Result<Ended, Failed> {
     match told {
         Ok(true) => Ok(Ended::Clean),
         Ok(false) => Ok(Ended::Wrong),
-        // Whoever reads the output has seen enough.
+        // The reader of the output has closed the pipe.
         Err(error) if error.kind() == BrokenPipe => Ok(Ended::Clean),
         Err(error) => Err(error.into()),
     }
@@ -338,7 +338,7 @@ pub async fn lanes(args: &LanesArgs) -> Result<Ended, Failed> {
     let lanes = args.lanes(|name| std::env::var(name).ok());
     let lanes = lanes.map_err(lanes::Failed::Usage)?;
     match lanes::command(&lanes, &mut std::io::stdout()).await {
-        // Whoever reads the output has seen enough.
+        // The reader of the output has closed the pipe.
         Err(lanes::Failed::Output(error)) if error.kind() == BrokenPipe => Ok(Ended::Clean),
         ended => Ok(ended.map(|()| Ended::Clean)?),
     }
