@@ -234,7 +234,7 @@ impl Work<'_> {
         };
         let tally = &self.tally;
         match tally.write(self.redrive, self.topic, &ended, repeated, out) {
-            // The reader of the output has closed the pipe. that does not change how it ended.
+            // The reader of the output has closed the pipe, and the redrive ended as it ended.
             Err(Failed::Output(error)) if error.kind() == BrokenPipe => ended,
             Err(unwritten) => ended.and(Err(unwritten)),
             Ok(()) => ended,
