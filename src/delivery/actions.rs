@@ -82,10 +82,9 @@ impl Owner {
             Action::BreakerClosed { topic } => self.breaker(&topic, false),
             Action::AppGone { reason } => self.app(Some(&reason)),
             Action::AppBack => self.app(None),
-            Action::AckDoubted { record } => events::AckDoubted {
+            Action::SuspectAcks { records } => events::SuspectAcks {
                 instance: &self.instance,
-                at: &record.at,
-                offset: record.offset,
+                records: &records,
             }
             .emit(),
             Action::OneSerialLane { topic } => events::OneSerialLane {

@@ -53,6 +53,11 @@ const ABSENT_PROBE: (Duration, Duration) = (Duration::from_millis(100), Duration
 /// one machine, where that is a millisecond; a busy one takes longer.
 const DIAL: Duration = Duration::from_secs(1);
 
+/// How long after an ack the app must answer another call before the ack is trusted, while calls
+/// are in flight. In traces a false ack arrived within 2 ms of the app's death; a busy machine
+/// takes longer.
+const ACK_SETTLES: Duration = Duration::from_millis(100);
+
 /// How long a stream gets nothing after it gave a record back without a verdict.
 const LANE_HOLD: Duration = Duration::from_secs(1);
 
@@ -136,6 +141,7 @@ impl Owner {
                 },
                 absent_probe: ABSENT_PROBE,
                 dial: DIAL,
+                ack_settles: ACK_SETTLES,
                 letter_delay: LETTER_DELAY,
             }),
             readers,

@@ -57,9 +57,6 @@ impl Engine {
         now: Instant,
         actions: &mut Vec<Action>,
     ) -> bool {
-        if self.with_lane(delivery).is_none() {
-            return false;
-        }
         let Some(absence) = &mut self.absence else {
             if let Outcome::Absent(reason) | Outcome::Unreachable(reason) = outcome {
                 let last = DeliveryId(self.last_delivery);

@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::{
-    Action, DeliveryId, Engine, Ready, Standing,
+    Action, DeliveryId, Engine, InFlight, Ready, Standing,
     breaker::Change,
     commit,
     keys::{Failures, SequenceId},
 };
-use crate::model::{Outcome, Policy, Record, TopicPartition, dead_letter::Failure};
+use crate::model::{Offset, Outcome, Policy, Record, TopicPartition, dead_letter::Failure};
 
 impl Engine {
     /// Returns the partition that it was about, if it is still ours.
@@ -23,56 +23,77 @@ impl Engine {
         now: Instant,
         actions: &mut Vec<Action>,
     ) -> Option<TopicPartition> {
+        self.with_lane(delivery)?;
         let by_app = matches!(outcome, Outcome::Ack | Outcome::Nack(_));
+        let failed = matches!(
+            outcome,
+            Outcome::Absent(_) | Outcome::Unreachable(_) | Outcome::Unknown(_)
+        );
         if let Outcome::Unknown(_) = outcome {
             self.hold_lane(delivery, now);
         }
         let was_absent = self.absence.is_some();
         let is_doubtful = self.note_presence(delivery, &outcome, now, actions);
-        let Some(in_flight) = self.take_back(delivery, by_app) else {
-            // The lane has room again, which is the topic's affair: look at all.
-            return None;
-        };
-        let ready = in_flight.ready;
-        let at = ready.at.clone();
+        let taken = self.take_back(delivery, by_app);
+        let at = taken.as_ref().map(|taken| taken.ready.at.clone());
+        if let Some(in_flight) = taken {
+            self.judge_answer(in_flight, delivery, outcome, is_doubtful, now, actions);
+        }
+        let doubted = failed && self.redeliver_suspects(actions);
+        if !failed {
+            self.settle(by_app && !is_doubtful, now, actions);
+        }
+        // An app that is back concerns all topics, and so do records that were put back. So
+        // does an answer about a partition that is gone: its lane has room again.
+        let is_back = was_absent && self.absence.is_none();
+        at.filter(|_| !is_back && !doubted)
+    }
+
+    /// What becomes of the record that was answered.
+    fn judge_answer(
+        &mut self,
+        in_flight: InFlight,
+        delivery: DeliveryId,
+        outcome: Outcome,
+        is_doubtful: bool,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let InFlight { ready, record, .. } = in_flight;
+        let head = self.head(&ready);
+        let is_head = head.is_some_and(|(head, _)| head.offset == record.offset);
         match outcome {
-            Outcome::Ack if is_doubtful => self.doubt(ready, actions),
-            Outcome::Ack => {
-                self.judge(&ready, delivery, false, now, actions);
-                self.finish(ready, actions);
+            Outcome::Ack if is_doubtful => {
+                let records = vec![record];
+                actions.push(Action::SuspectAcks { records });
+                self.give_back(ready);
             }
+            Outcome::Ack => {
+                self.judge(&ready, &record, delivery, false, now, actions);
+                self.acknowledge(ready, record.offset, now);
+            }
+            // Others were put back before it, and go first.
+            _ if !is_head => self.give_back(ready),
             Outcome::Nack(reason) => {
-                self.judge(&ready, delivery, true, now, actions);
+                self.judge(&ready, &record, delivery, true, now, actions);
                 self.refused(ready, true, reason, now, actions);
             }
             Outcome::Unreachable(reason) => {
-                self.judge(&ready, delivery, true, now, actions);
+                self.judge(&ready, &record, delivery, true, now, actions);
                 self.refused(ready, false, reason, now, actions);
             }
             Outcome::Absent(reason) => self.absent(ready, reason, now, actions),
             Outcome::TooLarge(reason) => self.too_large(ready, reason, now, actions),
             Outcome::Unknown(_) => self.give_back(ready),
         }
-        // An app that is back concerns all topics.
-        let is_back = was_absent && self.absence.is_none();
-        (!is_back).then_some(at)
     }
 
-    /// Hands a record out again that daprd says the app took, at the moment when the
-    /// app went.
-    fn doubt(&mut self, ready: Ready, actions: &mut Vec<Action>) {
-        if let Some((record, _)) = self.head(&ready) {
-            actions.push(Action::AckDoubted { record });
-        }
-        self.give_back(ready);
-    }
-
-    /// Takes the finished head of a sequence off; the next one is ready.
-    pub(super) fn finish(&mut self, ready: Ready, actions: &mut Vec<Action>) {
+    /// Takes a finished record off its sequence; the next one is ready.
+    pub(super) fn finish(&mut self, ready: Ready, offset: Offset, actions: &mut Vec<Action>) {
         let Some(partition) = self.partitions.get_mut(&ready.at) else {
             return;
         };
-        let moved = partition.finish(&ready.sequence);
+        let moved = partition.finish(&ready.sequence, offset);
         actions.push(commit(ready.at.clone(), moved));
         if partition.sequences.has(&ready.sequence) {
             self.make_ready(ready);
@@ -84,12 +105,12 @@ impl Engine {
     fn judge(
         &mut self,
         ready: &Ready,
+        record: &Record,
         delivery: DeliveryId,
         failed: bool,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        let head = self.head(ready);
         let Some(topic) = self.topics.get_mut(&ready.at.topic) else {
             return;
         };
@@ -100,7 +121,7 @@ impl Engine {
             // It was handed out with many others, and is no probe.
             return;
         }
-        let sequence = head.map_or(0, |(record, _)| stands_for(&record, &ready.sequence));
+        let sequence = stands_for(record, &ready.sequence);
         let limits = &self.limits.breaker;
         let name = ready.at.topic.clone();
         match topic.breaker.answered(sequence, failed, now, limits) {

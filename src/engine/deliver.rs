@@ -81,6 +81,7 @@ impl Engine {
             topic_state.in_flight += 1;
             let in_flight = InFlight {
                 ready,
+                record: record.clone(),
                 lane,
                 handed: now,
             };
@@ -135,12 +136,13 @@ impl Engine {
         }
     }
 
-    pub(super) fn close_lane(&mut self, lane: LaneId) {
+    pub(super) fn close_lane(&mut self, lane: LaneId, actions: &mut Vec<Action>) {
         if let Some(topic) = self.lanes.remove(&lane)
             && let Some(topic) = self.topics.get_mut(&topic)
         {
             topic.lanes.close(lane);
         }
+        let orphans = self.orphans.len();
         self.orphans.retain(|_, of| of.lane != lane);
         let mut unanswered: Vec<DeliveryId> = self
             .in_flight
@@ -148,12 +150,16 @@ impl Engine {
             .filter(|(_, in_flight)| in_flight.lane == lane)
             .map(|(delivery, _)| *delivery)
             .collect();
+        let is_unanswered = !unanswered.is_empty() || self.orphans.len() < orphans;
         // Given back newest first, each before the one given back before it.
         unanswered.sort_unstable_by(|a, b| b.cmp(a));
         for delivery in unanswered {
             if let Some(in_flight) = self.take_back(delivery, false) {
                 self.give_back(in_flight.ready);
             }
+        }
+        if is_unanswered {
+            self.redeliver_suspects(actions);
         }
     }
 

@@ -54,6 +54,9 @@ pub struct Limits {
     /// How long a call may take to find that the app is gone, also one that daprd was
     /// about to begin.
     pub dial: Duration,
+    /// How long after an ack the app must answer another call before the ack is trusted, while
+    /// calls are in flight: a false ack arrives at the moment the app dies.
+    pub ack_settles: Duration,
     /// How long a dead letter that could not be written waits: at first, and at
     /// the most; doubled in between.
     pub letter_delay: (Duration, Duration),
@@ -224,11 +227,11 @@ pub enum Action {
     },
     /// The app has answered again.
     AppBack,
-    /// daprd said that the app is done with this record, at the moment when the app
-    /// went: it is handed out again.
-    AckDoubted {
-        /// The record.
-        record: Arc<Record>,
+    /// daprd acknowledged these records just before a call to the app failed. They are
+    /// redelivered.
+    SuspectAcks {
+        /// The records; at least one.
+        records: Vec<Arc<Record>>,
     },
     /// One stream is all that a topic has, daprd handles its messages one at a
     /// time, and records wait for it. Told once per topic.

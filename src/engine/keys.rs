@@ -49,8 +49,8 @@ pub(super) struct Sequences {
 
 #[derive(Debug, Default)]
 struct Sequence {
-    records: VecDeque<Arc<Record>>,
-    failures: Failures,
+    /// In the order of their offsets.
+    records: VecDeque<(Arc<Record>, Failures)>,
     /// It waits behind a head that failed: it does not count against the window.
     parked: bool,
 }
@@ -60,19 +60,19 @@ impl Sequences {
     /// ready, and whether the sequence is parked.
     pub(super) fn push(&mut self, id: SequenceId, record: Arc<Record>) -> (bool, bool) {
         let sequence = self.map.entry(id).or_default();
-        sequence.records.push_back(record);
+        sequence.records.push_back((record, Failures::default()));
         (sequence.records.len() == 1, sequence.parked)
     }
 
     /// The head, and how often it failed.
     pub(super) fn head(&self, id: &SequenceId) -> Option<(Arc<Record>, Failures)> {
-        let sequence = self.map.get(id)?;
-        Some((sequence.records.front()?.clone(), sequence.failures))
+        self.map.get(id)?.records.front().cloned()
     }
 
     /// Counts a failure of the head; `counts` if against the bound of attempts.
     pub(super) fn fail(&mut self, id: &SequenceId, counts: bool, now: Instant) {
-        if let Some(Sequence { failures, .. }) = self.map.get_mut(id) {
+        let sequence = self.map.get_mut(id);
+        if let Some((_, failures)) = sequence.and_then(|sequence| sequence.records.front_mut()) {
             failures.all = failures.all.saturating_add(1);
             if counts {
                 failures.attempts = failures.attempts.saturating_add(1);
@@ -81,27 +81,49 @@ impl Sequences {
         }
     }
 
-    /// Parks a sequence, or ends that; returns how many records it has if that
-    /// is a change.
-    pub(super) fn park(&mut self, id: &SequenceId, parked: bool) -> usize {
-        match self.map.get_mut(id) {
-            Some(sequence) if sequence.parked != parked => {
-                sequence.parked = parked;
-                sequence.records.len()
-            }
-            _ => 0,
+    /// How many records are parked in a sequence.
+    pub(super) fn parked(&self, id: &SequenceId) -> usize {
+        let sequence = self.map.get(id).filter(|sequence| sequence.parked);
+        sequence.map_or(0, |sequence| sequence.records.len())
+    }
+
+    /// Parks a sequence if its head has failed, and ends that if not.
+    pub(super) fn park(&mut self, id: &SequenceId) {
+        if let Some(sequence) = self.map.get_mut(id) {
+            let head = sequence.records.front();
+            sequence.parked = head.is_some_and(|(_, failures)| failures.all > 0);
         }
     }
 
-    /// Takes the finished head off.
-    pub(super) fn finish(&mut self, id: &SequenceId) -> Option<Arc<Record>> {
-        let sequence = self.map.get_mut(id)?;
-        sequence.failures = Failures::default();
-        let record = sequence.records.pop_front();
-        if sequence.records.is_empty() {
+    /// Takes a record off. It is the head, unless records were put back before it while
+    /// it was under way.
+    pub(super) fn take(
+        &mut self,
+        id: &SequenceId,
+        offset: Offset,
+    ) -> Option<(Arc<Record>, Failures)> {
+        let records = &mut self.map.get_mut(id)?.records;
+        let place = records
+            .iter()
+            .position(|(record, _)| record.offset == offset)?;
+        let taken = records.remove(place);
+        if records.is_empty() {
             self.map.remove(id);
         }
-        record
+        taken
+    }
+
+    /// Puts a record that was taken off back into its place; tells whether it is the head.
+    pub(super) fn put_back(
+        &mut self,
+        id: SequenceId,
+        record: Arc<Record>,
+        failures: Failures,
+    ) -> bool {
+        let records = &mut self.map.entry(id).or_default().records;
+        let place = records.partition_point(|(other, _)| other.offset < record.offset);
+        records.insert(place, (record, failures));
+        place == 0
     }
 
     /// Whether records of this sequence are left.
@@ -109,12 +131,13 @@ impl Sequences {
         self.map.contains_key(id)
     }
 
-    /// The head with this offset, and how often it failed. The oldest unfinished
-    /// record of a partition is always a head.
+    /// The head with this offset, and how often it failed. The oldest record of a
+    /// partition is always a head.
     pub(super) fn head_at(&self, offset: Offset) -> Option<(Arc<Record>, Failures)> {
-        self.map.values().find_map(|sequence| {
-            let head = sequence.records.front()?;
-            (head.offset == offset).then(|| (head.clone(), sequence.failures))
-        })
+        let mut heads = self
+            .map
+            .values()
+            .filter_map(|sequence| sequence.records.front());
+        heads.find(|(head, _)| head.offset == offset).cloned()
     }
 }

@@ -61,6 +61,11 @@ impl Letters {
         waiting.map(|(_, pending)| pending.ready).collect()
     }
 
+    /// Whether the record of a sequence that is under way is a letter.
+    pub(super) fn has(&self, ready: &Ready) -> bool {
+        self.map.values().any(|pending| pending.ready == *ready)
+    }
+
     /// How often the letter of this record could not be written, if it is one.
     pub(super) fn failed(&self, at: &TopicPartition, offset: crate::model::Offset) -> Option<u32> {
         let mut letters = self.map.values();
@@ -96,9 +101,9 @@ impl Engine {
         let (first, longest) = self.limits.letter_delay;
         match result {
             Ok(()) => {
-                let Pending { ready, .. } = self.letters.map.remove(&letter)?;
+                let Pending { ready, content, .. } = self.letters.map.remove(&letter)?;
                 let at = ready.at.clone();
-                self.finish(ready, actions);
+                self.finish(ready, content.record.offset, actions);
                 Some(at)
             }
             Err(reason) => {

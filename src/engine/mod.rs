@@ -23,6 +23,7 @@ mod offsets;
 mod partition;
 mod retry;
 mod state;
+mod suspect_acks;
 mod topic;
 mod window;
 
@@ -42,6 +43,7 @@ use keys::SequenceId;
 use letters::Letters;
 use partition::Partition;
 use retry::Schedule;
+use suspect_acks::SuspectAcks;
 use topic::Topic;
 
 /// A sequence whose head may be handed to the app.
@@ -56,6 +58,7 @@ struct Ready {
 #[derive(Debug)]
 struct InFlight {
     ready: Ready,
+    record: Arc<Record>,
     lane: LaneId,
     handed: Instant,
 }
@@ -74,6 +77,7 @@ pub struct Engine {
     /// What lanes still have of partitions that are not ours any more: it takes
     /// up their room until it is answered.
     orphans: HashMap<DeliveryId, InFlight>,
+    suspects: SuspectAcks,
     last_delivery: u64,
     paused: bool,
     /// The app can't be reached.
@@ -92,6 +96,7 @@ impl Engine {
             letters: Letters::default(),
             in_flight: HashMap::new(),
             orphans: HashMap::new(),
+            suspects: SuspectAcks::default(),
             last_delivery: 0,
             paused: false,
             absence: None,
@@ -161,7 +166,7 @@ impl Engine {
                 topic,
                 policy,
             } => self.open_lane(lane, &topic, policy, actions),
-            Event::LaneClosed { lane } => self.close_lane(lane),
+            Event::LaneClosed { lane } => self.close_lane(lane, actions),
             Event::Paused => self.paused = true,
             Event::Resumed => self.paused = false,
             Event::Tick => {}
@@ -239,6 +244,7 @@ impl Engine {
             return;
         }
         self.letters.forget(at);
+        self.suspects.forget(at);
         self.retries.retain(|ready| ready.at != *at);
         let orphans = self
             .in_flight

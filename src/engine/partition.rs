@@ -51,16 +51,55 @@ impl Partition {
 
     /// Counts a failure of a sequence's head. What waits behind it is parked.
     pub(super) fn fail(&mut self, sequence: &SequenceId, counts: bool, now: Instant) {
-        self.sequences.fail(sequence, counts, now);
-        self.window.park(self.sequences.park(sequence, true));
+        self.change(sequence, |sequences| {
+            sequences.fail(sequence, counts, now);
+        });
     }
 
-    /// Takes a sequence's head off; returns the commit point if that moved it.
-    pub(super) fn finish(&mut self, sequence: &SequenceId) -> Option<Offset> {
-        self.window.unpark(self.sequences.park(sequence, false));
-        let record = self.sequences.finish(sequence)?;
+    /// Takes a record off its sequence, and finishes it; returns the commit point if
+    /// that moved it.
+    pub(super) fn finish(&mut self, sequence: &SequenceId, offset: Offset) -> Option<Offset> {
+        let record = self.acknowledge(sequence, offset)?.0;
+        self.settle(&record)
+    }
+
+    /// Takes a record off its sequence that is to be settled.
+    pub(super) fn acknowledge(
+        &mut self,
+        sequence: &SequenceId,
+        offset: Offset,
+    ) -> Option<(Arc<Record>, Failures)> {
+        let taken = self.change(sequence, |sequences| sequences.take(sequence, offset))?;
+        self.window.acknowledge();
+        Some(taken)
+    }
+
+    /// Finishes an acknowledged record; returns the commit point if that moved it.
+    pub(super) fn settle(&mut self, record: &Record) -> Option<Offset> {
         self.window.remove(record.size());
         self.offsets.finish(record.offset)
+    }
+
+    /// Puts an acknowledged record back into its place; tells whether it is the head.
+    pub(super) fn put_back(
+        &mut self,
+        sequence: &SequenceId,
+        record: Arc<Record>,
+        failures: Failures,
+    ) -> bool {
+        self.window.put_back();
+        self.change(sequence, |sequences| {
+            sequences.put_back(sequence.clone(), record, failures)
+        })
+    }
+
+    /// Changes a sequence. What waits in it is parked afterwards if its head has failed.
+    fn change<T>(&mut self, sequence: &SequenceId, change: impl FnOnce(&mut Sequences) -> T) -> T {
+        self.window.unpark(self.sequences.parked(sequence));
+        let changed = change(&mut self.sequences);
+        self.sequences.park(sequence);
+        self.window.park(self.sequences.parked(sequence));
+        changed
     }
 
     /// Records that are received and not finished.

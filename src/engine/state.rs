@@ -72,13 +72,10 @@ impl Engine {
         let since = partition.offsets.oldest_since()?;
         let (record, failures) = partition.holder()?;
         let topic = self.topics.get(&at.topic)?;
-        let with_app = self.in_flight.values().any(|in_flight| {
-            in_flight.ready.at == *at
-                && partition
-                    .sequences
-                    .head(&in_flight.ready.sequence)
-                    .is_some_and(|(head, _)| head.offset == record.offset)
-        });
+        let with_app = self
+            .in_flight
+            .values()
+            .any(|in_flight| in_flight.ready.at == *at && in_flight.record.offset == record.offset);
         let waits_for = match self.letters.failed(at, record.offset) {
             Some(0) => "the confirmation of its dead letter",
             Some(_) => "its dead letter, which can't be written",

@@ -10,6 +10,8 @@
 pub(super) struct Window {
     records: usize,
     parked: usize,
+    /// Records whose ack is not settled: they hold memory, and the app is done with them.
+    acknowledged: usize,
     bytes: usize,
     full: bool,
 }
@@ -21,7 +23,17 @@ impl Window {
         self.bytes += bytes;
     }
 
+    pub(super) fn acknowledge(&mut self) {
+        self.acknowledged += 1;
+    }
+
+    pub(super) fn put_back(&mut self) {
+        self.acknowledged -= 1;
+    }
+
+    /// Removes an acknowledged record.
     pub(super) fn remove(&mut self, bytes: usize) {
+        self.acknowledged -= 1;
         self.records -= 1;
         self.bytes -= bytes;
     }
@@ -41,7 +53,7 @@ impl Window {
     /// Whether more may come in. It closes at a bound and opens again at three
     /// quarters of it, so that a partition is not paused and resumed per record.
     pub(super) fn open(&mut self, max_records: usize, max_bytes: usize) -> bool {
-        let records = self.records - self.parked;
+        let records = self.records - self.parked - self.acknowledged;
         self.full = if self.full {
             records > max_records * 3 / 4 || self.bytes > max_bytes * 3 / 4
         } else {

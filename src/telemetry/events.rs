@@ -10,7 +10,7 @@ mod instances;
 mod lanes;
 mod topics;
 
-pub use app::{AckDoubted, AppPresence};
+pub use app::{AppPresence, SuspectAcks};
 pub use brokers::{BrokerFound, BrokerProblem, BrokerWell, broker_problems};
 pub use clients::{MadeAnew, TokenFailed, TokenRenewed};
 pub use dead_letters::{

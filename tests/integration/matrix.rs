@@ -52,11 +52,9 @@ const ROWS: &[Row] = &[
         daprds: EACH,
         tests: &["system::lanes::lanes_of_a_topic_share_it_and_keep_the_order_of_keys"],
     },
-    // On a concurrent daprd the app dies with many calls in flight, of which daprd may acknowledge one
-    // that failed (docs/daprd-acks.md): one of 2,000 messages was lost in one of seven runs.
     Row {
         subject: "Rollout: apps and daprds end and start under load",
-        daprds: SERIAL,
+        daprds: ALL,
         tests: &["system::rollout::fifty_rollouts_make_no_dead_letter_and_lose_nothing"],
     },
     Row {

@@ -68,7 +68,7 @@ const KINDS: [&str; 43] = [
     "BreakerClosed",
     "AppGone",
     "AppBack",
-    "AckDoubted",
+    "SuspectAcks",
     "OneSerialLane",
     "Pause",
     "Pause: held",

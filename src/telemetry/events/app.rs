@@ -1,12 +1,14 @@
 //! What is worth telling about the app's being there.
 
+use std::sync::Arc;
+
 use tracing::{info, warn};
 
 use super::{
     super::{Member, metrics as names},
     of_topic,
 };
-use crate::model::{Offset, TopicPartition};
+use crate::model::Record;
 
 /// The app can't be reached any more, or answers again.
 #[derive(Debug)]
@@ -33,27 +35,31 @@ impl AppPresence<'_> {
     }
 }
 
-/// daprd said that the app took a record, at the moment when the app went.
+/// daprd acknowledged these records just before a call to the app failed.
 #[derive(Debug)]
-pub struct AckDoubted<'a> {
+pub struct SuspectAcks<'a> {
     /// The component instance.
     pub instance: &'a Member,
-    /// The record's partition.
-    pub at: &'a TopicPartition,
-    /// The record's offset.
-    pub offset: Offset,
+    /// The records.
+    pub records: &'a [Arc<Record>],
 }
 
-impl AckDoubted<'_> {
-    /// Logs and counts it.
+impl SuspectAcks<'_> {
+    /// Counts each record and logs the first.
     pub fn emit(self) {
-        of_topic(names::REDELIVERIES, self.instance, self.at);
-        warn!(
-            instance = %self.instance,
-            "daprd says that the app took {} offset {}, at the moment when the app went: daprd mixes \
-             up calls then, so the record is delivered again (docs/daprd-acks.md)",
-            self.at,
-            self.offset,
-        );
+        for record in self.records {
+            of_topic(names::REDELIVERIES, self.instance, &record.at);
+        }
+        if let Some(first) = self.records.first() {
+            warn!(
+                instance = %self.instance,
+                "redelivering {} message(s), from {} offset {} on: daprd acknowledged them just before a call \
+                 to the app failed, and may have acknowledged messages that the app never got \
+                 (docs/daprd-acks.md)",
+                self.records.len(),
+                first.at,
+                first.offset,
+            );
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What follows when the app can't be reached.
 
+use std::collections::BTreeMap;
+
 use super::{super::*, checks::Check, ensure, model::*};
 
 /// The app is gone.
@@ -82,11 +84,59 @@ impl Model {
     }
 
     pub(super) fn take_doubted(&mut self, record: &Arc<Record>) -> Check {
-        let wanted = self.expected.doubted.take();
+        let doubted = &mut self.expected.doubted;
         ensure!(
-            wanted == Some((record.at.clone(), record.offset)),
-            "an ack is not believed, and expected was {wanted:?}"
+            doubted.remove(&(record.at.clone(), record.offset)),
+            "an ack of {} {} is not believed, and expected was {doubted:?}",
+            record.at,
+            record.offset
         );
         Ok(())
+    }
+
+    /// A call failed: what was acknowledged may have failed as well, and comes again,
+    /// before the others of its sequence.
+    pub(super) fn redeliver_acked(&mut self) {
+        let from = self.now;
+        for (at, owned) in &mut self.owned {
+            let acked = owned.slots.iter_mut();
+            let acked = acked.filter_map(|(offset, slot)| Some((*offset, slot.as_mut()?)));
+            let mut put_back = BTreeMap::new();
+            for (offset, unfinished) in acked.filter(|(_, unfinished)| unfinished.is_acked()) {
+                unfinished.state = State::Waiting { from };
+                put_back.entry(unfinished.sequence).or_insert(offset);
+                self.expected.doubted.insert((at.clone(), offset));
+            }
+            // What is behind them waits for them, and for no time.
+            for (offset, slot) in &mut owned.slots {
+                if let Some(unfinished) = slot
+                    && let State::Waiting { from } = &mut unfinished.state
+                    && put_back
+                        .get(&unfinished.sequence)
+                        .is_some_and(|first| first <= offset)
+                {
+                    *from = self.now;
+                }
+            }
+        }
+    }
+
+    /// What was acknowledged long enough before the app was `heard` of is finished; all is
+    /// if no call is under way.
+    pub(super) fn settle_acked(&mut self, heard: bool) {
+        let all = self.in_flight(None) == 0;
+        let (now, settles) = (self.now, self.limits.ack_settles);
+        for slot in self
+            .owned
+            .values_mut()
+            .flat_map(|owned| owned.slots.values_mut())
+        {
+            if let Some(unfinished) = slot
+                && let State::Acked { when } = unfinished.state
+                && (all || (heard && when + settles <= now))
+            {
+                *slot = None;
+            }
+        }
     }
 }

@@ -32,7 +32,12 @@ impl Model {
             Action::BreakerClosed { topic } => self.take_breaker(topic, false),
             Action::AppGone { .. } => self.take_app(false),
             Action::AppBack => self.take_app(true),
-            Action::AckDoubted { record } => self.take_doubted(record),
+            Action::SuspectAcks { records } => {
+                ensure!(!records.is_empty(), "no ack is doubted");
+                records
+                    .iter()
+                    .try_for_each(|record| self.take_doubted(record))
+            }
             Action::OneSerialLane { topic } => self.take_serial(topic),
             Action::Pause { at, held_by } => self.take_gate(at, false, held_by.as_ref()),
             Action::Read { at } => self.take_gate(at, true, None),
@@ -82,6 +87,8 @@ impl Model {
         let State::Waiting { from } = head.state else {
             return Err(format!("I3: delivered, and {:?}", head.state));
         };
+        let is_busy = owned.is_busy(head.sequence);
+        ensure!(!is_busy, "I3: delivered, and a later one is under way");
         ensure!(from <= self.now, "delivered before its delay was over");
         ensure!(
             attempt == head.failed + 1,
@@ -149,13 +156,16 @@ impl Model {
             "waits {delay:?}, not {least:?} to {most:?}"
         );
         let owned = self.owned.get_mut(at).ok_or("I9: retried, and not ours")?;
+        let is_head = owned.is_head(*offset);
         let slot = owned.slots.get_mut(offset).and_then(Option::as_mut);
         let unfinished = slot.ok_or("retried, and finished")?;
         ensure!(
             failed == unfinished.failed,
             "told a wrong number of attempts"
         );
-        let from = if *at_once { now } else { now + delay };
+        // Behind what was put back, it waits for that.
+        let at_once = *at_once || !is_head;
+        let from = if at_once { now } else { now + delay };
         unfinished.state = State::Waiting { from };
         Ok(())
     }
@@ -257,6 +267,7 @@ impl Model {
         ensure!(owned.reading != read, "told what is so already");
         owned.reading = read;
         let oldest = owned.slots.values().flatten().next();
+        let oldest = oldest.filter(|oldest| !oldest.is_acked());
         let oldest = oldest.map(|oldest| &oldest.record);
         let holder = oldest.filter(|_| !read && owned.unconfirmed.len() >= most);
         ensure!(

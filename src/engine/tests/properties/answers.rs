@@ -16,29 +16,51 @@ impl Model {
         };
         let doubted = self.see_absence(delivery, outcome);
         self.release(&handed, delivery, outcome);
-        if self.unfinished(&handed).is_none() {
-            return;
+        if self.unfinished(&handed).is_some() {
+            self.judge_answer(&handed, delivery, outcome, doubted);
         }
         match outcome {
+            Outcome::Absent(_) | Outcome::Unreachable(_) | Outcome::Unknown(_) => {
+                self.redeliver_acked();
+            }
+            Outcome::Ack | Outcome::Nack(_) => self.settle_acked(!doubted),
+            Outcome::TooLarge(_) => self.settle_acked(false),
+        }
+    }
+
+    fn judge_answer(
+        &mut self,
+        handed: &Handed,
+        delivery: DeliveryId,
+        outcome: &Outcome,
+        doubted: bool,
+    ) {
+        let is_head = self.owned[&handed.at].is_head(handed.offset);
+        match outcome {
             Outcome::Ack if doubted => {
-                self.expected.doubted = Some((handed.at.clone(), handed.offset));
-                self.give_back(&handed);
+                let acked = (handed.at.clone(), handed.offset);
+                self.expected.doubted.insert(acked);
+                self.give_back(handed);
             }
             Outcome::Ack => {
-                self.judge(&handed, delivery, false);
-                self.finish(&handed.at, handed.offset);
+                self.judge(handed, delivery, false);
+                let when = self.now;
+                if let Some(unfinished) = self.unfinished(handed) {
+                    unfinished.state = State::Acked { when };
+                }
             }
+            _ if !is_head => self.give_back(handed),
             Outcome::Nack(_) => {
-                self.judge(&handed, delivery, true);
-                self.refuse(&handed, true);
+                self.judge(handed, delivery, true);
+                self.refuse(handed, true);
             }
             Outcome::Unreachable(_) => {
-                self.judge(&handed, delivery, true);
-                self.refuse(&handed, false);
+                self.judge(handed, delivery, true);
+                self.refuse(handed, false);
             }
-            Outcome::Absent(_) => self.refuse_absent(&handed),
-            Outcome::TooLarge(_) => self.refuse_too_large(&handed),
-            Outcome::Unknown(_) => self.give_back(&handed),
+            Outcome::Absent(_) => self.refuse_absent(handed),
+            Outcome::TooLarge(_) => self.refuse_too_large(handed),
+            Outcome::Unknown(_) => self.give_back(handed),
         }
     }
 

@@ -42,6 +42,12 @@ impl Model {
             "{} in flight, not {total}",
             engine.total_in_flight()
         );
+        let mut slots = self.owned.values().flat_map(|owned| owned.slots.values());
+        let suspect = slots.find(|slot| slot.as_ref().is_some_and(Unfinished::is_acked));
+        ensure!(
+            suspect.is_none() || !self.handed.is_empty(),
+            "no call is in flight, and an ack stays suspect: {suspect:?}"
+        );
         let wake = engine.next_wake();
         let due = wake.is_some_and(|wake| wake <= self.now);
         ensure!(!(ticked && due), "wants to be woken again at once");
@@ -76,7 +82,9 @@ impl Model {
         );
         ensure!(engine.is_reading(at) == owned.reading, "told otherwise");
         let held = engine.hold(at).map(|hold| hold.record.offset);
-        let oldest = first.map(|(offset, _)| *offset);
+        let oldest = first.and_then(|(_, slot)| slot.as_ref());
+        let oldest = oldest.filter(|oldest| !oldest.is_acked());
+        let oldest = oldest.map(|oldest| oldest.record.offset);
         ensure!(
             held == oldest,
             "I5: {held:?} is said to hold, not {oldest:?}"
@@ -85,7 +93,7 @@ impl Model {
         let failed = failed.iter().filter(|head| head.failed > 0);
         let failed: Vec<_> = failed.map(|head| head.sequence).collect();
         let unfinished = || owned.slots.values().flatten();
-        let counted = unfinished().filter(|one| !failed.contains(&one.sequence));
+        let counted = unfinished().filter(|one| !one.is_acked() && !failed.contains(&one.sequence));
         let records = counted.count();
         let bytes: usize = unfinished().map(|one| one.record.size()).sum();
         let uncommitted = owned.unconfirmed.len();
@@ -127,7 +135,11 @@ impl Model {
     pub(super) fn ready(&self, topic: &str) -> Vec<&Unfinished> {
         let owned = self.owned.iter();
         let here = owned.filter(|(at, owned)| *at.topic == *topic && !owned.draining);
-        here.flat_map(|(_, owned)| owned.heads())
+        let heads = here.flat_map(|(_, owned)| {
+            let heads = owned.heads().into_iter();
+            heads.filter(|head| !owned.is_busy(head.sequence))
+        });
+        heads
             .filter(|head| matches!(head.state, State::Waiting { from } if from <= self.now))
             .collect()
     }

@@ -25,6 +25,10 @@ pub(super) enum State {
     },
     WithLane,
     Letter,
+    /// Acknowledged, and perhaps falsely.
+    Acked {
+        when: Instant,
+    },
 }
 
 /// A record that was received and is not finished.
@@ -99,8 +103,8 @@ pub(super) struct Expected {
     pub(super) breaker: Option<(Arc<str>, bool)>,
     /// The app is back (true), or gone.
     pub(super) app: Option<bool>,
-    /// An answer is not believed.
-    pub(super) doubted: Option<(TopicPartition, Offset)>,
+    /// Acks that are not believed.
+    pub(super) doubted: BTreeSet<(TopicPartition, Offset)>,
     pub(super) refusal: Option<(TopicPartition, Offset, Refusal)>,
     pub(super) delayed: Option<LetterId>,
 }
@@ -292,8 +296,11 @@ impl Model {
             .extract_if(.., |_, handed| handed.lane == lane)
             .map(|(_, handed)| handed)
             .collect();
-        for handed in lost {
-            self.give_back(&handed);
+        for handed in &lost {
+            self.give_back(handed);
+        }
+        if !lost.is_empty() {
+            self.redeliver_acked();
         }
     }
 
@@ -360,13 +367,34 @@ impl Model {
 }
 
 impl Owned {
-    /// The first record of each sequence that is not finished.
+    /// The first record of each sequence that is neither finished nor acknowledged.
     pub(super) fn heads(&self) -> Vec<&Unfinished> {
         let mut seen = BTreeSet::new();
         let unfinished = self.slots.values().flatten();
         unfinished
+            .filter(|unfinished| !unfinished.is_acked())
             .filter(|unfinished| seen.insert(unfinished.sequence))
             .collect()
+    }
+
+    pub(super) fn is_head(&self, offset: Offset) -> bool {
+        let heads = self.heads();
+        heads.iter().any(|head| head.record.offset == offset)
+    }
+
+    /// Whether a record of this sequence is with a lane, or a letter. It is the head, unless
+    /// others were put back before it.
+    pub(super) fn is_busy(&self, sequence: Sequence) -> bool {
+        let mut of_sequence = self.slots.values().flatten();
+        of_sequence.any(|one| {
+            one.sequence == sequence && matches!(one.state, State::WithLane | State::Letter)
+        })
+    }
+}
+
+impl Unfinished {
+    pub(super) fn is_acked(&self) -> bool {
+        matches!(self.state, State::Acked { .. })
     }
 }
 

@@ -110,7 +110,12 @@ fn limits() -> impl Strategy<Value = Limits> {
     let lanes = (1..4_usize, 1..5_usize, serial_after, millis(1..3000));
     let breaker = (2..5_usize, 50..=100_usize, millis(1000..60_000));
     let letters = (millis(1..1000), millis(1000..5000));
-    let app = (millis(1..500), millis(500..3000), millis(1..2000));
+    let app = (
+        millis(1..500),
+        millis(500..3000),
+        millis(1..2000),
+        millis(0..300),
+    );
     let delays = (millis(1..4000), letters, app);
     (orderings, bounds, lanes, breaker, delays).prop_map(
         |(ordering, bounds, lanes, breaker, (probe_every, letter_delay, app))| Limits {
@@ -130,6 +135,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             },
             absent_probe: (app.0, app.1),
             dial: app.2,
+            ack_settles: app.3,
             letter_delay,
         },
     )

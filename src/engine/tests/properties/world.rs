@@ -398,7 +398,7 @@ fn action_name(action: &Action) -> &'static str {
         Action::BreakerClosed { .. } => "BreakerClosed",
         Action::AppGone { .. } => "AppGone",
         Action::AppBack => "AppBack",
-        Action::AckDoubted { .. } => "AckDoubted",
+        Action::SuspectAcks { .. } => "SuspectAcks",
         Action::OneSerialLane { .. } => "OneSerialLane",
         Action::Pause { held_by: None, .. } => "Pause",
         Action::Pause { .. } => "Pause: held",

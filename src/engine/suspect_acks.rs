@@ -1,0 +1,134 @@
+//! Acknowledgements that may turn out to be false.
+//!
+//! When an app dies with several calls in flight, daprd 1.13 to 1.18.3 may acknowledge
+//! one of the failed calls. If daprd is shutting down as well, it does not report the
+//! other failures before it closes its streams (docs/daprd-acks.md).
+//!
+//! A false ack arrives at the moment the app dies. So while other calls are in flight,
+//! an acknowledged record is finished only once the app has proved that it lived on: it
+//! answered another call at least [`Limits::ack_settles`] later, or it answered every
+//! call. Until then the record is suspect and holds the commit point. The next record
+//! of its key does not wait. If a call fails first, or a stream closes with unanswered
+//! calls, all suspects return to their places in their key queues and are redelivered.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{Action, Engine, Ready, commit, keys::Failures};
+use crate::model::{Offset, Record, TopicPartition};
+
+/// An acknowledged record that is not finished yet.
+#[derive(Debug)]
+struct Acked {
+    ready: Ready,
+    record: Arc<Record>,
+    failures: Failures,
+    when: Instant,
+}
+
+/// The acknowledged records that are not finished yet, oldest ack first.
+///
+/// It is empty whenever no stream has an unanswered call: the answer to the last call
+/// finishes all of them, or its failure returns them.
+#[derive(Debug, Default)]
+pub(super) struct SuspectAcks {
+    queue: VecDeque<Acked>,
+}
+
+impl SuspectAcks {
+    /// Takes the oldest ack out if it arrived at least `age` ago.
+    fn pop(&mut self, age: Duration, now: Instant) -> Option<Acked> {
+        let first = self.queue.front()?;
+        let is_old = now.saturating_duration_since(first.when) >= age;
+        is_old.then(|| self.queue.pop_front())?
+    }
+
+    /// Drops the acks of a partition that was revoked.
+    pub(super) fn forget(&mut self, at: &TopicPartition) {
+        self.queue.retain(|acked| acked.ready.at != *at);
+    }
+}
+
+impl Engine {
+    /// Takes an acknowledged record off its sequence and makes the next one ready. The record
+    /// is suspect until [`Engine::settle`] finishes it.
+    pub(super) fn acknowledge(&mut self, ready: Ready, offset: Offset, now: Instant) {
+        let Some(partition) = self.partitions.get_mut(&ready.at) else {
+            return;
+        };
+        let Some((record, failures)) = partition.acknowledge(&ready.sequence, offset) else {
+            return;
+        };
+        if partition.sequences.has(&ready.sequence) {
+            self.make_ready(ready.clone());
+        }
+        self.suspects.queue.push_back(Acked {
+            ready,
+            record,
+            failures,
+            when: now,
+        });
+    }
+
+    /// Finishes the acknowledged records that cannot have failed: all of them if no call is in
+    /// flight, and the old enough ones if the app has just answered a call (`app_answered`).
+    pub(super) fn settle(&mut self, app_answered: bool, now: Instant, actions: &mut Vec<Action>) {
+        let age = match app_answered {
+            _ if self.in_flight.is_empty() => Duration::ZERO,
+            true => self.limits.ack_settles,
+            false => return,
+        };
+        while let Some(Acked { ready, record, .. }) = self.suspects.pop(age, now) {
+            let Some(partition) = self.partitions.get_mut(&ready.at) else {
+                continue;
+            };
+            let moved = partition.settle(&record);
+            actions.push(commit(ready.at.clone(), moved));
+            self.gate(&ready.at, actions);
+        }
+    }
+
+    /// A call failed or will never be answered, so the suspects may have failed too: each
+    /// returns to its place. Returns whether there were any.
+    pub(super) fn redeliver_suspects(&mut self, actions: &mut Vec<Action>) -> bool {
+        let mut records = Vec::new();
+        for acked in std::mem::take(&mut self.suspects.queue) {
+            let Acked {
+                ready,
+                record,
+                failures,
+                ..
+            } = acked;
+            let Some(partition) = self.partitions.get_mut(&ready.at) else {
+                continue;
+            };
+            let is_head = partition.put_back(&ready.sequence, record.clone(), failures);
+            records.push(record);
+            if is_head {
+                self.make_ready_now(ready);
+            }
+        }
+        let is_any = !records.is_empty();
+        if is_any {
+            actions.push(Action::SuspectAcks { records });
+        }
+        is_any
+    }
+
+    /// Makes a sequence ready now, unless one of its records is in flight or a dead letter:
+    /// then the answer or the confirmation makes it ready.
+    fn make_ready_now(&mut self, ready: Ready) {
+        let mut in_flight = self.in_flight.values();
+        if in_flight.any(|in_flight| in_flight.ready == ready) || self.letters.has(&ready) {
+            return;
+        }
+        self.retries.retain(|other| *other != ready);
+        if let Some(topic) = self.topics.get_mut(&ready.at.topic) {
+            topic.ready.retain(|other| *other != ready);
+        }
+        self.give_back(ready);
+    }
+}
