@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use super::{Finding, Invariant};
 use crate::ledger::{Answer, DeadLetter, Event, Ledger, Place, Stored};
@@ -97,6 +100,12 @@ impl<'a> Index<'a> {
         self.acked.get(&at).is_some_and(|acked| *acked < entry)
     }
 
+    /// When an entry was recorded.
+    pub(super) fn at(&self, entry: usize) -> Duration {
+        let entry = self.ledger.journal.get(entry);
+        entry.map_or(Duration::ZERO, |entry| entry.at)
+    }
+
     /// When an entry was recorded, for people.
     pub(super) fn time(&self, entry: usize) -> String {
         let at = self.ledger.journal.get(entry);
@@ -106,7 +115,7 @@ impl<'a> Index<'a> {
     }
 
     /// The attempts at one record, in order.
-    pub(super) fn attempts_at(&self, at: Place) -> impl Iterator<Item = &Attempt<'a>> {
+    pub(super) fn attempts_at(&self, at: Place) -> impl DoubleEndedIterator<Item = &Attempt<'a>> {
         let attempts = self.by_place.get(&at).into_iter().flatten();
         attempts.filter_map(|attempt| self.attempts.get(attempt))
     }

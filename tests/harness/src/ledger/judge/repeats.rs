@@ -1,9 +1,17 @@
 //! I5: how much comes again.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use super::{Finding, Invariant::I5, index::Index};
-use crate::ledger::{Answer, Committed, Event, Place};
+use crate::ledger::{APP_KILLED, Answer, Committed, Event, Place};
+
+/// What an app answered in so long before it was killed may come again, as daprd may have said so
+/// of a call that failed (docs/daprd-acks.md): the component distrusts 100 ms, and the answers
+/// take a moment to get there.
+const SUSPECT: Duration = Duration::from_millis(150);
 
 pub(super) fn find(index: &Index) -> Vec<Finding> {
     let mut findings = too_many_again(index);
@@ -16,15 +24,19 @@ pub(super) fn find(index: &Index) -> Vec<Finding> {
 fn too_many_again(index: &Index) -> Vec<Finding> {
     let repeated = repeated(index);
     let (mut fault, mut allowed) = ("no fault", 0);
+    let mut killed = None;
     let mut again: HashMap<i32, BTreeSet<Place>> = HashMap::new();
     let mut findings = Vec::new();
     for (entry, event) in index.events() {
         match event {
             Event::Fault { what, again: most } => {
                 (fault, allowed) = (what, *most);
+                killed = (what == APP_KILLED).then(|| index.at(entry));
                 again.clear();
             }
-            Event::Handed { at, .. } if repeated.contains(&entry) => {
+            Event::Handed { at, .. }
+                if repeated.contains(&entry) && !is_suspect(index, *at, entry, killed) =>
+            {
                 let partition = again.entry(at.partition).or_default();
                 if partition.insert(*at) && partition.len() > allowed {
                     let what = format!(
@@ -41,6 +53,19 @@ fn too_many_again(index: &Index) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether the app answered the record for the last time just before it was killed.
+fn is_suspect(index: &Index, at: Place, entry: usize, killed: Option<Duration>) -> bool {
+    let mut before = index
+        .attempts_at(at)
+        .filter(|attempt| attempt.handed < entry);
+    let last = before.next_back().and_then(|attempt| attempt.answered);
+    let answered = last.map(|(_, answered)| index.at(answered));
+    let since = killed.map(|killed| killed.saturating_sub(SUSPECT));
+    since
+        .zip(answered)
+        .is_some_and(|(since, answered)| answered >= since)
 }
 
 /// The entries that hand out a record again without its last attempt having been

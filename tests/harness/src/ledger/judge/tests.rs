@@ -405,6 +405,27 @@ fn a_repeat_without_a_fault_or_over_its_bound_is_found() {
 }
 
 #[test]
+fn what_an_app_answered_just_before_it_was_killed_may_come_again() {
+    let kill = |run: &mut Run, after: u64| {
+        run.give_all(0);
+        run.give_all(1);
+        run.record(Event::Fault {
+            what: APP_KILLED.to_owned(),
+            again: 0,
+        });
+        let entry = run.ledger.journal.last_mut().expect("it was recorded");
+        entry.at += Duration::from_millis(after);
+        run.give(at(0, 3), Ack);
+    };
+    let mut run = Run::new();
+    kill(&mut run, 0);
+    assert_eq!(run.findings(), []);
+    let mut run = Run::new();
+    kill(&mut run, 200);
+    run.shows(I5, at(0, 3));
+}
+
+#[test]
 fn a_repeat_of_what_was_committed_is_found_whatever_the_fault() {
     let mut run = clean();
     run.fault(100);
