@@ -98,8 +98,10 @@ impl Engine {
             partition.is_some_and(|partition| !partition.draining)
         };
         let waiting = self.absence.is_none() && topic_state.ready.iter().any(may_go);
-        kept.append(&mut topic_state.ready);
-        topic_state.ready = kept;
+        // Appending would copy the whole queue, at every event.
+        for ready in kept.into_iter().rev() {
+            topic_state.ready.push_front(ready);
+        }
         if topic_state.one_serial_lane(waiting, &self.limits, now) {
             let topic = topic.clone();
             actions.push(Action::OneSerialLane { topic });
