@@ -23,6 +23,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// policy, changes when somebody changes it.
 pub(super) const CREATE_AGAIN: Duration = Duration::from_secs(30);
 
+/// How long the known topics wait for one that no broker describes. Afterwards they are
+/// subscribed to without it: its permission may be missing, which concerns no other topic.
+const WAIT_FOR_UNKNOWN: Duration = Duration::from_secs(3);
+
 /// What to do next about the subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -53,6 +57,8 @@ pub(super) struct Subscription {
     lanes: BTreeMap<Arc<str>, usize>,
     known: HashMap<Arc<str>, Topic>,
     asked: BTreeSet<Arc<str>>,
+    /// Topics that no broker has described yet, and since when they are asked for.
+    unknown: BTreeMap<Arc<str>, Instant>,
     applied: Vec<Arc<str>>,
     due: Option<Instant>,
     gathering_since: Option<Instant>,
@@ -66,6 +72,7 @@ impl Subscription {
             lanes: BTreeMap::new(),
             known: HashMap::new(),
             asked: BTreeSet::new(),
+            unknown: BTreeMap::new(),
             applied: Vec::new(),
             due: None,
             gathering_since: None,
@@ -98,7 +105,9 @@ impl Subscription {
         self.due = None;
         self.gathering_since = None;
         let mut steps = Vec::new();
-        let mut all_known = true;
+        let mut waits = false;
+        self.unknown
+            .retain(|topic, _| self.lanes.contains_key(topic));
         for topic in self.lanes.keys() {
             if let Some(known) = self.known.get_mut(topic)
                 && self.creates
@@ -109,13 +118,20 @@ impl Subscription {
                 steps.push(Step::Create(topic.clone()));
             }
             let known = self.known.get(topic);
-            all_known &= known.is_some();
+            if known.is_some() {
+                self.unknown.remove(topic);
+            } else {
+                let since = *self.unknown.entry(topic.clone()).or_insert(now);
+                waits |= now.saturating_duration_since(since) < WAIT_FOR_UNKNOWN;
+            }
             if !known.is_some_and(|topic| topic.exists) && self.asked.insert(topic.clone()) {
                 steps.push(Step::Ask(topic.clone()));
             }
         }
-        let wanted: Vec<_> = self.lanes.keys().cloned().collect();
-        if all_known && wanted != self.applied {
+        let wanted = self.lanes.keys();
+        let wanted = wanted.filter(|topic| self.known.contains_key(*topic));
+        let wanted: Vec<_> = wanted.cloned().collect();
+        if !waits && wanted != self.applied {
             self.applied.clone_from(&wanted);
             steps.push(Step::Subscribe(wanted));
         }
@@ -338,6 +354,47 @@ mod tests {
         assert_eq!(subscription.steps(now), subscribe);
         let at = TopicPartition::new("a", 2);
         assert_eq!(subscription.start_at(&at), StartAt::Oldest, "it came later");
+    }
+
+    #[test]
+    fn a_topic_that_no_broker_describes_keeps_the_others_waiting_for_seconds_only() {
+        let mut now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
+        for topic in ["forbidden", "orders"] {
+            subscription.lane_opened(topic.into(), now);
+        }
+        subscription.steps(now);
+        subscription.learned(&"orders".into(), Some(3), now);
+        let ask = Step::Ask("forbidden".into());
+        let begun = now;
+        while now < begun + WAIT_FOR_UNKNOWN {
+            subscription.learned(&"forbidden".into(), None, now);
+            assert_eq!(
+                subscription.steps(now),
+                std::slice::from_ref(&ask),
+                "it may come yet"
+            );
+            now = subscription.due().expect("it is asked for again");
+        }
+        subscription.learned(&"forbidden".into(), None, now);
+        let one = Step::Subscribe(topics(&["orders"]));
+        assert_eq!(subscription.steps(now), [ask.clone(), one]);
+        subscription.learned(&"forbidden".into(), None, now);
+        assert_eq!(subscription.steps(now), [ask], "nothing changed");
+        subscription.learned(&"forbidden".into(), Some(1), now);
+        let both = Step::Subscribe(topics(&["forbidden", "orders"]));
+        assert_eq!(subscription.steps(now), [both], "it is permitted now");
+    }
+
+    #[test]
+    fn a_group_whose_only_topic_no_broker_describes_leaves_nothing() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
+        subscription.lane_opened("forbidden".into(), now);
+        subscription.steps(now);
+        subscription.learned(&"forbidden".into(), None, now);
+        let later = now + WAIT_FOR_UNKNOWN;
+        assert_eq!(subscription.steps(later), [Step::Ask("forbidden".into())]);
     }
 
     #[test]
