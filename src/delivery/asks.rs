@@ -102,7 +102,8 @@ impl Owner {
                 }
                 Missed::End => {
                     self.subscription.made_again(&at.topic);
-                    format!("finds that it ends before offset {position}, so it was made again")
+                    self.recreated.created_again([at.clone()]);
+                    format!("finds that it ends before offset {position}")
                 }
             };
             let reason =

@@ -1,7 +1,7 @@
 //! What the owner does when partitions come and go.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,8 +11,10 @@ use tokio::sync::oneshot;
 use super::{Drained, calls::Done, owner::Owner, recreated::PATIENCE};
 use crate::{
     engine::Event,
-    kafka::{Cause, GroupConsumer, Signal, Start, StartFrom, TopicId},
-    model::{Epoch, Offset, Progress, TopicPartition},
+    kafka::{Cause, Signal, Start, StartFrom, Starts, TopicId, Wanted},
+    model::{
+        Continue, Epoch, Evidence, Log, Offset, Progress, Reason, SameTopic, TopicPartition, resume,
+    },
     telemetry::events,
 };
 
@@ -35,6 +37,17 @@ pub(super) enum Phase {
     /// Its last commit before giving them back is under way.
     Committing,
 }
+
+/// Partitions whose position a broker called out of range.
+#[derive(Debug, Default)]
+pub(super) struct OutOfRange {
+    partitions: BTreeMap<TopicPartition, Epoch>,
+    /// When their logs are asked for.
+    pub(super) due: Option<Instant>,
+}
+
+/// How long partitions gather that are out of range: librdkafka says so of one after the other.
+pub(super) const GATHER_LOST: Duration = Duration::from_millis(50);
 
 impl Phase {
     pub(super) fn until(self) -> Option<Instant> {
@@ -73,57 +86,41 @@ impl Owner {
     }
 
     fn ask_for_starts(&mut self, partitions: Vec<TopicPartition>, wait: Duration) {
-        let topics: BTreeSet<_> = partitions.iter().map(|at| at.topic.clone()).collect();
         let wanted = partitions
             .into_iter()
-            .map(|at| {
-                let start = self.subscription.start_at(&at);
-                (at, start)
+            .map(|at| Wanted {
+                start: self.subscription.start_at(&at),
+                recreated: self.recreated.is_of_a_topic_before(&at),
+                at,
             })
             .collect();
         let consumer = self.consumer.clone();
         let generation = self.generation;
+        let known = self.recreated.known.ids();
         self.calls.spawn(async move {
             tokio::time::sleep(wait).await;
-            let results = consumer.start_positions(wanted).await;
-            Done::Starts {
-                generation,
-                results,
-                ids: ids(&consumer, topics).await,
-            }
+            let starts = consumer.start_positions(wanted, known, PATIENCE).await;
+            Done::Starts { generation, starts }
         });
     }
 
     /// Reads what has a committed start; a start that we decided is committed
     /// first, so that a crash in between skips nothing.
-    pub(super) fn starts(
-        &mut self,
-        generation: u64,
-        results: Vec<(TopicPartition, Result<Start, Cause>)>,
-        ids: &HashMap<Arc<str>, TopicId>,
-    ) {
+    pub(super) async fn starts(&mut self, generation: u64, starts: Starts) {
         if !self.is_owning(generation) {
             return;
         }
+        let Starts { results, ids } = starts;
         // Nothing of a topic is handed out, or committed, as if it were the one before.
-        if self.are_others(ids) {
+        if self.are_others(&ids) {
             let all = results.into_iter().map(|(at, _)| at).collect();
             return self.ask_for_starts(all, ASK_AGAIN);
         }
-        let known = self.recreated.known.ids();
         let mut again = Vec::new();
         let (mut committed, mut decided) = (Vec::new(), Vec::new());
         for (at, result) in results {
             match result {
-                Ok(mut start) if start.from == StartFrom::Commit => {
-                    // Of another topic, perhaps in another cluster, no record is finished.
-                    let topic = &start.at.topic;
-                    let is_of = |ids: &HashMap<_, _>| ids.get(topic) == start.topic.as_ref();
-                    if !is_of(ids) || !is_of(&known) {
-                        start.progress.above.clear();
-                    }
-                    committed.push(start);
-                }
+                Ok(start) if start.from == StartFrom::Commit => committed.push(start),
                 Ok(start) => decided.push(start),
                 Err(cause) => {
                     self.tries_again(&format!("finding where {at} starts"), &cause);
@@ -134,25 +131,34 @@ impl Owner {
         if !again.is_empty() {
             self.ask_for_starts(again, ASK_AGAIN);
         }
-        if !decided.is_empty() {
-            let offsets = decided.iter();
-            let offsets = offsets.map(|start| (start.at.clone(), start.progress.clone()));
-            let offsets = offsets.collect();
-            let consumer = self.consumer.clone();
-            self.calls.spawn(async move {
-                let results = consumer.commit(offsets, HashMap::new()).await;
-                Done::Decided {
-                    generation,
-                    starts: decided,
-                    results,
-                }
-            });
+        self.commit_starts(decided, Duration::ZERO);
+        self.take_on(committed).await;
+    }
+
+    /// Commits starts that the group did not have, after a wait.
+    fn commit_starts(&mut self, starts: Vec<Start>, wait: Duration) {
+        if starts.is_empty() {
+            return;
         }
-        self.take_on(committed);
+        let offsets = starts.iter();
+        let offsets = offsets.map(|start| (start.at.clone(), start.progress.clone()));
+        let offsets = offsets.collect();
+        let consumer = self.consumer.clone();
+        let generation = self.generation;
+        let ids = self.recreated.known.ids();
+        self.calls.spawn(async move {
+            tokio::time::sleep(wait).await;
+            let results = consumer.commit(offsets, ids).await;
+            Done::Decided {
+                generation,
+                starts,
+                results,
+            }
+        });
     }
 
     /// The starts that we decided were committed, or not.
-    pub(super) fn decided(
+    pub(super) async fn decided(
         &mut self,
         generation: u64,
         starts: Vec<Start>,
@@ -166,31 +172,41 @@ impl Owner {
             let Start { at, from, .. } = &start;
             if let Err(cause) = result {
                 self.tries_again(&format!("committing where {at} starts"), &cause);
-                again.push(start.at);
+                again.push(start);
                 continue;
             }
-            if *from == StartFrom::OutOfRange {
-                let instance = &self.instance;
-                events::OutOfRange { instance, at }.emit();
+            self.recreated.has_started(at);
+            if let StartFrom::Moved { position, reason } = *from {
+                self.report_move(at, position, start.progress.point, reason);
             }
             committed.push(start);
         }
-        if !again.is_empty() {
-            self.ask_for_starts(again, ASK_AGAIN);
-        }
-        self.take_on(committed);
+        // The same starts: the newest offset would be a later one by then, and skip records.
+        self.commit_starts(again, ASK_AGAIN);
+        self.take_on(committed).await;
     }
 
     /// Adds partitions to those that are being read.
-    fn take_on(&mut self, starts: Vec<Start>) {
+    async fn take_on(&mut self, starts: Vec<Start>) {
         if starts.is_empty() {
             return;
         }
-        if let Err(cause) = self.try_take_on(&starts) {
-            self.tries_again("taking the assignment", &cause);
-            let again = starts.into_iter().map(|start| start.at).collect();
-            self.ask_for_starts(again, ASK_AGAIN);
-            return;
+        let epochs = match self.try_take_on(&starts).await {
+            Ok(epochs) => epochs,
+            Err(cause) => {
+                self.tries_again("taking the assignment", &cause);
+                let again = starts.into_iter().map(|start| start.at).collect();
+                return self.ask_for_starts(again, ASK_AGAIN);
+            }
+        };
+        for Start {
+            at,
+            progress,
+            topic,
+            ..
+        } in &starts
+        {
+            self.recreated.starts_at(at, progress.point, *topic);
         }
         let starts: Vec<_> = starts
             .into_iter()
@@ -201,19 +217,27 @@ impl Owner {
             starts: &starts,
         }
         .emit();
-        for (at, start) in starts {
-            let epoch = self.next_epoch();
-            self.readers.set_epoch(&at, epoch);
+        for ((at, start), epoch) in starts.into_iter().zip(epochs) {
             self.step(Event::Assigned { at, epoch, start });
         }
     }
 
-    fn try_take_on(&mut self, starts: &[Start]) -> Result<(), Cause> {
+    /// Begins to read partitions, each in an epoch of its own: a record that is read at once
+    /// belongs to that epoch already.
+    async fn try_take_on(&mut self, starts: &[Start]) -> Result<Vec<Epoch>, Cause> {
+        let mut epochs = Vec::new();
         for Start { at, .. } in starts {
-            self.readers.add(self.consumer.reader(at)?);
+            // The one before ends first: its end would take the wake-ups from the new one.
+            self.readers.remove(at).await;
+            let epoch = self.next_epoch();
+            self.readers.add(self.consumer.reader(at)?, epoch);
+            epochs.push(epoch);
         }
+        let is_added = |at: &TopicPartition| starts.iter().any(|start| start.at == *at);
+        let others = self.positions().filter(|(at, _)| !is_added(at));
         let added = starts.iter().map(|start| (&start.at, start.progress.point));
-        self.consumer.assign(self.positions().chain(added))
+        self.consumer.assign(others.chain(added))?;
+        Ok(epochs)
     }
 
     /// The partitions that are being read, and how far they have come. They may
@@ -256,10 +280,9 @@ impl Owner {
         self.phase = Phase::Committing;
         let consumer = self.consumer.clone();
         let generation = self.generation;
-        let known = self.recreated.known.clone();
+        let ids = self.recreated.known.ids();
         self.calls.spawn(async move {
-            let offsets = known.committable(&consumer, offsets).await;
-            let results = consumer.commit(offsets.clone(), known.ids()).await;
+            let results = consumer.commit(offsets.clone(), ids).await;
             Done::LastCommit {
                 generation,
                 offsets,
@@ -275,7 +298,6 @@ impl Owner {
         results: &[Result<(), Cause>],
     ) {
         if results.iter().any(Result::is_err) {
-            self.recreated.not_committed();
             self.tell_failed_commits(offsets, results);
         }
         if generation == self.generation && self.phase == Phase::Committing {
@@ -305,67 +327,128 @@ impl Owner {
         self.phase = Phase::Idle;
     }
 
-    /// A partition's position is not on the broker any more, and librdkafka has
-    /// stopped fetching it. It will not seek there, but takes a new assignment.
+    /// A broker calls a partition's position out of range, and librdkafka has stopped fetching
+    /// it. librdkafka will not seek there, but takes a new assignment. Each assignment stops and
+    /// starts all partitions, so those that are found within a moment share one.
     pub(super) fn out_of_range(&mut self, at: TopicPartition, epoch: Epoch, wait: Duration) {
-        if !self.engine.owns(&at, epoch) {
-            return;
+        if self.engine.owns(&at, epoch) {
+            self.lost.partitions.insert(at, epoch);
+            let due = Instant::now() + wait;
+            self.lost.due.get_or_insert(due);
         }
+    }
+
+    /// Asks for the logs of the partitions whose position was called out of range.
+    pub(super) fn ask_for_logs(&mut self) {
+        self.lost.due = None;
+        let epochs = std::mem::take(&mut self.lost.partitions);
         let consumer = self.consumer.clone();
         self.calls.spawn(async move {
-            tokio::time::sleep(wait).await;
-            let result = consumer.ends(&at).await.map(|(oldest, _)| oldest);
-            let ids = ids(&consumer, [at.topic.clone()]).await;
-            Done::Oldest {
-                at,
-                epoch,
-                result,
-                ids,
+            let logs = consumer.logs(epochs.keys().cloned().collect()).await;
+            let topics: BTreeSet<_> = epochs.keys().map(|at| at.topic.clone()).collect();
+            let told = consumer
+                .topic_ids(topics.into_iter().collect(), PATIENCE)
+                .await;
+            Done::Logs {
+                epochs,
+                logs,
+                // Without an answer they count as known: they are asked for again by and by.
+                ids: told.unwrap_or_default(),
             }
         });
     }
 
-    pub(super) fn oldest(
+    /// Decides where partitions continue whose position was called out of range.
+    pub(super) fn logs(
         &mut self,
-        at: TopicPartition,
-        epoch: Epoch,
-        result: Result<Offset, Cause>,
+        epochs: BTreeMap<TopicPartition, Epoch>,
+        mut logs: HashMap<TopicPartition, Result<Log, Cause>>,
         ids: &HashMap<Arc<str>, TopicId>,
     ) {
-        if self.phase != Phase::Owning || !self.engine.owns(&at, epoch) {
+        if self.phase != Phase::Owning {
             return;
         }
-        // Its first records belong to a period of their own, which a new consumer begins.
-        if self.are_others(ids) {
-            return self.out_of_range(at, epoch, ASK_AGAIN);
-        }
-        let assigned = result.and_then(|oldest| {
-            let others = self.positions().filter(|(other, _)| **other != at);
-            self.consumer.assign(others.chain([(&at, oldest)]))?;
-            Ok(oldest)
-        });
-        match assigned {
-            Ok(start) => {
-                let instance = &self.instance;
-                events::OutOfRange { instance, at: &at }.emit();
-                // Earlier than where we were means that the topic was recreated, and
-                // has no id: what is known of the old one counts for nothing.
-                if self
-                    .engine
-                    .position(&at)
-                    .is_some_and(|position| start < position)
-                {
-                    let epoch = self.next_epoch();
-                    self.readers.set_epoch(&at, epoch);
-                    let start = start.into();
-                    self.step(Event::Assigned { at, epoch, start });
+        // Their first records belong to a period of their own, which a new consumer begins.
+        let are_others = self.are_others(ids);
+        let (mut moved, mut starts) = (HashMap::new(), Vec::new());
+        for (at, epoch) in epochs {
+            let position = self.engine.position(&at);
+            let Some(position) = position.filter(|_| self.engine.owns(&at, epoch)) else {
+                continue;
+            };
+            let log = match logs.remove(&at) {
+                Some(Ok(log)) if !are_others => Some(log),
+                Some(Err(cause)) => {
+                    self.tries_again(&format!("finding where {at} begins and ends"), &cause);
+                    None
+                }
+                _ => None,
+            };
+            let Some(log) = log else {
+                self.out_of_range(at, epoch, ASK_AGAIN);
+                continue;
+            };
+            let is_known =
+                ids.contains_key(&at.topic) && !self.recreated.is_doubtful(&at, position);
+            let evidence = Evidence {
+                topic: if is_known {
+                    SameTopic::Yes
+                } else {
+                    SameTopic::Unknown
+                },
+                log: Some(log),
+            };
+            match resume(position, evidence) {
+                Continue::Here | Continue::AskForLog => {
+                    tracing::warn!(
+                        instance = %self.instance,
+                        "{at}: a broker calls offset {position} out of range, but has it: reading on there"
+                    );
+                    moved.insert(at, position);
+                }
+                Continue::Moved(to, reason @ Reason::Removed(_)) => {
+                    self.report_move(&at, position, to, reason);
+                    moved.insert(at, to);
+                }
+                // What was read from there on is not in the log any more.
+                Continue::Moved(to, reason) => {
+                    self.commits.forget(&at);
+                    self.step(Event::Revoked { at: at.clone() });
+                    starts.push(Start {
+                        at,
+                        progress: to.into(),
+                        from: StartFrom::Moved { position, reason },
+                        topic: SameTopic::Yes,
+                    });
                 }
             }
-            Err(cause) => {
-                self.tries_again(&format!("finding the earliest offset of {at}"), &cause);
+        }
+        self.commit_starts(starts, Duration::ZERO);
+        if moved.is_empty() {
+            return;
+        }
+        let positions = self.positions().map(|(at, position)| {
+            let position = moved.get(at).copied().unwrap_or(position);
+            (at, position)
+        });
+        if let Err(cause) = self.consumer.assign(positions) {
+            self.tries_again("reading on from other offsets", &cause);
+            for at in moved.into_keys() {
+                let epoch = self.engine.epoch(&at).unwrap_or_default();
                 self.out_of_range(at, epoch, ASK_AGAIN);
             }
         }
+    }
+
+    fn report_move(&self, at: &TopicPartition, from: Offset, to: Offset, reason: Reason) {
+        events::OutOfRange {
+            instance: &self.instance,
+            at,
+            from,
+            to,
+            reason,
+        }
+        .emit();
     }
 
     pub(super) fn owned(&self) -> Vec<TopicPartition> {
@@ -390,14 +473,4 @@ impl Owner {
         self.epochs += 1;
         Epoch(self.epochs)
     }
-}
-
-/// Topics' ids. Without an answer they count as known: they are asked again by and by.
-async fn ids(
-    consumer: &GroupConsumer,
-    topics: impl IntoIterator<Item = Arc<str>>,
-) -> HashMap<Arc<str>, TopicId> {
-    let topics = topics.into_iter().collect();
-    let told = consumer.topic_ids(topics, PATIENCE).await;
-    told.unwrap_or_default()
 }

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     engine::Event,
-    kafka::{Cause, Missed, New, Shape, Start, TopicId, create_topic},
-    model::{Epoch, Offset, Progress, TopicPartition},
+    kafka::{Cause, Missed, New, Shape, Start, Starts, TopicId, create_topic},
+    model::{Epoch, Log, Offset, Progress, TopicPartition},
     telemetry::events,
 };
 
@@ -33,9 +33,7 @@ pub(super) enum Done {
     Refreshed(Result<(), Cause>),
     Starts {
         generation: u64,
-        results: Vec<(TopicPartition, Result<Start, Cause>)>,
-        /// The ids of their topics, asked for after that.
-        ids: HashMap<Arc<str>, TopicId>,
+        starts: Starts,
     },
     Decided {
         generation: u64,
@@ -67,15 +65,17 @@ pub(super) enum Done {
     Joining(bool),
     /// The ends of partitions that are not read.
     Ends(Vec<(TopicPartition, Offset)>),
+    /// Partitions of topics without ids whose log ends before our position.
+    ShortLogs(Vec<(TopicPartition, Epoch)>),
     /// The ids of the topics that are subscribed to.
     Identities(Result<HashMap<Arc<str>, TopicId>, Cause>),
     /// How many records stand in topics' dead-letter topics.
     Depths(HashMap<Arc<str>, u64>),
-    Oldest {
-        at: TopicPartition,
-        epoch: Epoch,
-        result: Result<Offset, Cause>,
-        /// The id of its topic, asked for after that.
+    /// The logs of partitions whose position was called out of range.
+    Logs {
+        epochs: BTreeMap<TopicPartition, Epoch>,
+        logs: HashMap<TopicPartition, Result<Log, Cause>>,
+        /// The ids of their topics, asked for after that.
         ids: HashMap<Arc<str>, TopicId>,
     },
 }
@@ -162,16 +162,12 @@ impl Owner {
             Done::Created { topic, result } => self.created(&topic, result),
             Done::Refreshed(Ok(())) => {}
             Done::Refreshed(Err(cause)) => self.tries_again("refreshing the topics", &cause),
-            Done::Starts {
-                generation,
-                results,
-                ids,
-            } => self.starts(generation, results, &ids),
+            Done::Starts { generation, starts } => self.starts(generation, starts).await,
             Done::Decided {
                 generation,
                 starts,
                 results,
-            } => self.decided(generation, starts, results),
+            } => self.decided(generation, starts, results).await,
             Done::Committed {
                 offsets,
                 epochs,
@@ -182,16 +178,12 @@ impl Owner {
                 offsets,
                 results,
             } => self.last_commit(generation, &offsets, &results).await,
-            Done::Oldest {
-                at,
-                epoch,
-                result,
-                ids,
-            } => self.oldest(at, epoch, result, &ids),
+            Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, &ids),
             Done::Looked { stuck } => self.looked(stuck),
             Done::Joining(answers) => self.joining(answers).await,
             Done::Ends(ends) => self.ends(ends),
             Done::Identities(told) => self.identities(told),
+            Done::ShortLogs(short) => self.short_logs(short),
             Done::Depths(depths) => self.watch.depths = depths,
             Done::DeadLetterTopic {
                 source,

@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     Delivery, Drained, Subscriber,
-    assignment::Phase,
+    assignment::{GATHER_LOST, OutOfRange, Phase},
     calls::Done,
     commits::Commits,
     dead_letters::DeadLetters,
@@ -101,6 +101,7 @@ pub(super) struct Owner {
     pub(super) delivered: HashMap<DeliveryId, Delivered>,
     pub(super) watch: Watch,
     pub(super) recreated: Recreated,
+    pub(super) lost: OutOfRange,
     /// Why the consumer has to be made anew, if it has to.
     pub(super) broken: Option<String>,
     /// Why it will be once its partitions were given back.
@@ -165,6 +166,7 @@ impl Owner {
             delivered: HashMap::new(),
             watch: Watch::new(settings.stall_timeout),
             recreated: Recreated::new(Instant::now()),
+            lost: OutOfRange::default(),
             broken: None,
             drained: None,
             settings: settings.clone(),
@@ -250,7 +252,7 @@ impl Owner {
                 self.step(Event::Received { epoch, record });
             }
             Err(cause) if cause.kind == Kind::OutOfRange => {
-                self.out_of_range(at, epoch, Duration::ZERO);
+                self.out_of_range(at, epoch, GATHER_LOST);
             }
             Err(cause) => self.tries_again(&format!("reading {at}"), &cause),
         }
@@ -287,6 +289,7 @@ impl Owner {
             self.subscription.due(),
             self.phase.until(),
             Some(self.watch.due()),
+            self.lost.due,
         ]
         .into_iter()
         .flatten()
@@ -321,6 +324,9 @@ impl Owner {
                     results,
                 }
             });
+        }
+        if due(self.lost.due) {
+            self.ask_for_logs();
         }
         if due(Some(self.watch.due())) {
             self.look(now);

@@ -24,17 +24,11 @@ pub(super) struct Read {
     pub(super) result: Result<Record, Cause>,
 }
 
-/// Whether a partition is read, and in which epoch.
-#[derive(Clone, Copy, Default)]
-struct Gate {
-    open: bool,
-    epoch: Epoch,
-}
-
 /// The readers of all assigned partitions.
 pub(super) struct Readers {
     out: mpsc::Sender<Read>,
-    running: HashMap<TopicPartition, (watch::Sender<Gate>, JoinHandle<()>)>,
+    /// Whether each is open, and its task.
+    running: HashMap<TopicPartition, (watch::Sender<bool>, JoinHandle<()>)>,
 }
 
 impl Readers {
@@ -47,11 +41,12 @@ impl Readers {
         (readers, reads)
     }
 
-    /// Adds a reader; it waits until its gate is opened.
-    pub(super) fn add(&mut self, reader: PartitionReader) {
+    /// Adds a reader of a partition that has none. It waits until its gate is opened; what it
+    /// reads belongs to this epoch.
+    pub(super) fn add(&mut self, reader: PartitionReader, epoch: Epoch) {
         let at = reader.at().clone();
-        let (gate, watched) = watch::channel(Gate::default());
-        let task = tokio::spawn(read(reader, watched, self.out.clone()));
+        let (gate, watched) = watch::channel(false);
+        let task = tokio::spawn(read(reader, epoch, watched, self.out.clone()));
         self.running.insert(at, (gate, task));
     }
 
@@ -59,37 +54,46 @@ impl Readers {
     /// still come through a closed one.
     pub(super) fn set_open(&self, at: &TopicPartition, open: bool) {
         if let Some((gate, _)) = self.running.get(at) {
-            gate.send_modify(|gate| gate.open = open);
+            gate.send_replace(open);
         }
     }
 
-    /// What is read from now on belongs to this epoch.
-    pub(super) fn set_epoch(&self, at: &TopicPartition, epoch: Epoch) {
-        if let Some((gate, _)) = self.running.get(at) {
-            gate.send_modify(|gate| gate.epoch = epoch);
+    /// Ends a partition's reader. When it returns, the reader holds the partition's queue no
+    /// more.
+    pub(super) async fn remove(&mut self, at: &TopicPartition) {
+        if let Some((_, task)) = self.running.remove(at) {
+            end(task).await;
         }
     }
 
     /// Ends all readers. When it returns, none holds the consumer any more.
     pub(super) async fn stop(&mut self) {
         for (_, (_, task)) in self.running.drain() {
-            task.abort();
-            // The only error there is: that it was aborted.
-            let _ = task.await;
+            end(task).await;
         }
     }
 }
 
-async fn read(reader: PartitionReader, mut gate: watch::Receiver<Gate>, out: mpsc::Sender<Read>) {
+async fn end(task: JoinHandle<()>) {
+    task.abort();
+    // The only error there is: that it was aborted.
+    let _ = task.await;
+}
+
+async fn read(
+    reader: PartitionReader,
+    epoch: Epoch,
+    mut gate: watch::Receiver<bool>,
+    out: mpsc::Sender<Read>,
+) {
     loop {
-        if gate.wait_for(|gate| gate.open).await.is_err() {
+        if gate.wait_for(|is_open| *is_open).await.is_err() {
             return;
         }
         let result = reader.recv().await;
         let read = Read {
             at: reader.at().clone(),
-            // Read after the record: the epoch may have changed meanwhile.
-            epoch: gate.borrow().epoch,
+            epoch,
             result,
         };
         if out.send(read).await.is_err() {

@@ -5,15 +5,15 @@
 //! knows it takes no leader for it and reads nothing at all. Only a topic's id tells.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{assignment::Phase, calls::Done, owner::Owner};
 use crate::{
-    kafka::{Cause, GroupConsumer, TopicId},
-    model::{Offset, Progress, TopicPartition},
+    kafka::{Cause, TopicId},
+    model::{Epoch, Offset, SameTopic, TopicPartition},
 };
 
 /// How often the topics are asked who they are: one request for all of them.
@@ -21,9 +21,6 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// How long a broker may take to answer: a consumer that is to be closed waits for it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long it may take before a last commit, for which a whole group waits.
-const BEFORE_COMMIT: Duration = Duration::from_secs(1);
 
 /// A topic, as the group's positions belong to it.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +31,7 @@ struct Identity {
 }
 
 /// The topics that the group's positions belong to.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Identities(HashMap<Arc<str>, Identity>);
 
 impl Identities {
@@ -66,44 +63,15 @@ impl Identities {
         self.0.insert(topic, Identity { id, before });
     }
 
+    /// Whether a topic's id is known.
+    fn knows(&self, topic: &str) -> bool {
+        self.0.contains_key(topic)
+    }
+
     /// The ids that are known.
     pub(super) fn ids(&self) -> HashMap<Arc<str>, TopicId> {
         let known = self.0.iter();
         known.map(|(topic, it)| (topic.clone(), it.id)).collect()
-    }
-
-    /// What may be committed of these offsets: those of a topic that is another one by now
-    /// say nothing about it, and of that one nothing may be skipped.
-    pub(super) async fn committable(
-        &self,
-        consumer: &GroupConsumer,
-        mut offsets: Vec<(TopicPartition, Progress)>,
-    ) -> Vec<(TopicPartition, Progress)> {
-        let topics: BTreeSet<_> = offsets.iter().map(|(at, _)| at.topic.clone()).collect();
-        let topics = topics
-            .into_iter()
-            .filter(|topic| self.0.contains_key(topic));
-        let topics: Vec<_> = topics.collect();
-        if topics.is_empty() {
-            return offsets;
-        }
-        // Without an answer a commit will hardly get one.
-        let told = consumer.topic_ids(topics, BEFORE_COMMIT).await;
-        self.rewind(&mut offsets, &told.unwrap_or_default());
-        offsets
-    }
-
-    fn rewind(
-        &self,
-        offsets: &mut [(TopicPartition, Progress)],
-        told: &HashMap<Arc<str>, TopicId>,
-    ) {
-        for (at, progress) in offsets {
-            let told = told.get(&at.topic);
-            if told.is_some_and(|id| self.is_other(&at.topic, *id)) {
-                *progress = Offset(0).into();
-            }
-        }
     }
 }
 
@@ -113,8 +81,17 @@ pub(super) struct Recreated {
     pub(super) known: Identities,
     /// Those for which a new consumer is on its way.
     others: HashMap<Arc<str>, TopicId>,
+    /// Partitions that were ours when their topic was created again, and of which the group has
+    /// committed nothing since: a commit that names no topic belongs to the topic before.
+    of_before: HashSet<TopicPartition>,
+    /// Where partitions started whose commit does not tell that it belongs to this topic.
+    doubtful: HashMap<TopicPartition, Offset>,
     due: Instant,
     asking: bool,
+    ends_due: Instant,
+    asking_ends: bool,
+    /// Partitions whose log ended before our position when it was asked for last.
+    short: HashSet<TopicPartition>,
 }
 
 impl Recreated {
@@ -122,20 +99,59 @@ impl Recreated {
         Self {
             known: Identities::default(),
             others: HashMap::new(),
+            of_before: HashSet::new(),
+            doubtful: HashMap::new(),
             due: now,
             asking: false,
+            ends_due: now,
+            asking_ends: false,
+            short: HashSet::new(),
         }
     }
 
-    /// The start in topics that are others now was not committed: it is tried again, with
-    /// another new consumer.
-    pub(super) fn not_committed(&mut self) {
-        self.others.clear();
+    /// These partitions are another topic's by now.
+    pub(super) fn created_again(&mut self, partitions: impl IntoIterator<Item = TopicPartition>) {
+        self.of_before.extend(partitions);
+    }
+
+    /// Whether a commit of this partition that names no topic belongs to the topic before.
+    pub(super) fn is_of_a_topic_before(&self, at: &TopicPartition) -> bool {
+        self.of_before.contains(at)
+    }
+
+    /// The group has committed where this partition starts.
+    pub(super) fn has_started(&mut self, at: &TopicPartition) {
+        self.of_before.remove(at);
+    }
+
+    /// A partition is read from this offset on.
+    pub(super) fn starts_at(&mut self, at: &TopicPartition, offset: Offset, topic: SameTopic) {
+        if topic == SameTopic::Yes {
+            self.doubtful.remove(at);
+        } else {
+            self.doubtful.insert(at.clone(), offset);
+        }
+    }
+
+    /// Whether nothing tells that a position belongs to this topic: it is the one of a commit, and
+    /// nothing was read from there on.
+    pub(super) fn is_doubtful(&self, at: &TopicPartition, position: Offset) -> bool {
+        self.doubtful.get(at) == Some(&position)
+    }
+
+    /// Takes in the partitions whose log ends before our position; returns those of which that
+    /// was so the time before as well. A leader that was just elected may answer with an end that
+    /// is too low, once.
+    fn still_short(&mut self, short: HashSet<TopicPartition>) -> Vec<TopicPartition> {
+        let again = short.intersection(&self.short).cloned().collect();
+        self.short = short;
+        again
     }
 
     /// The consumer is a new one, which knows nothing of topics that are gone.
     pub(super) fn start_over(&mut self) {
-        self.asking = false;
+        (self.asking, self.asking_ends) = (false, false);
+        self.short.clear();
         for (topic, id) in self.others.drain() {
             self.known.replace(topic, id);
         }
@@ -180,24 +196,81 @@ impl Owner {
         if others.is_empty() {
             return false;
         }
+        let topics: BTreeSet<_> = others.keys().cloned().collect();
+        if self.read_from_start(&topics) {
+            self.recreated.others = others;
+        }
+        true
+    }
+
+    /// Reads topics from their start, with a new consumer. False if that is not possible now.
+    fn read_from_start(&mut self, topics: &BTreeSet<Arc<str>>) -> bool {
         let settled = matches!(self.phase, Phase::Idle | Phase::Owning) && self.leaving.is_empty();
         if !settled || !self.watch.health.may_make_anew(Instant::now()) {
-            return true;
+            return false;
         }
-        for topic in others.keys() {
+        for topic in topics {
             self.subscription.made_again(topic);
         }
-        let names: BTreeSet<_> = others.keys().map(AsRef::as_ref).collect();
-        let names: Vec<&str> = names.into_iter().collect();
+        let owned = self.owned().into_iter();
+        let ours = owned.filter(|at| topics.contains(&at.topic));
+        self.recreated.created_again(ours);
+        let names: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
         let names = names.join(", ");
         let reason = format!("deleted and created again, and read from the start: {names}");
-        self.recreated.others = others;
         if self.phase == Phase::Owning {
             self.renew(reason);
         } else {
             self.broken = Some(reason);
         }
         true
+    }
+
+    /// Asks where partitions end whose topics have no ids: an end before our position is all that
+    /// tells that such a topic was created again.
+    pub(super) fn ask_for_log_ends(&mut self, owned: &[TopicPartition], now: Instant) {
+        if self.recreated.asking_ends
+            || now < self.recreated.ends_due
+            || self.phase != Phase::Owning
+        {
+            return;
+        }
+        self.recreated.ends_due = now + EVERY;
+        let without_id = owned
+            .iter()
+            .filter(|at| !self.recreated.known.knows(&at.topic));
+        let asked: Vec<_> = without_id
+            .filter_map(|at| {
+                let (epoch, position) = (self.engine.epoch(at)?, self.engine.position(at)?);
+                Some((at.clone(), epoch, position))
+            })
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        self.recreated.asking_ends = true;
+        let consumer = self.consumer.clone();
+        self.calls.spawn(async move {
+            let places = asked.iter().map(|(at, ..)| at.clone()).collect();
+            let ends: HashMap<_, _> = consumer.log_ends(places).await.into_iter().collect();
+            let short = asked.into_iter().filter(|(at, _, position)| {
+                let end = ends.get(at);
+                end.is_some_and(|end| end < position)
+            });
+            Done::ShortLogs(short.map(|(at, epoch, _)| (at, epoch)).collect())
+        });
+    }
+
+    pub(super) fn short_logs(&mut self, short: Vec<(TopicPartition, Epoch)>) {
+        self.recreated.asking_ends = false;
+        let short = short.into_iter();
+        let short = short.filter(|(at, epoch)| self.engine.owns(at, *epoch));
+        let short = short.map(|(at, _)| at).collect();
+        let short = self.recreated.still_short(short);
+        let topics: BTreeSet<_> = short.into_iter().map(|at| at.topic).collect();
+        if !topics.is_empty() {
+            self.read_from_start(&topics);
+        }
     }
 }
 
@@ -229,10 +302,6 @@ mod tests {
         assert_eq!(others(&mut recreated, NEW), Some(NEW));
         assert_eq!(others(&mut recreated, NEW), Some(NEW), "nothing was done");
         recreated.others = told(NEW);
-        recreated.not_committed();
-        recreated.start_over();
-        assert_eq!(others(&mut recreated, NEW), Some(NEW), "it failed");
-        recreated.others = told(NEW);
         recreated.start_over();
         assert_eq!(others(&mut recreated, NEW), None);
         assert_eq!(others(&mut recreated, NEWEST), Some(NEWEST), "and again");
@@ -249,29 +318,28 @@ mod tests {
     }
 
     #[test]
-    fn only_what_belongs_to_a_topic_that_is_gone_is_committed_as_its_start() {
+    fn a_log_that_ends_before_our_position_counts_the_second_time() {
         let mut recreated = Recreated::new(Instant::now());
-        let (orders, other) = (
-            TopicPartition::new("orders", 0),
-            TopicPartition::new("x", 0),
-        );
-        let five = Progress {
-            point: Offset(5),
-            above: vec![Offset(6)..Offset(7)],
+        let at = |partition| TopicPartition::new("orders", partition);
+        let mut short = |partitions: &[i32]| {
+            let short = partitions.iter().map(|partition| at(*partition));
+            recreated.still_short(short.collect())
         };
-        let seven = Progress::from(Offset(7));
-        let mut offsets = [(orders, five.clone()), (other, seven.clone())];
-        recreated.known.rewind(&mut offsets, &told(NEW));
-        assert_eq!(offsets[0].1, five, "nothing is known");
-        recreated.known.told(&told(OLD));
-        recreated.known.rewind(&mut offsets, &HashMap::new());
-        assert_eq!(offsets[0].1, five, "nobody told");
-        recreated.known.rewind(&mut offsets, &told(OLD));
-        assert_eq!(offsets[0].1, five, "the same");
-        recreated.known.rewind(&mut offsets, &told(NEW));
-        assert_eq!(
-            offsets.map(|(_, progress)| progress),
-            [Offset(0).into(), seven]
-        );
+        assert_eq!(short(&[1, 2]), [], "the first time");
+        assert_eq!(short(&[2, 3]), [at(2)]);
+        assert_eq!(short(&[]), []);
+        assert_eq!(short(&[2]), [], "it was well in between");
+    }
+
+    #[test]
+    fn what_was_ours_of_the_topic_before_is_known_until_the_new_one_has_started() {
+        let mut recreated = Recreated::new(Instant::now());
+        let at = TopicPartition::new("orders", 0);
+        assert!(!recreated.is_of_a_topic_before(&at));
+        recreated.created_again([at.clone()]);
+        recreated.start_over();
+        assert!(recreated.is_of_a_topic_before(&at));
+        recreated.has_started(&at);
+        assert!(!recreated.is_of_a_topic_before(&at));
     }
 }

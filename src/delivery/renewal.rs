@@ -5,7 +5,7 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use super::{
-    assignment::{Phase, REVOKE_DRAIN},
+    assignment::{OutOfRange, Phase, REVOKE_DRAIN},
     commits::Commits,
     owner::Owner,
 };
@@ -57,6 +57,7 @@ impl Owner {
         // What was asked by the old one is nobody's any more.
         self.calls = JoinSet::new();
         self.commits = Commits::default();
+        self.lost = OutOfRange::default();
         self.watch.start_over();
         self.recreated.start_over();
         self.subscription.start_over(Instant::now());

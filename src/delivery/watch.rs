@@ -208,6 +208,7 @@ impl Owner {
         self.ask_for_ends(&owned, now);
         self.ask_for_depths(now);
         self.ask_for_identities(now);
+        self.ask_for_log_ends(&owned, now);
         self.replace_broken_consumer(now);
     }
 

@@ -14,7 +14,7 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 
-use super::{Cause, TopicId, context::Context, convert};
+use super::{Cause, context::Context, convert, identity::Origin};
 use crate::{
     model::{Progress, TopicPartition},
     telemetry::{Member, events},
@@ -24,8 +24,8 @@ type Offsets = [(TopicPartition, Progress)];
 
 /// What a commit needs beside the offsets.
 pub(super) struct Commit {
-    /// The topics that the offsets belong to.
-    pub(super) ids: HashMap<Arc<str>, TopicId>,
+    /// The topics that the offsets belong to, as far as they have ids.
+    pub(super) origins: HashMap<Arc<str>, Origin>,
     pub(super) instance: Member,
     /// The group's coordinator takes no metadata with an offset, or not so much.
     pub(super) plain: Arc<AtomicBool>,
@@ -71,7 +71,7 @@ impl Commit {
         offsets.iter().map(result).collect()
     }
 
-    /// Without what is finished above the offsets where that is refused.
+    /// Commits without metadata where that is refused.
     fn at_once(
         &self,
         consumer: &StreamConsumer<Context>,
@@ -79,7 +79,7 @@ impl Commit {
     ) -> Result<(), KafkaError> {
         let instance = &self.instance;
         let commit = |plain| {
-            let list = convert::progress_list(offsets, &self.ids, plain)?;
+            let list = convert::progress_list(offsets, &self.origins, plain)?;
             consumer.commit(&list, CommitMode::Sync)
         };
         let plain = self.plain.load(Ordering::Acquire);

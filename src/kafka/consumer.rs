@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     ffi::CString,
     sync::{
         Arc,
@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::{StreamExt as _, stream};
 use rdkafka::{
     Message as _, bindings,
     consumer::{Consumer as _, StreamConsumer, stream_consumer::StreamPartitionQueue},
@@ -22,22 +21,22 @@ use super::{
     commit::Commit,
     context::{Context, Failures},
     convert::{self, Committed},
-    identity,
+    identity::{self, Origin, same_topic},
+    list_offsets::{End, Offsets, list_offsets},
     logged_in::LoggedIn,
     progress,
 };
 use crate::{
-    metadata::{Settings, librdkafka},
-    model::{Offset, Progress, Record, TopicPartition},
+    metadata::{Isolation, Settings, librdkafka},
+    model::{
+        Continue, Evidence, Log, Offset, Progress, Reason, Record, SameTopic, TopicPartition,
+        resume,
+    },
     telemetry::Member,
 };
 
 /// How long one request to a broker may take in the calls that wait for it.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Partitions whose ends are asked for at once: a broker answers many quickly, and
-/// one without a leader must not hold up the others.
-const ASKED_AT_ONCE: usize = 16;
 
 /// How often a consumer that is to be closed is looked at for calls under way.
 const CLOSE_AGAIN: Duration = Duration::from_millis(20);
@@ -68,6 +67,18 @@ pub enum StartAt {
     Oldest,
 }
 
+/// A partition that was assigned.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The partition.
+    pub at: TopicPartition,
+    /// Where it starts if the group never committed for it.
+    pub start: StartAt,
+    /// Its topic was created again while it was ours: a commit that names no topic belongs to the
+    /// topic before.
+    pub recreated: bool,
+}
+
 /// Where a partition starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
@@ -75,10 +86,10 @@ pub struct Start {
     pub at: TopicPartition,
     /// Its first record is at the point or later; what stands above is finished.
     pub progress: Progress,
-    /// The topic whose records the progress names; `None` if its brokers give no ids.
-    pub topic: Option<TopicId>,
     /// What the point comes from.
     pub from: StartFrom,
+    /// Whether the point is known to belong to the topic that is there now.
+    pub topic: SameTopic,
 }
 
 /// What a start offset comes from.
@@ -88,9 +99,34 @@ pub enum StartFrom {
     Commit,
     /// The group never committed any, so [`StartAt`] decided.
     Policy,
-    /// What the group committed is not there any more: retention removed it, or
-    /// the topic was recreated. It is the oldest that is left.
-    OutOfRange,
+    /// The group's position can't be used any more.
+    Moved {
+        /// The group's position.
+        position: Offset,
+        /// Why it can't be used.
+        reason: Reason,
+    },
+}
+
+/// Where partitions start.
+#[derive(Debug)]
+pub struct Starts {
+    /// A result for each partition.
+    pub results: Vec<(TopicPartition, Result<Start, Cause>)>,
+    /// The ids of their topics, asked for after the group's offsets; those that a broker told.
+    pub ids: HashMap<Arc<str>, TopicId>,
+}
+
+/// What is needed to say where a partition starts.
+enum Need {
+    /// Nothing more.
+    Known(Start),
+    /// The partition's first offset.
+    First,
+    /// The offset after the last record that the group may see.
+    Newest,
+    /// The partition's log, for this position.
+    Log(Progress, SameTopic),
 }
 
 /// A member of a consumer group. Cheap to clone; one owner calls it.
@@ -100,6 +136,8 @@ pub struct GroupConsumer {
     member: Member,
     /// The group's coordinator takes no metadata with an offset, or not so much.
     plain: Arc<AtomicBool>,
+    /// Which end is the newest for this isolation level.
+    newest: End,
 }
 
 impl GroupConsumer {
@@ -121,11 +159,15 @@ impl GroupConsumer {
             context,
         )?;
         let inner = LoggedIn::shared(inner);
-        let plain = Arc::default();
+        let newest = match settings.isolation {
+            Isolation::ReadCommitted => End::LastStable,
+            Isolation::ReadUncommitted => End::Last,
+        };
         let consumer = Self {
             inner,
             member,
-            plain,
+            plain: Arc::default(),
+            newest,
         };
         Ok((consumer, receiver))
     }
@@ -202,61 +244,154 @@ impl GroupConsumer {
         .await
     }
 
-    /// Where to start in each partition: at the committed offset if it is still
-    /// there, else where `StartAt` says. Each partition has a result of its own.
+    /// Where to start in each partition: at the committed offset, unless it belongs to a topic
+    /// that is gone, and without one where `StartAt` says. `known` has the ids of topics that this
+    /// consumer reads already; they count for more than what a broker answers, which may not
+    /// have heard of a new topic yet.
+    ///
+    /// Whether a committed offset is in range is not asked: a fetch says so.
     pub async fn start_positions(
         &self,
-        wanted: Vec<(TopicPartition, StartAt)>,
-    ) -> Vec<(TopicPartition, Result<Start, Cause>)> {
-        let list = convert::list(wanted.iter().map(|(at, _)| (at, Offset(0))));
+        wanted: Vec<Wanted>,
+        known: HashMap<Arc<str>, TopicId>,
+        within: Duration,
+    ) -> Starts {
+        let list = convert::list(wanted.iter().map(|wanted| (&wanted.at, Offset(0))));
         let committed = self.blocking(move |consumer| {
             let committed = consumer.committed_offsets(list?, REQUEST_TIMEOUT)?;
             Ok(convert::committed(&committed))
         });
-        let committed = match committed.await {
+        let mut committed = match committed.await {
             Ok(committed) => committed,
             Err(cause) => {
                 let all = wanted.into_iter();
-                return all.map(|(at, _)| (at, Err(cause.clone()))).collect();
+                let results = all.map(|wanted| (wanted.at, Err(cause.clone()))).collect();
+                let ids = HashMap::new();
+                return Starts { results, ids };
             }
         };
-        let starts = wanted.into_iter().map(|(at, start)| {
-            let committed = committed.get(&at).cloned().unwrap_or(Ok(None));
-            async move {
-                let start = self.start_position(&at, committed, start).await;
-                (at, start)
-            }
-        });
-        stream::iter(starts)
-            .buffer_unordered(ASKED_AT_ONCE)
-            .collect()
-            .await
+        // After the offsets: an id that was asked for before may be of the topic before.
+        let topics: BTreeSet<_> = wanted
+            .iter()
+            .map(|wanted| wanted.at.topic.clone())
+            .collect();
+        let told = self.topic_ids(topics.into_iter().collect(), within).await;
+        let ids = told.as_ref().cloned().unwrap_or_default();
+        let mut now = ids.clone();
+        now.extend(known);
+        let now = self.origins(&now).await;
+        let mut needs = Vec::new();
+        for wanted in wanted {
+            let committed = committed.remove(&wanted.at).unwrap_or(Ok(None));
+            let origin = now.get(&wanted.at.topic);
+            let need = committed.and_then(|committed| {
+                let unknown = told.as_ref().err().filter(|_| origin.is_none());
+                need(&wanted, committed, origin, unknown)
+            });
+            needs.push((wanted.at, need));
+        }
+        let results = self.resolve(needs).await;
+        Starts { results, ids }
     }
 
-    async fn start_position(
+    /// Asks for what is still needed, all partitions of one kind at once.
+    async fn resolve(
         &self,
-        at: &TopicPartition,
-        committed: Result<Option<Committed>, Cause>,
-        start: StartAt,
-    ) -> Result<Start, Cause> {
-        let committed = committed?;
-        let (low, high) = self.ends(at).await?;
-        let (point, metadata, from) = match (committed, start) {
-            (Some(Committed { offset, metadata }), _) if (low..=high).contains(&offset) => {
-                (offset, metadata, StartFrom::Commit)
-            }
-            (Some(_), _) => (low, Vec::new(), StartFrom::OutOfRange),
-            (None, StartAt::Newest) => (high, Vec::new(), StartFrom::Policy),
-            (None, StartAt::Oldest) => (low, Vec::new(), StartFrom::Policy),
+        needs: Vec<(TopicPartition, Result<Need, Cause>)>,
+    ) -> Vec<(TopicPartition, Result<Start, Cause>)> {
+        let wanting = |wants: fn(&Need) -> bool| {
+            let wants = |need: &Result<Need, Cause>| need.as_ref().is_ok_and(wants);
+            let places = needs.iter().filter(|(_, need)| wants(need));
+            places.map(|(at, _)| at.clone()).collect::<Vec<_>>()
         };
-        let (progress, topic) = progress::parse(point, &metadata, high);
-        let at = at.clone();
-        Ok(Start {
-            at,
-            progress,
-            topic,
-            from,
+        let first = wanting(|need| matches!(need, Need::First | Need::Log(..)));
+        let last = wanting(|need| matches!(need, Need::Log(..)));
+        let newest = wanting(|need| matches!(need, Need::Newest));
+        let (mut first, mut last, mut newest) = tokio::join!(
+            self.list_offsets(first, End::First),
+            self.list_offsets(last, End::Last),
+            self.list_offsets(newest, self.newest),
+        );
+        let by_policy = |at: &TopicPartition, point: Offset| Start {
+            at: at.clone(),
+            progress: point.into(),
+            from: StartFrom::Policy,
+            topic: SameTopic::Yes,
+        };
+        let needs = needs.into_iter();
+        needs
+            .map(|(at, need)| {
+                let start = need.and_then(|need| match need {
+                    Need::Known(start) => Ok(start),
+                    Need::First => Ok(by_policy(&at, told(&mut first, &at)?)),
+                    Need::Newest => Ok(by_policy(&at, told(&mut newest, &at)?)),
+                    Need::Log(progress, topic) => {
+                        let log = Log {
+                            first: told(&mut first, &at)?,
+                            end: told(&mut last, &at)?,
+                        };
+                        Ok(start_in(&at, progress, topic, log))
+                    }
+                });
+                (at, start)
+            })
+            .collect()
+    }
+
+    /// One end of each partition, as their leaders say; those that no broker spoke of are left
+    /// out.
+    async fn list_offsets(&self, partitions: Vec<TopicPartition>, end: End) -> Offsets {
+        let asked = partitions.clone();
+        let told = self.blocking(move |consumer| {
+            let client = consumer.client().native_ptr();
+            list_offsets(client, &asked, end, REQUEST_TIMEOUT)
+        });
+        told.await.unwrap_or_else(|cause| {
+            let all = partitions.into_iter();
+            all.map(|at| (at, Err(cause.clone()))).collect()
         })
+    }
+
+    /// The log of each partition, records of open transactions included.
+    pub async fn logs(
+        &self,
+        partitions: Vec<TopicPartition>,
+    ) -> HashMap<TopicPartition, Result<Log, Cause>> {
+        let (mut first, mut last) = tokio::join!(
+            self.list_offsets(partitions.clone(), End::First),
+            self.list_offsets(partitions.clone(), End::Last),
+        );
+        let mut log = |at: &TopicPartition| {
+            Ok(Log {
+                first: told(&mut first, at)?,
+                end: told(&mut last, at)?,
+            })
+        };
+        let partitions = partitions.into_iter();
+        partitions
+            .map(|at| {
+                let log = log(&at);
+                (at, log)
+            })
+            .collect()
+    }
+
+    /// The offset after the last record of each partition, those of open transactions included;
+    /// partitions whose leader did not answer are left out.
+    pub async fn log_ends(&self, partitions: Vec<TopicPartition>) -> Vec<(TopicPartition, Offset)> {
+        let told = self.list_offsets(partitions, End::Last).await;
+        let told = told.into_iter();
+        told.filter_map(|(at, end)| Some((at, end.ok()?))).collect()
+    }
+
+    /// Topics with their cluster, if its brokers tell one.
+    async fn origins(&self, ids: &HashMap<Arc<str>, TopicId>) -> HashMap<Arc<str>, Origin> {
+        let cluster = self.blocking(|consumer| {
+            let id = consumer.client().fetch_cluster_id(Duration::ZERO);
+            Ok(id.and_then(|id| Origin::cluster(&id)))
+        });
+        let cluster = cluster.await.unwrap_or_default();
+        origins(ids, cluster.as_ref())
     }
 
     /// A partition's first offset, and the one after its last.
@@ -324,12 +459,30 @@ impl GroupConsumer {
         starts: impl IntoIterator<Item = (&'a TopicPartition, Offset)>,
     ) -> Result<(), Cause> {
         let list = convert::list(starts)?;
-        self.inner.assign(&list).map_err(Cause::from)
+        let assigned = self.inner.assign(&list);
+        self.wait_until_stopped();
+        assigned.map_err(Cause::from)
     }
 
     /// Gives all partitions up.
     pub fn unassign(&self) -> Result<(), Cause> {
-        self.inner.unassign().map_err(Cause::from)
+        let unassigned = self.inner.unassign();
+        self.wait_until_stopped();
+        unassigned.map_err(Cause::from)
+    }
+
+    /// Waits until librdkafka has stopped the fetchers of the assignment before: microseconds.
+    ///
+    /// librdkafka (2.12, `rdkafka_assignment.c`) ends the process by an assertion if an assignment
+    /// is replaced while it waits for a fetcher of the one before to stop. Its thread takes
+    /// operations in their order: what was to be stopped has been told so before the first
+    /// question is answered, and has said so before the second one is.
+    fn wait_until_stopped(&self) {
+        for _ in 0..2 {
+            if let Err(error) = self.inner.assignment() {
+                tracing::debug!("asking for the assignment: {error}");
+            }
+        }
     }
 
     /// Commits, with the ids of the topics that the offsets belong to, as far as they have
@@ -346,12 +499,18 @@ impl GroupConsumer {
         ids: HashMap<Arc<str>, TopicId>,
     ) -> Vec<Result<(), Cause>> {
         let count = offsets.len();
-        let commit = Commit {
-            ids,
-            instance: self.member.clone(),
-            plain: self.plain.clone(),
-        };
-        let committed = self.blocking(move |consumer| Ok(commit.by_topic(consumer, &offsets)));
+        let (instance, plain) = (self.member.clone(), self.plain.clone());
+        let committed = self.blocking(move |consumer| {
+            // Known since the first metadata, so there is nothing to wait for.
+            let cluster = consumer.client().fetch_cluster_id(Duration::ZERO);
+            let cluster = cluster.and_then(|id| Origin::cluster(&id));
+            let commit = Commit {
+                origins: origins(&ids, cluster.as_ref()),
+                instance,
+                plain,
+            };
+            Ok(commit.by_topic(consumer, &offsets))
+        });
         let committed = tokio::time::timeout(REQUEST_TIMEOUT, committed)
             .await
             .unwrap_or_else(|_| Err(Cause::other("the group's coordinator did not answer")));
@@ -389,6 +548,100 @@ impl GroupConsumer {
         tokio::task::spawn_blocking(move || call(&consumer))
             .await
             .unwrap_or_else(|ended| Err(Cause::other(ended)))
+    }
+}
+
+/// What the brokers said of a partition.
+fn told(offsets: &mut Offsets, at: &TopicPartition) -> Result<Offset, Cause> {
+    let silent = || {
+        Err(Cause::other(format!(
+            "no broker said where {at} begins or ends"
+        )))
+    };
+    offsets.remove(at).unwrap_or_else(silent)
+}
+
+fn origins(
+    ids: &HashMap<Arc<str>, TopicId>,
+    cluster: Option<&Arc<str>>,
+) -> HashMap<Arc<str>, Origin> {
+    let of = |topic: &TopicId| Origin {
+        cluster: cluster.cloned(),
+        topic: *topic,
+    };
+    ids.iter()
+        .map(|(name, id)| (name.clone(), of(id)))
+        .collect()
+}
+
+/// What is needed to say where a partition starts, given what the group has committed and the
+/// topic that is there now; `unknown` says why that is not known.
+fn need(
+    wanted: &Wanted,
+    committed: Option<Committed>,
+    now: Option<&Origin>,
+    unknown: Option<&Cause>,
+) -> Result<Need, Cause> {
+    let Some(Committed { offset, metadata }) = committed else {
+        return Ok(match wanted.start {
+            StartAt::Oldest => Need::First,
+            StartAt::Newest => Need::Newest,
+        });
+    };
+    let (mut progress, origin) = progress::parse(offset, &metadata);
+    if let Some(cause) = unknown.filter(|_| origin.is_some()) {
+        return Err(cause.clone());
+    }
+    let topic = match same_topic(origin.as_ref(), now) {
+        SameTopic::Unknown if wanted.recreated => SameTopic::No,
+        topic => topic,
+    };
+    if topic != SameTopic::Yes {
+        progress.above.clear();
+    }
+    let evidence = Evidence { topic, log: None };
+    Ok(match resume(offset, evidence) {
+        // A log that was cut may have lost the records that the ranges name.
+        Continue::Here if progress.above.is_empty() => Need::Known(Start {
+            at: wanted.at.clone(),
+            progress,
+            from: StartFrom::Commit,
+            topic,
+        }),
+        _ => Need::Log(progress, topic),
+    })
+}
+
+/// Where a partition starts whose log is known.
+fn start_in(at: &TopicPartition, mut progress: Progress, topic: SameTopic, log: Log) -> Start {
+    let position = progress.point;
+    let log_known = Evidence {
+        topic,
+        log: Some(log),
+    };
+    let from = match resume(position, log_known) {
+        Continue::Here | Continue::AskForLog => StartFrom::Commit,
+        Continue::Moved(to, reason) => {
+            let is_left = |range: &std::ops::Range<Offset>| range.end > to;
+            progress.point = to;
+            progress.above.retain(is_left);
+            if let Some(range) = progress.above.first_mut() {
+                range.start = range.start.max(to);
+            }
+            StartFrom::Moved { position, reason }
+        }
+    };
+    if progress.above.last().is_some_and(|last| last.end > log.end) {
+        progress.above.clear();
+    }
+    Start {
+        at: at.clone(),
+        progress,
+        topic: match from {
+            StartFrom::Commit => topic,
+            StartFrom::Policy | StartFrom::Moved { .. } => SameTopic::Yes,
+        },
+        from,
     }
 }
 

@@ -11,7 +11,7 @@ use rdkafka::{
     topic_partition_list::TopicPartitionListElem,
 };
 
-use super::{Cause, Outgoing, TopicId, progress};
+use super::{Cause, Outgoing, identity::Origin, progress};
 use crate::model::{Header, Offset, Progress, Record, TopicPartition};
 
 /// Copies a record out of librdkafka's memory.
@@ -168,25 +168,23 @@ fn partition(element: &TopicPartitionListElem<'_>) -> TopicPartition {
     TopicPartition::new(element.topic(), element.partition())
 }
 
-/// A list of partitions with a group's progress; without what is finished above the offsets
-/// if it is to be `plain`, or the topic has no id.
+/// A list of partitions with a group's progress; without metadata if it is to be `plain`, or
+/// the topic has no id.
 pub(super) fn progress_list(
     progress: &[(TopicPartition, Progress)],
-    ids: &HashMap<Arc<str>, TopicId>,
+    origins: &HashMap<Arc<str>, Origin>,
     plain: bool,
 ) -> Result<TopicPartitionList, KafkaError> {
-    let with_metadata = progress
+    let with_ranges = progress
         .iter()
         .filter(|(_, progress)| !progress.above.is_empty());
-    let bound = progress::bound(with_metadata.count());
+    let bound = progress::bound(progress.len(), with_ranges.count());
     let mut list = TopicPartitionList::new();
     for (at, progress) in progress {
         let mut element = list.add_partition(&at.topic, at.partition);
         element.set_offset(rdkafka::Offset::Offset(progress.point.0))?;
-        let topic = ids.get(&at.topic).filter(|_| !plain);
-        if let Some(metadata) = topic.and_then(|topic| progress::metadata(progress, *topic, bound))
-        {
-            element.set_metadata(metadata);
+        if let Some(origin) = origins.get(&at.topic).filter(|_| !plain) {
+            element.set_metadata(progress::metadata(progress, origin, bound));
         }
     }
     Ok(list)

@@ -20,13 +20,15 @@ pub struct EmbeddedBroker {
     host: BaseProducer,
 }
 
-/// A fault that breaks a client for good, for tests.
+/// A fault of a broker, for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The broker refuses idempotent writes to the client.
     IdempotenceRefused,
     /// The broker takes a group's member for replaced by another.
     MemberFenced,
+    /// The broker calls the position of a fetch out of range.
+    OutOfRange,
 }
 
 impl EmbeddedBroker {
@@ -40,6 +42,10 @@ impl EmbeddedBroker {
             Fault::MemberFenced => (
                 RDKafkaApiKey::Heartbeat,
                 RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
+            ),
+            Fault::OutOfRange => (
+                RDKafkaApiKey::Fetch,
+                RDKafkaRespErr::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE,
             ),
         };
         self.cluster()?.request_errors(request, &[error]);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    ffi::{CStr, CString, c_int},
+    ffi::{CStr, CString},
     fmt, slice,
     str::FromStr,
     sync::Arc,
@@ -10,13 +10,13 @@ use std::{
 };
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use rdkafka::{
-    bindings,
-    error::KafkaError,
-    types::{RDKafka, RDKafkaErrorCode},
-};
+use rdkafka::{bindings, types::RDKafka};
 
-use super::Cause;
+use super::{
+    Cause,
+    admin_request::{Answer, Owned, request},
+};
+use crate::model::SameTopic;
 
 /// What a topic has as long as it exists, and no other topic ever has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,21 +42,42 @@ impl FromStr for TopicId {
     }
 }
 
-/// What brokers tell that give topics no ids.
-const NONE: TopicId = TopicId(0, 0);
+/// A topic in a cluster: what a committed offset belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The cluster's id, if its brokers tell one that fits a commit's metadata: letters,
+    /// digits, `.`, `_` and `-`, at most 64 bytes. Kafka's has 22 characters.
+    pub cluster: Option<Arc<str>>,
+    /// The topic's id.
+    pub topic: TopicId,
+}
 
-/// What librdkafka gave out, and how it wants it back.
-struct Owned<T>(*mut T, unsafe extern "C" fn(*mut T));
-
-impl<T> Drop for Owned<T> {
-    fn drop(&mut self) {
-        if !self.0.is_null() {
-            // SAFETY: it is what librdkafka's counterpart of this function returned, and
-            // nothing uses it after its owner.
-            unsafe { (self.1)(self.0) };
-        }
+impl Origin {
+    /// Keeps a cluster's id if it can be written into a commit's metadata.
+    pub(super) fn cluster(id: &str) -> Option<Arc<str>> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let is_short = (2..=64).contains(&id.len());
+        (is_short && id.bytes().all(fits)).then(|| id.into())
     }
 }
+
+/// Whether a commit's topic is the one that is there now; `None` if it is not known.
+pub fn same_topic(committed: Option<&Origin>, now: Option<&Origin>) -> SameTopic {
+    let (Some(committed), Some(now)) = (committed, now) else {
+        return SameTopic::Unknown;
+    };
+    if committed.topic == now.topic {
+        return SameTopic::Yes;
+    }
+    // Version 0.1 names no cluster, and another cluster's topic has another id in any case.
+    if committed.cluster.is_some() && committed.cluster == now.cluster {
+        return SameTopic::No;
+    }
+    SameTopic::Unknown
+}
+
+/// What brokers tell that give topics no ids.
+const NONE: TopicId = TopicId(0, 0);
 
 /// Asks a broker for the ids of topics, each named once. A topic that does not exist, and
 /// one that has no id (Kafka before 2.8, Redpanda), is left out.
@@ -68,14 +89,9 @@ pub(super) fn ids(
     within: Duration,
 ) -> Result<HashMap<Arc<str>, TopicId>, Cause> {
     let event = describe(client, topics, within)?;
-    // SAFETY: the event is not null and lives to the end of this function; what is asked of
-    // it lives as long.
-    let error = unsafe { bindings::rd_kafka_event_error(event.0) };
-    if error != bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-        return Err(KafkaError::AdminOp(RDKafkaErrorCode::from(error)).into());
-    }
     let mut count = 0;
-    // SAFETY: as above; `count` outlives the call. The array has so many elements.
+    // SAFETY: the event lives to the end of this function, and what is asked of it lives as
+    // long; `count` outlives the call. The array has so many elements.
     let described = unsafe {
         let result = bindings::rd_kafka_event_DescribeTopics_result(event.0);
         if result.is_null() {
@@ -120,22 +136,15 @@ unsafe fn identity<'a>(
     }
 }
 
-/// Waits for a broker's description of topics; it is not null.
-fn describe(
-    client: *mut RDKafka,
-    topics: &[Arc<str>],
-    within: Duration,
-) -> Result<Owned<bindings::rd_kafka_event_t>, Cause> {
+/// Waits for a broker's description of topics.
+fn describe(client: *mut RDKafka, topics: &[Arc<str>], within: Duration) -> Result<Answer, Cause> {
     let names = topics.iter().map(|topic| CString::new(topic.as_bytes()));
     let names = names.collect::<Result<Vec<_>, _>>().map_err(Cause::other)?;
     let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
-    let millis = c_int::try_from(within.as_millis()).unwrap_or(c_int::MAX);
-    let mut why = [0; 512];
+    let operation = bindings::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
     // SAFETY: the client outlives this function. The names are C strings, the array has as
-    // many as it is told, and librdkafka copies them; the buffer for the error has its
-    // length. The queue, the options and the names are freed after the last call that gets
-    // them. An answer comes within the timeout that the request has, be it an error.
-    let event = unsafe {
+    // many as it is told, and librdkafka copies them before they are freed.
+    unsafe {
         let wanted = Owned(
             bindings::rd_kafka_TopicCollection_of_topic_names(
                 pointers.as_mut_ptr(),
@@ -143,31 +152,38 @@ fn describe(
             ),
             bindings::rd_kafka_TopicCollection_destroy,
         );
-        let options = Owned(
-            bindings::rd_kafka_AdminOptions_new(
-                client,
-                bindings::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            ),
-            bindings::rd_kafka_AdminOptions_destroy,
-        );
-        let queue = Owned(
-            bindings::rd_kafka_queue_new(client),
-            bindings::rd_kafka_queue_destroy,
-        );
-        bindings::rd_kafka_AdminOptions_set_request_timeout(
-            options.0,
-            millis,
-            why.as_mut_ptr(),
-            why.len(),
-        );
-        bindings::rd_kafka_DescribeTopics(client, wanted.0, options.0, queue.0);
-        Owned(
-            bindings::rd_kafka_queue_poll(queue.0, millis.saturating_mul(2)),
-            bindings::rd_kafka_event_destroy,
-        )
-    };
-    if event.0.is_null() {
-        return Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut).into());
+        request(client, operation, within, |options, queue| {
+            bindings::rd_kafka_DescribeTopics(client, wanted.0, options, queue);
+        })
     }
-    Ok(event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SameTopic::{No, Unknown, Yes};
+
+    #[test]
+    fn a_topic_is_another_one_only_if_the_cluster_is_the_same() {
+        let origin = |cluster: &str, topic| {
+            let cluster = (!cluster.is_empty()).then(|| cluster.into());
+            let topic = TopicId(topic, 0);
+            Some(Origin { cluster, topic })
+        };
+        for (committed, now, wanted) in [
+            (None, None, Unknown),
+            (None, origin("a", 1), Unknown),
+            (origin("a", 1), None, Unknown),
+            (origin("a", 1), origin("a", 1), Yes),
+            (origin("", 1), origin("a", 1), Yes),
+            (origin("a", 1), origin("a", 2), No),
+            (origin("a", 1), origin("b", 2), Unknown),
+            (origin("", 1), origin("a", 2), Unknown),
+            (origin("", 1), origin("", 2), Unknown),
+            (origin("a", 1), origin("", 2), Unknown),
+        ] {
+            let got = same_topic(committed.as_ref(), now.as_ref());
+            assert_eq!(got, wanted, "{committed:?}, {now:?}");
+        }
+    }
 }

@@ -5,7 +5,13 @@ use rdkafka::{
     error::KafkaError,
 };
 
-use super::{Cause, consumer::REQUEST_TIMEOUT, convert, logged_in::LoggedIn};
+use super::{
+    Cause,
+    consumer::REQUEST_TIMEOUT,
+    convert,
+    list_offsets::{End, list_offsets},
+    logged_in::LoggedIn,
+};
 use crate::{
     metadata::{Settings, librdkafka},
     model::{Offset, TopicPartition},
@@ -16,7 +22,7 @@ use crate::{
 pub enum Missed {
     /// A record at its position, or a later one.
     Record,
-    /// The partition ends before its position: it is another one of this name.
+    /// The partition ends before its position.
     End,
 }
 
@@ -38,8 +44,13 @@ pub async fn missed(
     let probe = tokio::task::spawn_blocking(move || {
         let consumer: LoggedIn<BaseConsumer> =
             super::create(&settings, pairs, DefaultConsumerContext)?;
-        let (_, end) = consumer.fetch_watermarks(&at.topic, at.partition, REQUEST_TIMEOUT)?;
-        if Offset(end) < from {
+        // Not the consumer's own: with an open transaction its end is below the position.
+        let client = consumer.client().native_ptr();
+        let places = [at];
+        let mut ends = list_offsets(client, &places, End::Last, REQUEST_TIMEOUT)?;
+        if let Some(end) = ends.remove(&places[0])
+            && end? < from
+        {
             return Ok(Some(Missed::End));
         }
         consumer.assign(&list)?;

@@ -4,6 +4,7 @@
 //! what went wrong in words that an operator can act on.
 
 mod acked;
+mod admin_request;
 mod browse;
 mod classify;
 mod commit;
@@ -14,6 +15,7 @@ mod convert;
 mod embedded;
 mod health;
 mod identity;
+mod list_offsets;
 mod logged_in;
 mod missed;
 mod oauth;
@@ -30,10 +32,12 @@ mod watch;
 
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
-pub use consumer::{GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom};
+pub use consumer::{
+    GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom, Starts, Wanted,
+};
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;
-pub use identity::TopicId;
+pub use identity::{Origin, TopicId};
 pub use missed::{Missed, missed};
 pub use oauth::Session;
 pub use producer::{Outgoing, Producer, SendError};

@@ -1,19 +1,29 @@
-//! A group's progress, as it is committed: the offset, and in the commit's metadata what is
-//! finished above it.
+//! A group's progress as it is committed: the offset, and in the commit's metadata the topic
+//! that the offset belongs to and what is finished above the offset.
 //!
 //! Metadata is free text that Kafka keeps with an offset, for the group itself
-//! (`OffsetCommitRequest`). Ours is `dapr-rdkafka K3p6xZ1sQ2uC6M0lQnW8dA 17 2-4,9`: of the topic
-//! with this id, offsets from 17 + 2 to 17 + 4 and 17 + 9 are finished. It names the topic and
-//! the offset that it belongs to: a tool that moves a group's offset and keeps the metadata, or
-//! copies both to another cluster, means all that follows. So where brokers give topics no ids
-//! (Kafka before 2.8, Redpanda) nothing is said.
+//! (`OffsetCommitRequest`). Ours is
+//! `dapr-rdkafka/2 5L6g3nShT-eMCtK--X86sw K3p6xZ1sQ2uC6M0lQnW8dA 17 2-4,9`: offset 17 belongs to
+//! the topic with the second id in the cluster with the first one (`-` if unknown), and offsets
+//! from 17 + 2 to 17 + 4 and 17 + 9 are finished. The list is left out if it is empty.
+//!
+//! The metadata names the topic so that a topic that was deleted and created again is read from
+//! its first record, whoever notices. It names the offset because a tool may move a group's
+//! offset and keep the metadata: such metadata is ignored. Where brokers give topics no ids
+//! (Kafka before 2.8, Redpanda) there is no metadata.
+//!
+//! Version 0.1 wrote `dapr-rdkafka K3p6xZ1sQ2uC6M0lQnW8dA 17 2-4,9`, and only if something was
+//! finished above the offset. That is still read. Version 0.1 ignores the new text.
 
 use std::{fmt::Write as _, ops::Range};
 
-use super::TopicId;
+use super::{TopicId, identity::Origin};
 use crate::model::{Offset, Progress};
 
-const NAME: &str = "dapr-rdkafka";
+const NAME: &str = "dapr-rdkafka/2";
+const NAME_OF_0_1: &str = "dapr-rdkafka";
+/// Stands for the id of a cluster that tells none.
+const NO_CLUSTER: &str = "-";
 
 /// The most for one partition, in bytes: below what a broker takes by default
 /// (`offset.metadata.max.bytes`, 4,096).
@@ -23,22 +33,29 @@ const LARGEST: usize = 4000;
 /// than a message may be (`message.max.bytes`, 1 MiB by default).
 const LARGEST_COMMIT: usize = 256 * 1024;
 
-/// How large the metadata of each of so many partitions may be.
-pub(super) fn bound(partitions: usize) -> usize {
-    LARGEST.min(LARGEST_COMMIT / partitions.max(1))
+/// The most that metadata without ranges takes: name, two ids and the offset.
+const WITHOUT_RANGES: usize = 128;
+
+/// How large the metadata of each partition may be in a commit of so many partitions, so many
+/// of them with ranges.
+pub(super) fn bound(partitions: usize, with_ranges: usize) -> usize {
+    let left = LARGEST_COMMIT.saturating_sub(partitions * WITHOUT_RANGES);
+    LARGEST.min(WITHOUT_RANGES + left / with_ranges.max(1))
 }
 
-/// The metadata to commit. What does not fit into so many bytes is left out, and comes again.
-pub(super) fn metadata(progress: &Progress, topic: TopicId, bound: usize) -> Option<String> {
+/// The metadata to commit, at most `bound` bytes. Ranges that do not fit are left out, and
+/// their records are redelivered.
+pub(super) fn metadata(progress: &Progress, of: &Origin, bound: usize) -> String {
     let point = progress.point.0;
-    let mut text = format!("{NAME} {topic} {point} ");
+    let cluster = of.cluster.as_deref().unwrap_or(NO_CLUSTER);
+    let mut text = format!("{NAME} {cluster} {} {point}", of.topic);
     let empty = text.len();
     for Range { start, end } in &progress.above {
         let before = text.len();
-        let comma = if before == empty { "" } else { "," };
+        let separator = if before == empty { ' ' } else { ',' };
         let (first, last) = (start.0 - point, end.0 - 1 - point);
         // Writing to a text never fails.
-        let _ = write!(text, "{comma}{first}");
+        let _ = write!(text, "{separator}{first}");
         if first != last {
             let _ = write!(text, "-{last}");
         }
@@ -47,32 +64,45 @@ pub(super) fn metadata(progress: &Progress, topic: TopicId, bound: usize) -> Opt
             break;
         }
     }
-    (text.len() > empty).then_some(text)
+    text
 }
 
-/// The progress that was committed with this offset, in a partition that ends at `end`, and
-/// the topic whose records it names. Metadata that is not ours, or says more than there is,
-/// says nothing.
-pub(super) fn parse(point: Offset, metadata: &[u8], end: Offset) -> (Progress, Option<TopicId>) {
-    let said = std::str::from_utf8(metadata).ok();
-    let said = said.and_then(|text| above(point, text));
-    // Beyond its end the partition has lost what it had.
-    let said = said.filter(|(_, above)| above.last().is_none_or(|last| last.end <= end));
-    let (topic, above) = said.unzip();
-    let above = above.unwrap_or_default();
-    (Progress { point, above }, topic)
+/// The progress that was committed with this offset, and the topic that it belongs to. Only the
+/// offset counts if the metadata is of another program, or names another offset.
+pub(super) fn parse(point: Offset, metadata: &[u8]) -> (Progress, Option<Origin>) {
+    let text = std::str::from_utf8(metadata).ok();
+    let (above, of) = match text.and_then(|text| said(point, text)) {
+        Some((of, above)) => (above, Some(of)),
+        None => (Vec::new(), None),
+    };
+    (Progress { point, above }, of)
 }
 
-fn above(point: Offset, text: &str) -> Option<(TopicId, Vec<Range<Offset>>)> {
-    let text = text.strip_prefix(NAME)?.strip_prefix(' ')?;
-    let (topic, text) = text.split_once(' ')?;
-    let topic = topic.parse().ok()?;
-    let (named, ranges) = text.split_once(' ')?;
-    if named.parse() != Ok(point.0) {
+fn said(point: Offset, text: &str) -> Option<(Origin, Vec<Range<Offset>>)> {
+    let mut words = text.split(' ');
+    let cluster = match words.next()? {
+        NAME => match words.next()? {
+            NO_CLUSTER => None,
+            id => Some(Origin::cluster(id)?),
+        },
+        NAME_OF_0_1 => None,
+        _ => return None,
+    };
+    let topic: TopicId = words.next()?.parse().ok()?;
+    if words.next()?.parse() != Ok(point.0) {
         return None;
     }
+    let above = match words.next() {
+        Some(text) => ranges(point, text)?,
+        None => Vec::new(),
+    };
+    let is_over = words.next().is_none();
+    is_over.then_some((Origin { cluster, topic }, above))
+}
+
+fn ranges(point: Offset, text: &str) -> Option<Vec<Range<Offset>>> {
     let mut above: Vec<Range<Offset>> = Vec::new();
-    for text in ranges.split(',') {
+    for text in text.split(',') {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let offset = |distance: &str| point.0.checked_add(distance.parse().ok()?);
         let range = Offset(offset(first)?)..Offset(offset(last)?.checked_add(1)?);
@@ -82,7 +112,7 @@ fn above(point: Offset, text: &str) -> Option<(TopicId, Vec<Range<Offset>>)> {
         }
         above.push(range);
     }
-    Some((topic, above))
+    Some(above)
 }
 
 #[cfg(test)]
@@ -91,9 +121,15 @@ mod tests {
 
     use super::*;
 
-    const END: Offset = Offset(1000);
-    const TOPIC: TopicId = TopicId(i64::MIN + 1, -2);
     const ID: &str = "gAAAAAAAAAH__________g";
+    const CLUSTER: &str = "5L6g3nShT-eMCtK--X86sw";
+
+    fn of(cluster: Option<&str>) -> Origin {
+        Origin {
+            cluster: cluster.map(Into::into),
+            topic: TopicId(i64::MIN + 1, -2),
+        }
+    }
 
     fn progress(point: i64, above: &[(i64, i64)]) -> Progress {
         let above = above.iter();
@@ -105,49 +141,75 @@ mod tests {
     }
 
     #[test]
-    fn what_is_finished_above_is_told_from_the_offset_on() {
-        let some = progress(17, &[(19, 22), (26, 27)]);
-        let text = metadata(&some, TOPIC, LARGEST).expect("there is some");
-        assert_eq!(text, format!("dapr-rdkafka {ID} 17 2-4,9"));
-        let parsed = parse(Offset(17), text.as_bytes(), END);
-        assert_eq!(parsed, (some, Some(TOPIC)));
-        assert_eq!(metadata(&progress(17, &[]), TOPIC, LARGEST), None);
+    fn each_commit_names_its_topic_and_what_is_finished_above() {
+        let (some, none) = (progress(17, &[(19, 22), (26, 27)]), progress(17, &[]));
+        for (cluster, named) in [(Some(CLUSTER), CLUSTER), (None, "-")] {
+            let start = format!("dapr-rdkafka/2 {named} {ID} 17");
+            for (progress, text) in [(&some, format!("{start} 2-4,9")), (&none, start)] {
+                assert_eq!(metadata(progress, &of(cluster), LARGEST), text);
+                let read = parse(Offset(17), text.as_bytes());
+                assert_eq!(read, (progress.clone(), Some(of(cluster))));
+            }
+        }
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out_from_the_end() {
+    fn what_0_1_committed_is_read() {
+        let text = format!("dapr-rdkafka {ID} 17 2-4,9");
+        let read = parse(Offset(17), text.as_bytes());
         let some = progress(17, &[(19, 22), (26, 27)]);
-        let fits = format!("dapr-rdkafka {ID} 17 2-4");
-        let short = metadata(&some, TOPIC, fits.len() + 1);
-        assert_eq!(short, Some(fits.clone()));
-        assert_eq!(metadata(&some, TOPIC, fits.len() - 1), None);
-        assert_eq!((bound(1), bound(65), bound(256)), (4000, 4000, 1024));
+        assert_eq!(read, (some, Some(of(None))));
+    }
+
+    /// 0.1 took metadata for its own if it began with its name and a space.
+    #[test]
+    fn version_0_1_ignores_what_is_committed_now() {
+        let text = metadata(&progress(17, &[(19, 22)]), &of(Some(CLUSTER)), LARGEST);
+        assert_eq!(text.strip_prefix("dapr-rdkafka "), None);
     }
 
     #[test]
-    fn metadata_of_another_offset_or_of_others_or_beyond_the_end_says_nothing() {
-        let nothing = progress(17, &[]);
-        let named = |rest: &str| format!("dapr-rdkafka {ID} {rest}");
-        let parsed = parse(Offset(17), named("17 2-982").as_bytes(), END);
-        assert_eq!(parsed.0, progress(17, &[(19, 1000)]), "up to the end");
+    fn ranges_that_do_not_fit_are_left_out_from_the_end() {
+        let some = progress(17, &[(19, 22), (26, 27)]);
+        let fits = format!("dapr-rdkafka/2 - {ID} 17 2-4");
+        let short = metadata(&some, &of(None), fits.len() + 1);
+        assert_eq!(short, fits);
+        let shorter = metadata(&some, &of(None), fits.len() - 1);
+        assert_eq!(shorter, format!("dapr-rdkafka/2 - {ID} 17"));
+        assert_eq!((bound(1, 1), bound(1000, 1)), (4000, 4000));
+        assert_eq!(bound(1024, 1024), 128 + 128, "256 KiB altogether");
+        let longest = metadata(
+            &progress(i64::MAX, &[]),
+            &of(Some(&"x".repeat(64))),
+            bound(usize::MAX / 1024, 0),
+        );
+        assert!(longest.len() <= WITHOUT_RANGES, "{}", longest.len());
+    }
+
+    #[test]
+    fn metadata_of_another_offset_or_of_others_says_nothing() {
+        let named = |rest: &str| format!("dapr-rdkafka/2 {CLUSTER} {ID} {rest}");
         for text in [
             String::new(),
+            named("16"),
             named("16 2-4"),
             named("17 "),
             named("17 4-2"),
             named("17 2-4,4"),
             named("17 -1"),
             named("17 2-9223372036854775807"),
-            named("17 2-983"),
+            named("17 2-4 5"),
             named("17 2-4").replace("H__", "H_"),
             named("17 2-4").replace("dapr-rdkafka", "sarama"),
-            "dapr-rdkafka - 17 2-4".to_owned(),
+            named("17 2-4").replace("/2", "/3"),
+            named("17 2-4").replace(CLUSTER, "a/b"),
+            "dapr-rdkafka/2 - - 17 2-4".to_owned(),
             "dapr-rdkafka 17 2-4".to_owned(),
         ] {
-            let parsed = parse(Offset(17), text.as_bytes(), END);
-            assert_eq!(parsed, (nothing.clone(), None), "{text:?}");
+            let read = parse(Offset(17), text.as_bytes());
+            assert_eq!(read, (progress(17, &[]), None), "{text:?}");
         }
-        assert_eq!(parse(Offset(17), b"\xff", END), (nothing, None));
+        assert_eq!(parse(Offset(17), b"\xff"), (progress(17, &[]), None));
     }
 
     proptest! {
@@ -155,7 +217,7 @@ mod tests {
         fn all_that_is_committed_is_read_again(
             point in 0..i64::MAX / 2,
             steps in prop::collection::vec((0..1000_i64, 1..1000_i64), 0..2000),
-            bound in 0..=LARGEST,
+            bound in WITHOUT_RANGES..=LARGEST,
         ) {
             let mut next = point;
             let above = steps.iter().map(|(gap, length)| {
@@ -166,20 +228,21 @@ mod tests {
             let point = Offset(point);
             let above: Vec<_> = above.collect();
             let committed = Progress { point, above };
-            let text = metadata(&committed, TOPIC, bound).unwrap_or_default();
+            let text = metadata(&committed, &of(Some(CLUSTER)), bound);
             prop_assert!(text.len() <= bound);
-            let (read, _) = parse(point, text.as_bytes(), Offset(i64::MAX));
+            let (read, topic) = parse(point, text.as_bytes());
+            prop_assert_eq!(topic, Some(of(Some(CLUSTER))));
             prop_assert!(committed.above.starts_with(&read.above));
-            let fits = metadata(&committed, TOPIC, usize::MAX).is_none_or(|all| all.len() <= bound);
-            prop_assert!(!fits || read == committed);
+            let all = metadata(&committed, &of(Some(CLUSTER)), usize::MAX);
+            prop_assert!(all.len() > bound || read == committed);
         }
 
         #[test]
-        fn no_metadata_breaks_it(text in "(dapr-rdkafka )?(gAAAAAAAAAH__________g )?(17 )?[0-9]{0,20}(-[0-9]{0,20})?[0-9,-]{0,9}") {
-            let (read, _) = parse(Offset(17), text.as_bytes(), END);
+        fn no_metadata_breaks_it(text in "(dapr-rdkafka(/2 -)? )?(gAAAAAAAAAH__________g )?(17 ?)?[0-9]{0,20}(-[0-9]{0,20})?[0-9,-]{0,9}") {
+            let (read, _) = parse(Offset(17), text.as_bytes());
             let mut least = Offset(17);
             for Range { start, end } in read.above {
-                prop_assert!(least <= start && start < end && end <= END);
+                prop_assert!(least <= start && start < end);
                 least = end;
             }
         }

@@ -28,7 +28,7 @@ use metrics::{Label, counter, histogram};
 use tracing::{debug, error, info, trace, warn};
 
 use super::{Member, metrics as names};
-use crate::model::{Offset, Progress, TopicPartition};
+use crate::model::{Offset, Progress, Reason, TopicPartition};
 
 /// The label `result`.
 const OK: &str = "ok";
@@ -336,32 +336,61 @@ impl MetadataRefused<'_> {
     pub fn emit(self) {
         warn!(
             instance = %self.instance,
-            "the brokers take less metadata with an offset than finished records above it need \
-             (offset.metadata.max.bytes, 4096 by default); they are committed without, and such \
-             records come again after a rebalance"
+            "the brokers refuse the metadata of a commit (offset.metadata.max.bytes, 4096 by default). \
+             Offsets are committed without it: records that were finished above the committed offset are \
+             redelivered after a rebalance"
         );
     }
 }
 
-/// A partition's position no longer exists on the broker.
+/// A partition does not continue at the group's position.
 #[derive(Debug)]
 pub struct OutOfRange<'a> {
     /// The component instance.
     pub instance: &'a Member,
     /// The partition.
     pub at: &'a TopicPartition,
+    /// The group's position.
+    pub from: Offset,
+    /// The offset at which the partition continues.
+    pub to: Offset,
+    /// Why.
+    pub reason: Reason,
 }
 
 impl OutOfRange<'_> {
     /// Logs and counts it.
     pub fn emit(self) {
         of_topic(names::OUT_OF_RANGE, self.instance, self.at);
-        error!(
-            instance = %self.instance,
-            "{}: the committed offset is out of range (retention removed the records, or the \
-             topic was recreated); going on from the earliest offset left",
-            self.at
+        let Self { at, from, to, .. } = self;
+        let (instance, position) = (
+            self.instance,
+            format!("{at}: offset {from} is out of range"),
         );
+        match self.reason {
+            Reason::Removed(count) => error!(
+                %instance,
+                "{position}: {count} offsets from there on were removed (retention, or deleted records). \
+                 Continuing at {to}, the first record that is left"
+            ),
+            Reason::Truncated(count) => error!(
+                %instance,
+                "{position}: the topic is the same, but its log ends at {to}. The brokers have lost {count} \
+                 offsets (an unclean leader election, or a crash before records were flushed). Continuing at {to}"
+            ),
+            Reason::Recreated => warn!(
+                %instance,
+                "{position}: the topic was deleted and created again. Continuing at {to}, its first record"
+            ),
+            Reason::BeyondEnd(log) => error!(
+                %instance,
+                "{position}: the log has the offsets {} to {}, and nothing tells whether the topic was created \
+                 again (its brokers give topics no ids, or the group's offset was committed by another client). \
+                 Continuing at {to}: messages may be redelivered",
+                log.first,
+                log.end
+            ),
+        }
     }
 }
 

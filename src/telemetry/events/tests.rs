@@ -64,11 +64,14 @@ fn what_happens_in_a_group_is_counted_for_it() {
         reason,
     };
     moves(|| returned.emit(), "redeliveries_total", of_topic);
-    moves(
-        || OutOfRange { instance, at }.emit(),
-        "out_of_range_total",
-        of_topic,
-    );
+    let moved = OutOfRange {
+        instance,
+        at,
+        from: Offset(7),
+        to: Offset(9),
+        reason: Reason::Removed(2),
+    };
+    moves(|| moved.emit(), "out_of_range_total", of_topic);
     let refused = Refused {
         instance,
         at,

@@ -134,7 +134,7 @@ pub async fn an_app_that_is_gone_is_tried_and_an_untrue_ack_is_not_believed(
     let process = &mut bench.component.process;
     for said in [
         "the app can't be reached",
-        "mixes up calls",
+        "daprd acknowledged them just before a call",
         "answers again",
     ] {
         process.line(said, SOON, |line| line.contains(said)).await?;

@@ -87,6 +87,7 @@ tests!("embedded":
     publish::a_topic_that_cant_be_is_refused_by_name,
     publish::a_broker_that_is_silent_is_named_by_the_failed_publish,
     publish::without_a_broker_publish_ends_in_time_and_says_what_is_known,
+    renewal::an_offset_that_is_called_out_of_range_and_is_there_brings_nothing_back,
     renewal::a_consumer_that_is_broken_for_good_is_made_anew_behind_its_streams,
     renewal::a_producer_that_is_refused_idempotent_writes_says_so_and_is_made_anew,
     secrets::no_secret_is_shown_in_json,

@@ -57,3 +57,29 @@ pub async fn a_consumer_that_is_broken_for_good_is_made_anew_behind_its_streams(
     }
     Ok(())
 }
+
+/// A broker may call an offset out of range that it has, for instance after it lost records and
+/// got them back from another.
+pub async fn an_offset_that_is_called_out_of_range_and_is_there_brings_nothing_back(
+    _: Arc<Fixture>,
+) -> Result<()> {
+    let mut bench = Bench::start(&["orders"]).await?;
+    let mut player = bench.player().await?;
+    let mut pull = player.pull("orders").await?;
+    for n in 0..10 {
+        let published = player.publish("orders", "a", &n.to_string()).await;
+        published.map_err(|error| bench.component.process.failed(&error.to_string()))?;
+    }
+    pull.take(10, SOON).await?;
+    bench.broker.fault(Fault::OutOfRange)?;
+    let named = "calls offset 10 out of range, but has it";
+    let process = &mut bench.component.process;
+    process
+        .line(named, SOON, |line| line.contains(named))
+        .await?;
+    let published = player.publish("orders", "a", "after").await;
+    published.map_err(|error| bench.component.process.failed(&error.to_string()))?;
+    let texts = pull.take(1, SOON).await?;
+    ensure!(texts == ["after"], "redelivered: {texts:?}");
+    Ok(())
+}

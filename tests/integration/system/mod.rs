@@ -27,6 +27,7 @@ mod recreated;
 mod redriven;
 mod reload;
 mod restart;
+mod resume;
 mod retention;
 mod rollout;
 mod runbook;
@@ -109,6 +110,12 @@ tests!("system":
     reload::a_changed_component_goes_on_without_loss,
     restart::a_restarted_component_goes_on_at_once,
     restart::component_and_daprd_restarted_go_on_where_they_stopped,
+    resume::a_commit_beyond_the_end_that_names_no_topic_skips_no_record,
+    resume::a_commit_of_the_topic_before_skips_no_record,
+    resume::a_commit_that_was_copied_from_another_cluster_keeps_its_offset,
+    resume::a_log_that_was_cut_is_read_on_at_its_end,
+    resume::a_topic_that_may_not_be_described_keeps_no_other_from_being_read,
+    resume::an_open_transaction_at_a_takeover_brings_nothing_back,
     retention::a_group_that_comes_back_too_late_goes_on_at_what_is_left,
     retention::a_reader_that_falls_behind_retention_goes_on_at_what_is_left,
     rollout::fifty_rollouts_make_no_dead_letter_and_lose_nothing,
