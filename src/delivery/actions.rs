@@ -1,16 +1,16 @@
 //! What the engine tells the owner to do.
 
-use std::time::Instant;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc::error::TrySendError;
 
-use super::{
-    Delivery,
-    owner::{Delivered, Owner},
-};
+use super::{Delivery, owner::Owner};
 use crate::{
     engine::{Action, Event, LaneId, Standing},
-    model::{Record, TopicPartition},
+    model::{Outcome, Record, TopicPartition},
     telemetry::events,
 };
 
@@ -33,16 +33,12 @@ impl Owner {
                 delivery: id,
                 record,
                 ..
-            } => {
-                let topic = record.at.topic.clone();
-                let delivered = Delivered {
-                    when: now,
-                    topic,
-                    lane,
-                };
-                self.delivered.insert(id, delivered);
-                self.deliver(lane, Delivery { id, record });
-            }
+            } => self.deliver(lane, Delivery { id, record }),
+            Action::Answered {
+                topic,
+                outcome,
+                took,
+            } => self.answered(&topic, &outcome, took),
             Action::Commit { at, .. } | Action::CommitAbove { at } => self.commits.add(at, now),
             Action::Read { at } => self.readers.set_open(&at, true),
             Action::Pause { at, held_by } => self.pause(&at, held_by.as_deref()),
@@ -93,6 +89,25 @@ impl Owner {
             }
             .emit(),
         }
+    }
+
+    fn answered(&self, topic: &Arc<str>, outcome: &Outcome, took: Duration) {
+        let instance = &self.instance;
+        if let Outcome::Unknown(reason) = outcome {
+            events::Returned {
+                instance,
+                topic,
+                reason,
+            }
+            .emit();
+        }
+        events::Answered {
+            instance,
+            topic,
+            outcome: outcome.name(),
+            took,
+        }
+        .emit();
     }
 
     fn breaker(&self, topic: &str, open: bool) {

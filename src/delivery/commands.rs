@@ -9,11 +9,7 @@ use super::{
     group::Command,
     owner::{OpenLane, Owner},
 };
-use crate::{
-    engine::{Event, LaneId},
-    model::Outcome,
-    telemetry::events,
-};
+use crate::engine::{Event, LaneId};
 
 impl Owner {
     pub(super) fn command(&mut self, command: Command) {
@@ -21,23 +17,6 @@ impl Owner {
             Command::Subscribe { subscriber, reply } => self.open_lane(subscriber, reply),
             Command::CloseLane(lane) => self.close_lane(lane),
             Command::Answer { delivery, outcome } => {
-                if let Some(delivered) = self.delivered.remove(&delivery) {
-                    if let Outcome::Unknown(reason) = &outcome {
-                        events::Returned {
-                            instance: &self.instance,
-                            topic: &delivered.topic,
-                            reason,
-                        }
-                        .emit();
-                    }
-                    events::Answered {
-                        instance: &self.instance,
-                        topic: &delivered.topic,
-                        outcome: outcome.name(),
-                        took: delivered.when.elapsed(),
-                    }
-                    .emit();
-                }
                 self.step(Event::Answered { delivery, outcome });
             }
             Command::Pause => self.step(Event::Paused),
@@ -51,7 +30,6 @@ impl Owner {
         if let Some(closed) = self.lanes.remove(&lane) {
             let topic = &closed.subscriber.topic;
             self.subscription.lane_closed(topic, Instant::now());
-            self.delivered.retain(|_, delivered| delivered.lane != lane);
             self.step(Event::LaneClosed { lane });
         }
     }

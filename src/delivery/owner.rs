@@ -23,7 +23,7 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    engine::{BreakerLimits, DeliveryId, Engine, Event, LaneId, Letter, LetterId, Limits},
+    engine::{BreakerLimits, Engine, Event, LaneId, Letter, LetterId, Limits},
     kafka::{Cause, GroupConsumer, Kind, SendError, Signal},
     metadata::Settings,
     telemetry::{Member, events},
@@ -67,13 +67,6 @@ pub(super) struct OpenLane {
     pub(super) sender: mpsc::Sender<Delivery>,
 }
 
-/// A record that a lane has.
-pub(super) struct Delivered {
-    pub(super) when: Instant,
-    pub(super) topic: Arc<str>,
-    pub(super) lane: LaneId,
-}
-
 /// The one task that owns a consumer group's state.
 pub(super) struct Owner {
     pub(super) instance: Member,
@@ -97,8 +90,6 @@ pub(super) struct Owner {
     pub(super) last_lane: u64,
     pub(super) max_in_flight: usize,
     pub(super) dead_letters: DeadLetters,
-    /// When each record was handed out, and by which lane.
-    pub(super) delivered: HashMap<DeliveryId, Delivered>,
     pub(super) watch: Watch,
     pub(super) recreated: Recreated,
     pub(super) lost: OutOfRange,
@@ -163,7 +154,6 @@ impl Owner {
             max_in_flight: settings.max_in_flight,
             dead_letters: DeadLetters::new(settings, instance.clone()),
             letters: JoinSet::new(),
-            delivered: HashMap::new(),
             watch: Watch::new(settings.stall_timeout),
             recreated: Recreated::new(Instant::now()),
             lost: OutOfRange::default(),

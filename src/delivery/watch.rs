@@ -9,6 +9,7 @@ use std::{
 
 use super::{assignment::Phase, owner::Owner};
 use crate::{
+    engine::WaitsFor,
     kafka::Health,
     model::{Offset, TopicPartition},
     telemetry::{events, group_state::GroupState},
@@ -172,7 +173,7 @@ impl Owner {
             if let Some(hold) = stalled {
                 let key = hold.record.key.as_deref().map(String::from_utf8_lossy);
                 let (offset, key) = (hold.record.offset, key.unwrap_or_default());
-                self.tell_stall(at, offset, &key, (still, hold.waits_for), now);
+                self.tell_stall(at, offset, &key, (still, awaited(hold.waits_for)), now);
             }
             let unfinished = self.engine.unfinished(at);
             let due = unfinished == 0 && self.engine.uncommitted(at) > 0;
@@ -231,6 +232,21 @@ impl Owner {
             }
             .emit();
         }
+    }
+}
+
+/// What a record waits for, for those who read the log.
+fn awaited(waits_for: WaitsFor) -> &'static str {
+    match waits_for {
+        WaitsFor::DeadLetter => "the confirmation of its dead letter",
+        WaitsFor::DeadLetterRetry => "its dead letter, which can't be written",
+        WaitsFor::Answer => "the app's answer",
+        WaitsFor::Stream => "a subscriber: there is no stream",
+        WaitsFor::AbsentApp => "the app, which can't be reached",
+        WaitsFor::PausedDaprd => "daprd, which has paused the component",
+        WaitsFor::FailingApp => "the app, which is failing as a whole",
+        WaitsFor::Retry => "its next attempt, after the app refused it",
+        WaitsFor::Place => "a free place on a stream",
     }
 }
 

@@ -23,7 +23,12 @@ impl Engine {
         now: Instant,
         actions: &mut Vec<Action>,
     ) -> Option<TopicPartition> {
-        self.with_lane(delivery)?;
+        let in_flight = self.with_lane(delivery)?;
+        actions.push(Action::Answered {
+            topic: in_flight.ready.at.topic.clone(),
+            outcome: outcome.clone(),
+            took: now.saturating_duration_since(in_flight.handed),
+        });
         let by_app = matches!(outcome, Outcome::Ack | Outcome::Nack(_));
         let failed = matches!(
             outcome,

@@ -161,6 +161,15 @@ pub enum Action {
         /// 1 for the first time, counted since the record was last received.
         attempt: u32,
     },
+    /// The app answered a record that a lane had, whoever owns its partition now.
+    Answered {
+        /// The record's topic.
+        topic: Arc<str>,
+        /// The answer.
+        outcome: Outcome,
+        /// How long the lane had the record.
+        took: Duration,
+    },
     /// Let the group's committed offset go up to here.
     Commit {
         /// The partition.

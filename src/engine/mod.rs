@@ -35,7 +35,7 @@ use std::{
 
 pub use breaker::BreakerLimits;
 pub use event::{Action, DeliveryId, Event, LaneId, Letter, LetterId, Limits, Standing};
-pub use state::{Hold, TopicState};
+pub use state::{Hold, TopicState, WaitsFor};
 
 use crate::model::{Epoch, Offset, Progress, Record, TopicPartition};
 use absence::Absence;

@@ -26,7 +26,30 @@ pub struct Hold {
     /// When it was received.
     pub since: Instant,
     /// What it waits for.
-    pub waits_for: &'static str,
+    pub waits_for: WaitsFor,
+}
+
+/// What the record at a partition's commit point waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// The broker's confirmation of its dead letter.
+    DeadLetter,
+    /// The next attempt to write its dead letter, which failed.
+    DeadLetterRetry,
+    /// The app's answer.
+    Answer,
+    /// A stream: there is none.
+    Stream,
+    /// The app, which can't be reached.
+    AbsentApp,
+    /// daprd, which has paused the component.
+    PausedDaprd,
+    /// The app, which is failing as a whole: its breaker is open.
+    FailingApp,
+    /// Its next attempt, after the app refused it.
+    Retry,
+    /// A free place on a stream.
+    Place,
 }
 
 impl Engine {
@@ -77,15 +100,15 @@ impl Engine {
             .values()
             .any(|in_flight| in_flight.ready.at == *at && in_flight.record.offset == record.offset);
         let waits_for = match self.letters.failed(at, record.offset) {
-            Some(0) => "the confirmation of its dead letter",
-            Some(_) => "its dead letter, which can't be written",
-            None if with_app => "the app's answer",
-            None if topic.lanes.count() == 0 => "a subscriber: there is no stream",
-            None if self.absence.is_some() => "the app, which can't be reached",
-            None if self.paused => "daprd, which has paused the component",
-            None if topic.breaker.is_open() => "the app, which is failing as a whole",
-            None if failures.all > 0 => "its next attempt, after the app refused it",
-            None => "a free place on a stream",
+            Some(0) => WaitsFor::DeadLetter,
+            Some(_) => WaitsFor::DeadLetterRetry,
+            None if with_app => WaitsFor::Answer,
+            None if topic.lanes.count() == 0 => WaitsFor::Stream,
+            None if self.absence.is_some() => WaitsFor::AbsentApp,
+            None if self.paused => WaitsFor::PausedDaprd,
+            None if topic.breaker.is_open() => WaitsFor::FailingApp,
+            None if failures.all > 0 => WaitsFor::Retry,
+            None => WaitsFor::Place,
         };
         Some(Hold {
             record,

@@ -87,9 +87,11 @@ impl Bench {
         bench
     }
 
+    /// What is to be done, without the report of an answer.
     fn step(&mut self, event: Event) -> Vec<Action> {
-        let actions = self.engine.step(event, self.now);
+        let mut actions = self.engine.step(event, self.now);
         self.log.extend(actions.clone());
+        actions.retain(|action| !matches!(action, Action::Answered { .. }));
         actions
     }
 

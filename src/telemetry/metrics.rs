@@ -62,7 +62,7 @@ metrics! {
     BROKER_PROBLEM: Gauge("broker_problem", Count, ["component", "code"], "Brokers whose connections broke and have this problem now, by the code of `dapr-rdkafka doctor`; the log has the cause and the fix.");
     REBALANCES: Counter("rebalances_total", Count, ["component", "group", "event"], "Times that partitions were assigned or revoked.");
     COMMITS: Counter("commits_total", Count, ["component", "group", "result"], "Commit requests, each for one or more partitions.");
-    OUT_OF_RANGE: Counter("out_of_range_total", Count, ["component", "topic", "group"], "Times that a partition's position was gone from the broker, and reading went on at the earliest offset left.");
+    OUT_OF_RANGE: Counter("out_of_range_total", Count, ["component", "topic", "group"], "Times that a partition could not continue at the group's offset: retention removed it, brokers lost it, or the topic was created again. The log names the reason and the new offset.");
     RETRIES: Counter("retries_total", Count, ["component", "topic", "group"], "Messages that the app refused and that are tried again.");
     REDELIVERIES: Counter("redeliveries_total", Count, ["component", "topic", "group"], "Messages that came back without the app's verdict and are delivered again.");
     PASSED_OVER: Counter("passed_over_total", Count, ["component", "topic", "group"], "Messages that were sent back from a dead-letter topic for another group, and count as processed here.");

@@ -12,6 +12,11 @@ impl Model {
                 record,
                 attempt,
             } => self.take_deliver(*lane, *delivery, record, *attempt),
+            Action::Answered {
+                topic,
+                outcome,
+                took,
+            } => self.take_answered(topic, outcome, *took),
             Action::Commit { at, offset } => self.take_commit(at, *offset),
             Action::CommitAbove { at } => self.take_commit_above(at),
             Action::Retry {
@@ -229,6 +234,14 @@ impl Model {
         ensure!(failed == pending.failed, "told a wrong number of attempts");
         ensure!(delay == right, "waits {delay:?}, not {right:?}");
         pending.again = Some(self.now + delay);
+        Ok(())
+    }
+
+    fn take_answered(&mut self, topic: &Arc<str>, outcome: &Outcome, took: Duration) -> Check {
+        let wanted = self.expected.answered.take();
+        let (wanted, answer, when) = wanted.ok_or("nothing was answered")?;
+        ensure!(wanted == *topic && answer == *outcome, "another answer");
+        ensure!(when + took == self.now, "it took another time");
         Ok(())
     }
 

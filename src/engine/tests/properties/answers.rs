@@ -14,6 +14,8 @@ impl Model {
         let Some(handed) = self.handed.remove(&delivery) else {
             return;
         };
+        let topic = handed.at.topic.clone();
+        self.expected.answered = Some((topic, outcome.clone(), handed.when));
         let doubted = self.see_absence(delivery, outcome);
         self.release(&handed, delivery, outcome);
         if self.unfinished(&handed).is_some() {

@@ -103,6 +103,8 @@ pub(super) struct Expected {
     pub(super) breaker: Option<(Arc<str>, bool)>,
     /// The app is back (true), or gone.
     pub(super) app: Option<bool>,
+    /// An answer's topic and outcome, and since when its lane had the record.
+    pub(super) answered: Option<(Arc<str>, Outcome, Instant)>,
     /// Acks that are not believed.
     pub(super) doubted: BTreeSet<(TopicPartition, Offset)>,
     pub(super) refusal: Option<(TopicPartition, Offset, Refusal)>,

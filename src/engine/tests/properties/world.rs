@@ -385,6 +385,7 @@ fn event_name(event: &Event) -> &'static str {
 fn action_name(action: &Action) -> &'static str {
     match action {
         Action::Deliver { .. } => "Deliver",
+        Action::Answered { .. } => "answered",
         Action::Commit { .. } => "Commit",
         Action::CommitAbove { .. } => "CommitAbove",
         Action::Retry { standing, .. } => match standing {
