@@ -58,6 +58,10 @@ const DIAL: Duration = Duration::from_secs(1);
 /// takes longer.
 const ACK_SETTLES: Duration = Duration::from_millis(100);
 
+/// How far apart two calls may have been handed out that daprd began at the same moment. Calls that
+/// daprd mixes up begin within microseconds; a busy machine adds to that.
+const MIXED_UP: Duration = Duration::from_millis(20);
+
 /// How long a stream gets nothing after it gave a record back without a verdict.
 const LANE_HOLD: Duration = Duration::from_secs(1);
 
@@ -134,6 +138,7 @@ impl Owner {
                 absent_probe: ABSENT_PROBE,
                 dial: DIAL,
                 ack_settles: ACK_SETTLES,
+                mixed_up: MIXED_UP,
                 letter_delay: LETTER_DELAY,
             }),
             readers,

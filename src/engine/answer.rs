@@ -14,6 +14,14 @@ use super::{
 };
 use crate::model::{Offset, Outcome, Policy, Record, TopicPartition, dead_letter::Failure};
 
+/// A delivery that was answered.
+struct Answered {
+    in_flight: InFlight,
+    delivery: DeliveryId,
+    /// When its call began.
+    began: Instant,
+}
+
 impl Engine {
     /// Returns the partition that it was about, if it is still ours.
     pub(super) fn answer(
@@ -29,6 +37,8 @@ impl Engine {
             outcome: outcome.clone(),
             took: now.saturating_duration_since(in_flight.handed),
         });
+        // What was answered before its turn was not waiting for its turn.
+        let began = self.began(delivery, in_flight).unwrap_or(in_flight.handed);
         let by_app = matches!(outcome, Outcome::Ack | Outcome::Nack(_));
         let failed = matches!(
             outcome,
@@ -39,15 +49,18 @@ impl Engine {
         }
         let was_absent = self.absence.is_some();
         let is_doubtful = self.note_presence(delivery, &outcome, now, actions);
-        let taken = self.take_back(delivery, by_app);
+        let taken = self.take_back(delivery, by_app, now);
         let at = taken.as_ref().map(|taken| taken.ready.at.clone());
         if let Some(in_flight) = taken {
-            self.judge_answer(in_flight, delivery, outcome, is_doubtful, now, actions);
+            let answered = Answered {
+                in_flight,
+                delivery,
+                began,
+            };
+            self.judge_answer(answered, outcome, is_doubtful, now, actions);
         }
-        let doubted = failed && self.redeliver_suspects(actions);
-        if !failed {
-            self.settle(by_app && !is_doubtful, now, actions);
-        }
+        let doubted = failed && self.redeliver_suspects(&[began], actions);
+        self.settle(by_app && !is_doubtful, now, actions);
         // An app that is back concerns all topics, and so do records that were put back. So
         // does an answer about a partition that is gone: its lane has room again.
         let is_back = was_absent && self.absence.is_none();
@@ -57,14 +70,17 @@ impl Engine {
     /// What becomes of the record that was answered.
     fn judge_answer(
         &mut self,
-        in_flight: InFlight,
-        delivery: DeliveryId,
+        answered: Answered,
         outcome: Outcome,
         is_doubtful: bool,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        let InFlight { ready, record, .. } = in_flight;
+        let Answered {
+            in_flight: InFlight { ready, record, .. },
+            delivery,
+            began,
+        } = answered;
         let head = self.head(&ready);
         let is_head = head.is_some_and(|(head, _)| head.offset == record.offset);
         match outcome {
@@ -75,7 +91,7 @@ impl Engine {
             }
             Outcome::Ack => {
                 self.judge(&ready, &record, delivery, false, now, actions);
-                self.acknowledge(ready, record.offset, now);
+                self.acknowledge(ready, record.offset, began, now);
             }
             // Others were put back before it, and go first.
             _ if !is_head => self.give_back(ready),

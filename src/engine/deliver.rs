@@ -138,31 +138,40 @@ impl Engine {
         }
     }
 
-    pub(super) fn close_lane(&mut self, lane: LaneId, actions: &mut Vec<Action>) {
+    pub(super) fn close_lane(&mut self, lane: LaneId, now: Instant, actions: &mut Vec<Action>) {
+        let of_lane = self.in_flight.iter().chain(&self.orphans);
+        let of_lane = of_lane.filter(|(_, in_flight)| in_flight.lane == lane);
+        let calls: Vec<_> = of_lane
+            .filter_map(|(delivery, in_flight)| self.began(*delivery, in_flight))
+            .collect();
         if let Some(topic) = self.lanes.remove(&lane)
             && let Some(topic) = self.topics.get_mut(&topic)
         {
             topic.lanes.close(lane);
         }
-        let orphans = self.orphans.len();
-        self.orphans.retain(|_, of| of.lane != lane);
         let mut unanswered: Vec<DeliveryId> = self
             .in_flight
             .iter()
             .filter(|(_, in_flight)| in_flight.lane == lane)
             .map(|(delivery, _)| *delivery)
             .collect();
-        let is_unanswered = !unanswered.is_empty() || self.orphans.len() < orphans;
         // Given back newest first, each before the one given back before it.
         unanswered.sort_unstable_by(|a, b| b.cmp(a));
         for delivery in unanswered {
-            if let Some(in_flight) = self.take_back(delivery, false) {
+            if let Some(in_flight) = self.take_back(delivery, false, now) {
                 self.give_back(in_flight.ready);
             }
         }
-        if is_unanswered {
-            self.redeliver_suspects(actions);
-        }
+        self.orphans.retain(|_, of| of.lane != lane);
+        self.redeliver_suspects(&calls, actions);
+        self.settle(false, now, actions);
+    }
+
+    /// When daprd began the call for a delivery that a lane has, if it began.
+    pub(super) fn began(&self, delivery: DeliveryId, in_flight: &InFlight) -> Option<Instant> {
+        let topic = self.topics.get(self.lanes.get(&in_flight.lane)?)?;
+        let InFlight { lane, handed, .. } = in_flight;
+        topic.lanes.began(*lane, delivery, *handed)
     }
 
     /// What a lane has under this id, whoever owns its partition now.
@@ -185,7 +194,12 @@ impl Engine {
     /// A delivery is not with its lane any more; `by_app` if the app answered it.
     /// `None` if that matters to nobody: its partition was revoked, its lane
     /// closed, or it was answered before.
-    pub(super) fn take_back(&mut self, delivery: DeliveryId, by_app: bool) -> Option<InFlight> {
+    pub(super) fn take_back(
+        &mut self,
+        delivery: DeliveryId,
+        by_app: bool,
+        now: Instant,
+    ) -> Option<InFlight> {
         let in_flight = self.in_flight.remove(&delivery);
         let lane = match &in_flight {
             Some(in_flight) => in_flight.lane,
@@ -194,7 +208,7 @@ impl Engine {
         if let Some(topic) = self.lanes.get(&lane)
             && let Some(topic) = self.topics.get_mut(topic)
         {
-            topic.lanes.release(lane, delivery, by_app);
+            topic.lanes.release(lane, delivery, by_app, now);
         }
         if let Some(InFlight { ready, .. }) = &in_flight
             && let Some(topic) = self.topics.get_mut(&ready.at.topic)

@@ -57,6 +57,8 @@ pub struct Limits {
     /// How long after an ack the app must answer another call before the ack is trusted, while
     /// calls are in flight: a false ack arrives at the moment the app dies.
     pub ack_settles: Duration,
+    /// How far apart two calls may have been handed out that daprd began at the same moment.
+    pub mixed_up: Duration,
     /// How long a dead letter that could not be written waits: at first, and at
     /// the most; doubled in between.
     pub letter_delay: (Duration, Duration),

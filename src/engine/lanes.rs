@@ -22,6 +22,8 @@ struct Lane {
     pending: BTreeSet<DeliveryId>,
     concurrent: bool,
     held_until: Option<Instant>,
+    /// When it gave a record back last.
+    released: Option<Instant>,
 }
 
 impl Lane {
@@ -70,10 +72,30 @@ impl Lanes {
         }
     }
 
+    /// When daprd began the call for a delivery that was handed out then; `None` if the lane is
+    /// taken for serial and still works on an older one.
+    pub(super) fn began(
+        &self,
+        id: LaneId,
+        delivery: DeliveryId,
+        handed: Instant,
+    ) -> Option<Instant> {
+        let lane = self.map.get(&id)?;
+        if lane.concurrent {
+            return Some(handed);
+        }
+        let is_first = lane.pending.first() == Some(&delivery);
+        is_first.then(|| {
+            lane.released
+                .map_or(handed, |released| handed.max(released))
+        })
+    }
+
     /// A delivery is not with this lane any more. If the app answered it before an
     /// older one, the lane is concurrent.
-    pub(super) fn release(&mut self, id: LaneId, delivery: DeliveryId, by_app: bool) {
+    pub(super) fn release(&mut self, id: LaneId, delivery: DeliveryId, by_app: bool, now: Instant) {
         if let Some(lane) = self.map.get_mut(&id) {
+            lane.released = Some(now);
             lane.concurrent |=
                 by_app && lane.pending.first().is_some_and(|first| *first < delivery);
             lane.pending.remove(&delivery);

@@ -166,7 +166,7 @@ impl Engine {
                 topic,
                 policy,
             } => self.open_lane(lane, &topic, policy, actions),
-            Event::LaneClosed { lane } => self.close_lane(lane, actions),
+            Event::LaneClosed { lane } => self.close_lane(lane, now, actions),
             Event::Paused => self.paused = true,
             Event::Resumed => self.paused = false,
             Event::Tick => {}

@@ -8,8 +8,9 @@
 //! an acknowledged record is finished only once the app has proved that it lived on: it
 //! answered another call at least [`Limits::ack_settles`] later, or it answered every
 //! call. Until then the record is suspect and holds the commit point. The next record
-//! of its key does not wait. If a call fails first, or a stream closes with unanswered
-//! calls, all suspects return to their places in their key queues and are redelivered.
+//! of its key does not wait. If a call fails first, or a stream closes with an unanswered
+//! call, the suspects whose calls began at the same moment return to their places in their
+//! key queues and are redelivered: daprd mixes up only calls that begin together.
 
 use std::{
     collections::VecDeque,
@@ -26,6 +27,9 @@ struct Acked {
     ready: Ready,
     record: Arc<Record>,
     failures: Failures,
+    /// When daprd began the call.
+    began: Instant,
+    /// When the ack came.
     when: Instant,
 }
 
@@ -46,6 +50,21 @@ impl SuspectAcks {
         is_old.then(|| self.queue.pop_front())?
     }
 
+    /// Takes out the acks whose call began at most `apart` from one of these.
+    fn take_twins(&mut self, failed: &[Instant], apart: Duration) -> Vec<Acked> {
+        let is_twin = |acked: &Acked| {
+            let distance = |other: &Instant| {
+                let later = acked.began.saturating_duration_since(*other);
+                later.max(other.saturating_duration_since(acked.began))
+            };
+            failed.iter().any(|other| distance(other) <= apart)
+        };
+        let queue = std::mem::take(&mut self.queue);
+        let (twins, others) = queue.into_iter().partition::<VecDeque<_>, _>(is_twin);
+        self.queue = others;
+        twins.into()
+    }
+
     /// Drops the acks of a partition that was revoked.
     pub(super) fn forget(&mut self, at: &TopicPartition) {
         self.queue.retain(|acked| acked.ready.at != *at);
@@ -55,7 +74,13 @@ impl SuspectAcks {
 impl Engine {
     /// Takes an acknowledged record off its sequence and makes the next one ready. The record
     /// is suspect until [`Engine::settle`] finishes it.
-    pub(super) fn acknowledge(&mut self, ready: Ready, offset: Offset, now: Instant) {
+    pub(super) fn acknowledge(
+        &mut self,
+        ready: Ready,
+        offset: Offset,
+        began: Instant,
+        now: Instant,
+    ) {
         let Some(partition) = self.partitions.get_mut(&ready.at) else {
             return;
         };
@@ -69,6 +94,7 @@ impl Engine {
             ready,
             record,
             failures,
+            began,
             when: now,
         });
     }
@@ -91,11 +117,17 @@ impl Engine {
         }
     }
 
-    /// A call failed or will never be answered, so the suspects may have failed too: each
-    /// returns to its place. Returns whether there were any.
-    pub(super) fn redeliver_suspects(&mut self, actions: &mut Vec<Action>) -> bool {
+    /// Calls that began at these times failed, or will never be answered. The suspects whose call
+    /// began at the same moment as one of them may have failed instead: each returns to its
+    /// place. Returns whether there were any.
+    pub(super) fn redeliver_suspects(
+        &mut self,
+        failed: &[Instant],
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let twins = self.suspects.take_twins(failed, self.limits.mixed_up);
         let mut records = Vec::new();
-        for acked in std::mem::take(&mut self.suspects.queue) {
+        for acked in twins {
             let Acked {
                 ready,
                 record,

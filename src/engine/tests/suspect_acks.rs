@@ -75,10 +75,10 @@ fn what_was_acknowledged_just_before_a_call_failed_is_delivered_again() {
 #[test]
 fn what_was_acknowledged_long_before_a_call_failed_is_not() {
     let mut bench = in_hand(&[0, 1, 2]);
-    bench.ack(0);
-    bench.pass(limits().ack_settles);
     bench.ack(1);
-    assert_eq!(doubted(&bench.answer(2, cut())), [1]);
+    bench.pass(limits().ack_settles);
+    bench.ack(0);
+    assert_eq!(doubted(&bench.answer(2, cut())), [0]);
 }
 
 /// daprd that ends reports no failures: it closes its streams.
@@ -104,6 +104,25 @@ fn a_stream_that_closes_with_all_answered_says_nothing_of_others() {
         NOTHING
     );
     assert_eq!(committed(&bench.ack(1)), [1, 2]);
+}
+
+/// daprd mixes up calls that begin together: a serial one works on the oldest record of each lane.
+#[test]
+fn only_what_began_with_the_failed_call_is_delivered_again() {
+    let mut bench = in_hand(&[0, 1]);
+    bench.pass(limits().mixed_up + MOMENT);
+    bench.receive_unique(2);
+    // Proves that the lane is concurrent.
+    bench.ack(1);
+    bench.ack(0);
+    assert_eq!(doubted(&bench.answer(2, cut())), NOTHING);
+
+    let mut bench = in_hand(&[0, 1]);
+    bench.pass(limits().mixed_up + MOMENT);
+    bench.ack(0);
+    let closed = bench.step(Event::LaneClosed { lane: LANE });
+    assert_eq!(doubted(&closed), NOTHING, "1 waited for its turn");
+    assert_eq!(committed(&closed), [1]);
 }
 
 #[test]

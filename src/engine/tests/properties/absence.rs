@@ -94,15 +94,23 @@ impl Model {
         Ok(())
     }
 
-    /// A call failed: what was acknowledged may have failed as well, and comes again,
-    /// before the others of its sequence.
-    pub(super) fn redeliver_acked(&mut self) {
+    /// Calls failed that began then: what was acknowledged and began at the same moment may have
+    /// failed as well, and comes again, before the others of its sequence.
+    pub(super) fn redeliver_acked(&mut self, failed: &[Instant]) {
         let from = self.now;
+        let apart = self.limits.mixed_up;
+        let near = |a: Instant, b: Instant| a <= b + apart && b <= a + apart;
         for (at, owned) in &mut self.owned {
             let acked = owned.slots.iter_mut();
             let acked = acked.filter_map(|(offset, slot)| Some((*offset, slot.as_mut()?)));
             let mut put_back = BTreeMap::new();
-            for (offset, unfinished) in acked.filter(|(_, unfinished)| unfinished.is_acked()) {
+            for (offset, unfinished) in acked {
+                let State::Acked { began, .. } = unfinished.state else {
+                    continue;
+                };
+                if !failed.iter().any(|call| near(began, *call)) {
+                    continue;
+                }
                 unfinished.state = State::Waiting { from };
                 put_back.entry(unfinished.sequence).or_insert(offset);
                 self.expected.doubted.insert((at.clone(), offset));
@@ -132,7 +140,7 @@ impl Model {
             .flat_map(|owned| owned.slots.values_mut())
         {
             if let Some(unfinished) = slot
-                && let State::Acked { when } = unfinished.state
+                && let State::Acked { when, .. } = unfinished.state
                 && (all || (heard && when + settles <= now))
             {
                 *slot = None;

@@ -16,14 +16,16 @@ impl Model {
         };
         let topic = handed.at.topic.clone();
         self.expected.answered = Some((topic, outcome.clone(), handed.when));
+        let began = self.began(delivery, &handed).unwrap_or(handed.when);
         let doubted = self.see_absence(delivery, outcome);
         self.release(&handed, delivery, outcome);
         if self.unfinished(&handed).is_some() {
-            self.judge_answer(&handed, delivery, outcome, doubted);
+            self.judge_answer(&handed, delivery, outcome, (doubted, began));
         }
         match outcome {
             Outcome::Absent(_) | Outcome::Unreachable(_) | Outcome::Unknown(_) => {
-                self.redeliver_acked();
+                self.redeliver_acked(&[began]);
+                self.settle_acked(false);
             }
             Outcome::Ack | Outcome::Nack(_) => self.settle_acked(!doubted),
             Outcome::TooLarge(_) => self.settle_acked(false),
@@ -35,7 +37,7 @@ impl Model {
         handed: &Handed,
         delivery: DeliveryId,
         outcome: &Outcome,
-        doubted: bool,
+        (doubted, began): (bool, Instant),
     ) {
         let is_head = self.owned[&handed.at].is_head(handed.offset);
         match outcome {
@@ -48,7 +50,7 @@ impl Model {
                 self.judge(handed, delivery, false);
                 let when = self.now;
                 if let Some(unfinished) = self.unfinished(handed) {
-                    unfinished.state = State::Acked { when };
+                    unfinished.state = State::Acked { began, when };
                 }
             }
             _ if !is_head => self.give_back(handed),
@@ -72,6 +74,7 @@ impl Model {
         if let Some(lane) = self.lanes.get_mut(&handed.lane) {
             lane.concurrent |= by_app && lane.has.first().is_some_and(|first| *first < delivery);
             lane.has.remove(&delivery);
+            lane.released = Some(self.now);
             if matches!(outcome, Outcome::Unknown(_)) {
                 lane.held_until = Some(until);
             }

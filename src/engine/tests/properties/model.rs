@@ -27,6 +27,7 @@ pub(super) enum State {
     Letter,
     /// Acknowledged, and perhaps falsely.
     Acked {
+        began: Instant,
         when: Instant,
     },
 }
@@ -66,6 +67,8 @@ pub(super) struct Lane {
     pub(super) has: BTreeSet<DeliveryId>,
     pub(super) concurrent: bool,
     pub(super) held_until: Option<Instant>,
+    /// When it gave a record back last.
+    pub(super) released: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -269,6 +272,7 @@ impl Model {
             has: BTreeSet::new(),
             concurrent: false,
             held_until: None,
+            released: None,
         };
         self.lanes.insert(lane, opened);
         if decided_anew {
@@ -292,6 +296,9 @@ impl Model {
     }
 
     fn close(&mut self, lane: LaneId) {
+        let handed = self.handed.iter().filter(|(_, handed)| handed.lane == lane);
+        let calls = handed.filter_map(|(delivery, handed)| self.began(*delivery, handed));
+        let calls: Vec<_> = calls.collect();
         self.lanes.remove(&lane);
         let lost: Vec<Handed> = self
             .handed
@@ -301,8 +308,19 @@ impl Model {
         for handed in &lost {
             self.give_back(handed);
         }
-        if !lost.is_empty() {
-            self.redeliver_acked();
+        self.redeliver_acked(&calls);
+        self.settle_acked(false);
+    }
+
+    /// When daprd began a call, if it did: a serial lane works on its oldest record.
+    pub(super) fn began(&self, delivery: DeliveryId, handed: &Handed) -> Option<Instant> {
+        let lane = self.lanes.get(&handed.lane)?;
+        if lane.concurrent {
+            Some(handed.when)
+        } else if lane.has.first() == Some(&delivery) {
+            lane.released.into_iter().chain([handed.when]).max()
+        } else {
+            None
         }
     }
 
