@@ -60,7 +60,8 @@ impl Owner {
             }
         }
         let (consumer, settings) = (self.consumer.clone(), self.settings.clone());
-        self.calls.spawn(async move {
+        let nothing = Done::Looked { stuck: None };
+        self.calls.spawn(nothing, async move {
             for quiet in quiet {
                 let ends = consumer.ends(&quiet.at).await;
                 if ends.is_ok_and(|(_, high)| high == quiet.position) {
@@ -120,8 +121,9 @@ impl Owner {
         }
         self.watch.looking = true;
         let settings = self.settings.clone();
-        self.calls
-            .spawn(async move { Done::Joining(broker_answers(&settings).await) });
+        self.calls.spawn(Done::Joining(false), async move {
+            Done::Joining(broker_answers(&settings).await)
+        });
     }
 
     pub(super) async fn joining(&mut self, answers: bool) {
@@ -153,7 +155,7 @@ impl Owner {
         }
         self.watch.asking_ends = true;
         let consumer = self.consumer.clone();
-        self.calls.spawn(async move {
+        self.calls.spawn(Done::Ends(Vec::new()), async move {
             let mut ends = Vec::new();
             for at in unread {
                 if let Ok((_, high)) = consumer.ends(&at).await {
@@ -187,7 +189,8 @@ impl Owner {
         }
         self.watch.depths_due = now + DEPTHS_EVERY;
         let consumer = self.consumer.clone();
-        self.calls.spawn(async move {
+        let before = Done::Depths(self.watch.depths.clone());
+        self.calls.spawn(before, async move {
             let mut depths = HashMap::new();
             for (topic, dead) in topics {
                 if let Ok(depth) = consumer.records(&dead).await {

@@ -86,7 +86,7 @@ impl Owner {
     }
 
     fn ask_for_starts(&mut self, partitions: Vec<TopicPartition>, wait: Duration) {
-        let wanted = partitions
+        let wanted: Vec<_> = partitions
             .into_iter()
             .map(|at| Wanted {
                 start: self.subscription.start_at(&at),
@@ -97,7 +97,15 @@ impl Owner {
         let consumer = self.consumer.clone();
         let generation = self.generation;
         let known = self.recreated.known.ids();
-        self.calls.spawn(async move {
+        let places = wanted.iter().map(|wanted| wanted.at.clone());
+        let early = Done::Starts {
+            generation,
+            starts: Starts {
+                results: places.map(|at| (at, Err(Cause::ended_early()))).collect(),
+                ids: HashMap::new(),
+            },
+        };
+        self.calls.spawn(early, async move {
             tokio::time::sleep(wait).await;
             let starts = consumer.start_positions(wanted, known, PATIENCE).await;
             Done::Starts { generation, starts }
@@ -146,7 +154,12 @@ impl Owner {
         let consumer = self.consumer.clone();
         let generation = self.generation;
         let ids = self.recreated.known.ids();
-        self.calls.spawn(async move {
+        let early = Done::Decided {
+            generation,
+            results: vec![Err(Cause::ended_early()); starts.len()],
+            starts: starts.clone(),
+        };
+        self.calls.spawn(early, async move {
             tokio::time::sleep(wait).await;
             let results = consumer.commit(offsets, ids).await;
             Done::Decided {
@@ -281,7 +294,12 @@ impl Owner {
         let consumer = self.consumer.clone();
         let generation = self.generation;
         let ids = self.recreated.known.ids();
-        self.calls.spawn(async move {
+        let early = Done::LastCommit {
+            generation,
+            results: vec![Err(Cause::ended_early()); offsets.len()],
+            offsets: offsets.clone(),
+        };
+        self.calls.spawn(early, async move {
             let results = consumer.commit(offsets.clone(), ids).await;
             Done::LastCommit {
                 generation,
@@ -343,7 +361,12 @@ impl Owner {
         self.lost.due = None;
         let epochs = std::mem::take(&mut self.lost.partitions);
         let consumer = self.consumer.clone();
-        self.calls.spawn(async move {
+        let early = Done::Logs {
+            epochs: epochs.clone(),
+            logs: HashMap::new(),
+            ids: HashMap::new(),
+        };
+        self.calls.spawn(early, async move {
             let logs = consumer.logs(epochs.keys().cloned().collect()).await;
             let topics: BTreeSet<_> = epochs.keys().map(|at| at.topic.clone()).collect();
             let told = consumer

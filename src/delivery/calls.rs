@@ -128,14 +128,22 @@ impl Owner {
             match step {
                 Step::Ask(topic) => {
                     let consumer = self.consumer.clone();
-                    self.calls.spawn(async move {
+                    let early = Done::Counted {
+                        topic: topic.clone(),
+                        result: Err(Cause::ended_early()),
+                    };
+                    self.calls.spawn(early, async move {
                         let result = consumer.shape(&topic).await;
                         Done::Counted { topic, result }
                     });
                 }
                 Step::Create(topic) => {
                     let settings = self.settings.clone();
-                    self.calls.spawn(async move {
+                    let early = Done::Created {
+                        topic: topic.clone(),
+                        result: Err(Cause::ended_early()),
+                    };
+                    self.calls.spawn(early, async move {
                         let result = create_topic(&settings, &topic, New::Defaults).await;
                         Done::Created { topic, result }
                     });
@@ -222,8 +230,10 @@ impl Owner {
         if self.subscription.learned(topic, count, now) {
             tracing::info!(instance = %self.instance, "topic {topic} has appeared");
             let consumer = self.consumer.clone();
-            self.calls
-                .spawn(async move { Done::Refreshed(consumer.refresh_topics().await) });
+            let early = Done::Refreshed(Err(Cause::ended_early()));
+            self.calls.spawn(early, async move {
+                Done::Refreshed(consumer.refresh_topics().await)
+            });
         } else if count == Some(0) {
             tracing::debug!(instance = %self.instance, "topic {topic} does not exist yet");
         }

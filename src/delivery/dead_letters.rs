@@ -132,7 +132,12 @@ impl Owner {
     ) {
         let consumer = self.consumer.clone();
         let settings = self.settings.clone();
-        self.calls.spawn(async move {
+        let early = Done::DeadLetterTopic {
+            source: source.clone(),
+            topic: topic.clone(),
+            found: Err(Cause::ended_early()),
+        };
+        self.calls.spawn(early, async move {
             tokio::time::sleep(wait).await;
             let look = async {
                 if consumer.shape(&topic).await?.is_some() {

@@ -9,6 +9,7 @@
 mod actions;
 mod asks;
 mod assignment;
+mod broker_calls;
 mod calls;
 mod commands;
 mod commits;

@@ -13,6 +13,7 @@ use tokio::{
 use super::{
     Delivery, Drained, Subscriber,
     assignment::{GATHER_LOST, OutOfRange, Phase},
+    broker_calls::BrokerCalls,
     calls::Done,
     commits::Commits,
     dead_letters::DeadLetters,
@@ -79,7 +80,7 @@ pub(super) struct Owner {
     pub(super) readers: Readers,
     pub(super) commits: Commits,
     pub(super) subscription: Subscription,
-    pub(super) calls: JoinSet<Done>,
+    pub(super) calls: BrokerCalls,
     pub(super) phase: Phase,
     /// Counts how often partitions came or began to go: a call that was made before
     /// the last time is outdated.
@@ -147,7 +148,7 @@ impl Owner {
                 settings.initial_offset,
                 settings.topic_creation.subscribed(),
             ),
-            calls: JoinSet::new(),
+            calls: BrokerCalls::default(),
             phase: Phase::Idle,
             generation: 0,
             epochs: 0,
@@ -187,10 +188,7 @@ impl Owner {
                 }
                 Some(signal) = self.signals.recv() => self.signal(signal).await,
                 Some(read) = self.reads.recv() => self.read(read),
-                Some(done) = self.calls.join_next() => match done {
-                    Ok(done) => self.done(done).await,
-                    Err(ended) => tracing::error!(instance = %self.instance, "a call ended early: {ended}"),
-                },
+                Some(done) = self.calls.next() => self.done(done).await,
                 Some(written) = self.letters.join_next() => match written {
                     Ok((letter, content, result)) => self.letter_written(letter, &content, result),
                     Err(ended) => tracing::error!(instance = %self.instance, "a dead letter ended early: {ended}"),
@@ -214,8 +212,7 @@ impl Owner {
         self.readers.stop().await;
         // What is not confirmed by now is uncommitted, and written again.
         self.letters.abort_all();
-        // Nobody waits for what they would come back with. What waits for a broker in
-        // them ends by its own timeout, and holds the consumer until then.
+        // They hold the consumer until they have ended.
         self.calls.abort_all();
         self.consumer.close().await;
         // Its producer waits for its threads.
@@ -308,10 +305,15 @@ impl Owner {
             let offsets = self.progress(places);
             // They are ours, or there would be no progress.
             let epoch = |(at, _): &(_, _)| self.engine.epoch(at).unwrap_or_default();
-            let epochs = offsets.iter().map(epoch).collect();
+            let epochs: Vec<_> = offsets.iter().map(epoch).collect();
             let ids = self.recreated.known.ids();
             let consumer = self.consumer.clone();
-            self.calls.spawn(async move {
+            let early = Done::Committed {
+                offsets: offsets.clone(),
+                epochs: epochs.clone(),
+                results: vec![Err(Cause::ended_early()); offsets.len()],
+            };
+            self.calls.spawn(early, async move {
                 let results = consumer.commit(offsets.clone(), ids).await;
                 Done::Committed {
                     offsets,

@@ -170,7 +170,8 @@ impl Owner {
         self.recreated.due = now + EVERY;
         self.recreated.asking = true;
         let consumer = self.consumer.clone();
-        self.calls.spawn(async move {
+        let early = Done::Identities(Err(Cause::ended_early()));
+        self.calls.spawn(early, async move {
             let told = consumer.topic_ids(topics, PATIENCE).await;
             Done::Identities(told)
         });
@@ -250,7 +251,7 @@ impl Owner {
         }
         self.recreated.asking_ends = true;
         let consumer = self.consumer.clone();
-        self.calls.spawn(async move {
+        self.calls.spawn(Done::ShortLogs(Vec::new()), async move {
             let places = asked.iter().map(|(at, ..)| at.clone()).collect();
             let ends: HashMap<_, _> = consumer.log_ends(places).await.into_iter().collect();
             let short = asked.into_iter().filter(|(at, _, position)| {

@@ -2,10 +2,9 @@
 
 use std::time::Instant;
 
-use tokio::task::JoinSet;
-
 use super::{
     assignment::{OutOfRange, Phase, REVOKE_DRAIN},
+    broker_calls::BrokerCalls,
     commits::Commits,
     owner::Owner,
 };
@@ -55,7 +54,7 @@ impl Owner {
         self.signals = signals;
         self.phase = Phase::Idle;
         // What was asked by the old one is nobody's any more.
-        self.calls = JoinSet::new();
+        self.calls = BrokerCalls::default();
         self.commits = Commits::default();
         self.lost = OutOfRange::default();
         self.watch.start_over();

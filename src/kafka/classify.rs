@@ -43,6 +43,11 @@ impl Cause {
             text: what.to_string(),
         }
     }
+
+    /// A call ended before it had an answer: a fault of this program, which is logged.
+    pub fn ended_early() -> Self {
+        Self::other("the call ended early")
+    }
 }
 
 impl From<KafkaError> for Cause {
