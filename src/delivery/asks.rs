@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{assignment::Phase, calls::Done, owner::Owner};
+use super::{calls::Done, owner::Owner};
 use crate::{
     kafka::{Missed, broker_answers, missed},
     model::{Epoch, Offset, TopicPartition},
@@ -126,16 +126,16 @@ impl Owner {
         });
     }
 
-    pub(super) async fn joining(&mut self, answers: bool) {
+    pub(super) fn joining(&mut self, answers: bool) {
         self.watch.looking = false;
         // Brokers that have come back are given as long again: a join takes a while,
         // and a new consumer would begin it anew.
-        if self.watch.join_hangs(answers, Instant::now()) && self.phase == Phase::Idle {
+        if self.watch.join_hangs(answers, Instant::now()) && self.membership.is_idle() {
             let patience = self.watch.patience;
             let reason = format!(
                 "it was given no assignment for {patience:?}, and a fresh connection gets an answer"
             );
-            self.make_consumer_anew(&reason).await;
+            self.renew(reason);
         }
     }
 

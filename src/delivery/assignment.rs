@@ -8,7 +8,13 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use super::{Drained, calls::Done, owner::Owner, recreated::PATIENCE};
+use super::{
+    Drained,
+    calls::Done,
+    membership::{self, Facts, Generation},
+    owner::Owner,
+    recreated::PATIENCE,
+};
 use crate::{
     engine::Event,
     kafka::{Cause, Signal, Start, StartFrom, Starts, TopicId, Wanted},
@@ -18,25 +24,8 @@ use crate::{
     telemetry::events,
 };
 
-/// How long a revocation waits for what was delivered already. The whole group
-/// waits with it; what is not answered by then is delivered again.
-pub(super) const REVOKE_DRAIN: Duration = Duration::from_secs(5);
-
 /// How long to wait before something is asked for again that a broker did not say.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Where the group stands with its partitions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// It has none.
-    Idle,
-    /// It was given some; those whose start is known are being read.
-    Owning,
-    /// It gives them back when all is answered, or at the latest then.
-    Draining { until: Instant },
-    /// Its last commit before giving them back is under way.
-    Committing,
-}
 
 /// Partitions whose position a broker called out of range.
 #[derive(Debug, Default)]
@@ -49,40 +38,58 @@ pub(super) struct OutOfRange {
 /// How long partitions gather that are out of range: librdkafka says so of one after the other.
 pub(super) const GATHER_LOST: Duration = Duration::from_millis(50);
 
-impl Phase {
-    pub(super) fn until(self) -> Option<Instant> {
-        match self {
-            Self::Draining { until } => Some(until),
-            _ => None,
-        }
-    }
-}
-
 impl Owner {
-    pub(super) async fn signal(&mut self, signal: Signal) {
-        match signal {
-            Signal::Assigned(partitions) => {
-                self.generation += 1;
-                // Answered at once, with nothing: until it is, librdkafka sees
-                // neither a lost session nor the next rebalance. The partitions
-                // follow as soon as it is known where they start.
-                if let Err(cause) = self.consumer.assign([]) {
-                    self.failed("answering the rebalance", &cause);
-                }
-                self.phase = Phase::Owning;
-                self.ask_for_starts(partitions, Duration::ZERO);
-            }
-            Signal::Revoked { lost: true } => self.give_back().await,
-            // Partitions that are being drained already keep their deadline.
-            Signal::Revoked { .. }
-                if matches!(self.phase, Phase::Draining { .. } | Phase::Committing) => {}
-            Signal::Revoked { .. } => self.drain(Instant::now() + REVOKE_DRAIN),
-        }
+    pub(super) fn signal(&mut self, signal: Signal) {
+        self.pending.push_back(match signal {
+            Signal::Assigned(partitions) => membership::Event::Assigned(partitions),
+            Signal::Revoked { lost } => membership::Event::Revoked { lost },
+        });
     }
 
     pub(super) fn shut_down(&mut self, until: Instant, reply: oneshot::Sender<Drained>) {
         self.leaving.push(reply);
-        self.drain(until);
+        self.pending
+            .push_back(membership::Event::Shutdown { until });
+    }
+
+    /// Lets the membership take in what has happened, and does what it says.
+    pub(super) async fn settle_membership(&mut self) {
+        self.pending.push_back(membership::Event::Look);
+        while let Some(event) = self.pending.pop_front() {
+            let facts = Facts {
+                // A commit that is under way could end after the last one, and undo it.
+                settled: self.engine.total_in_flight() == 0 && !self.commits.is_under_way(),
+                owns: self.engine.partitions().next().is_some(),
+            };
+            for action in self.membership.step(event, facts, Instant::now()) {
+                self.perform_membership(action).await;
+            }
+        }
+    }
+
+    async fn perform_membership(&mut self, action: membership::Action) {
+        use membership::Action;
+        match action {
+            Action::AnswerRebalance => {
+                if let Err(cause) = self.consumer.assign([]) {
+                    self.failed("answering the rebalance", &cause);
+                }
+            }
+            Action::FindStarts(partitions) => self.ask_for_starts(partitions, Duration::ZERO),
+            Action::Drain => {
+                for at in self.owned() {
+                    self.step(Event::Draining { at });
+                }
+                self.readers.stop().await;
+            }
+            Action::LastCommit(generation) => self.last_commit(generation),
+            Action::GiveBack => self.give_back().await,
+            Action::Replace { reason } => {
+                let ok = self.make_consumer_anew(&reason);
+                self.pending.push_back(membership::Event::Replaced { ok });
+            }
+            Action::Leave => self.has_left = true,
+        }
     }
 
     fn ask_for_starts(&mut self, partitions: Vec<TopicPartition>, wait: Duration) {
@@ -95,7 +102,7 @@ impl Owner {
             })
             .collect();
         let consumer = self.consumer.clone();
-        let generation = self.generation;
+        let generation = self.membership.generation();
         let known = self.recreated.known.ids();
         let places = wanted.iter().map(|wanted| wanted.at.clone());
         let early = Done::Starts {
@@ -114,8 +121,8 @@ impl Owner {
 
     /// Reads what has a committed start; a start that we decided is committed
     /// first, so that a crash in between skips nothing.
-    pub(super) async fn starts(&mut self, generation: u64, starts: Starts) {
-        if !self.is_owning(generation) {
+    pub(super) async fn starts(&mut self, generation: Generation, starts: Starts) {
+        if !self.membership.accepts(generation) {
             return;
         }
         let Starts { results, ids } = starts;
@@ -152,7 +159,7 @@ impl Owner {
         let offsets = offsets.map(|start| (start.at.clone(), start.progress.clone()));
         let offsets = offsets.collect();
         let consumer = self.consumer.clone();
-        let generation = self.generation;
+        let generation = self.membership.generation();
         let ids = self.recreated.known.ids();
         let early = Done::Decided {
             generation,
@@ -173,11 +180,11 @@ impl Owner {
     /// The starts that we decided were committed, or not.
     pub(super) async fn decided(
         &mut self,
-        generation: u64,
+        generation: Generation,
         starts: Vec<Start>,
         results: Vec<Result<(), Cause>>,
     ) {
-        if !self.is_owning(generation) {
+        if !self.membership.accepts(generation) {
             return;
         }
         let (mut committed, mut again) = (Vec::new(), Vec::new());
@@ -262,37 +269,9 @@ impl Owner {
             .filter_map(|at| Some((at, engine.position(at)?)))
     }
 
-    fn is_owning(&self, generation: u64) -> bool {
-        generation == self.generation && self.phase == Phase::Owning
-    }
-
-    pub(super) fn drain(&mut self, until: Instant) {
-        self.generation += 1;
-        self.phase = Phase::Draining { until };
-        for at in self.owned() {
-            self.step(Event::Draining { at });
-        }
-    }
-
-    /// Goes on with a drain once all is answered, or its time is up.
-    pub(super) async fn check_drained(&mut self) {
-        let Phase::Draining { until } = self.phase else {
-            return;
-        };
-        self.readers.stop().await;
-        // A commit that is under way could end after the last one, and undo it.
-        let waits = self.engine.total_in_flight() > 0 || self.commits.is_under_way();
-        if waits && Instant::now() < until {
-            return;
-        }
+    fn last_commit(&mut self, generation: Generation) {
         let offsets = self.progress(self.owned());
-        if offsets.is_empty() {
-            self.give_back().await;
-            return;
-        }
-        self.phase = Phase::Committing;
         let consumer = self.consumer.clone();
-        let generation = self.generation;
         let ids = self.recreated.known.ids();
         let early = Done::LastCommit {
             generation,
@@ -309,23 +288,19 @@ impl Owner {
         });
     }
 
-    pub(super) async fn last_commit(
+    pub(super) fn last_commit_ended(
         &mut self,
-        generation: u64,
+        generation: Generation,
         offsets: &[(TopicPartition, Progress)],
         results: &[Result<(), Cause>],
     ) {
-        if results.iter().any(Result::is_err) {
-            self.tell_failed_commits(offsets, results);
-        }
-        if generation == self.generation && self.phase == Phase::Committing {
-            self.give_back().await;
-        }
+        self.tell_failed_commits(offsets, results);
+        let ended = membership::Event::LastCommitEnded { generation };
+        self.pending.push_back(ended);
     }
 
     /// Forgets all partitions and lets the group have them.
-    pub(super) async fn give_back(&mut self) {
-        self.generation += 1;
+    async fn give_back(&mut self) {
         self.readers.stop().await;
         self.unanswered = self.engine.total_in_flight();
         let owned = self.owned();
@@ -342,7 +317,6 @@ impl Owner {
         if let Err(cause) = self.consumer.unassign() {
             self.failed("giving the assignment back", &cause);
         }
-        self.phase = Phase::Idle;
     }
 
     /// A broker calls a partition's position out of range, and librdkafka has stopped fetching
@@ -388,7 +362,7 @@ impl Owner {
         mut logs: HashMap<TopicPartition, Result<Log, Cause>>,
         ids: &HashMap<Arc<str>, TopicId>,
     ) {
-        if self.phase != Phase::Owning {
+        if !self.membership.is_owning() {
             return;
         }
         // Their first records belong to a period of their own, which a new consumer begins.

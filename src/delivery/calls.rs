@@ -9,6 +9,7 @@ use std::{
 use super::{
     asks::Quiet,
     dead_letters::Found,
+    membership::Generation,
     owner::Owner,
     subscription::{CREATE_AGAIN, Step},
 };
@@ -32,11 +33,11 @@ pub(super) enum Done {
     },
     Refreshed(Result<(), Cause>),
     Starts {
-        generation: u64,
+        generation: Generation,
         starts: Starts,
     },
     Decided {
-        generation: u64,
+        generation: Generation,
         starts: Vec<Start>,
         results: Vec<Result<(), Cause>>,
     },
@@ -47,7 +48,7 @@ pub(super) enum Done {
         results: Vec<Result<(), Cause>>,
     },
     LastCommit {
-        generation: u64,
+        generation: Generation,
         offsets: Vec<(TopicPartition, Progress)>,
         results: Vec<Result<(), Cause>>,
     },
@@ -185,10 +186,10 @@ impl Owner {
                 generation,
                 offsets,
                 results,
-            } => self.last_commit(generation, &offsets, &results).await,
+            } => self.last_commit_ended(generation, &offsets, &results),
             Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, &ids),
             Done::Looked { stuck } => self.looked(stuck),
-            Done::Joining(answers) => self.joining(answers).await,
+            Done::Joining(answers) => self.joining(answers),
             Done::Ends(ends) => self.ends(ends),
             Done::Identities(told) => self.identities(told),
             Done::ShortLogs(short) => self.short_logs(short),

@@ -16,6 +16,7 @@ mod commits;
 mod dead_letters;
 mod gauges;
 mod group;
+mod membership;
 mod owner;
 mod readers;
 mod recreated;

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::pending,
     sync::Arc,
     time::{Duration, Instant},
@@ -12,12 +12,13 @@ use tokio::{
 
 use super::{
     Delivery, Drained, Subscriber,
-    assignment::{GATHER_LOST, OutOfRange, Phase},
+    assignment::{GATHER_LOST, OutOfRange},
     broker_calls::BrokerCalls,
     calls::Done,
     commits::Commits,
     dead_letters::DeadLetters,
     group::Command,
+    membership::{self, Membership},
     readers::{Read, Readers},
     recreated::Recreated,
     subscription::Subscription,
@@ -59,6 +60,10 @@ const DIAL: Duration = Duration::from_secs(1);
 /// takes longer.
 const ACK_SETTLES: Duration = Duration::from_millis(100);
 
+/// How long after an ack it is trusted in any case, if no call has failed: daprd closes its streams
+/// within 5 s of its end (`dapr.io/graceful-shutdown-seconds`).
+const ACK_SETTLES_IN_SILENCE: Duration = Duration::from_secs(5);
+
 /// How far apart two calls may have been handed out that daprd began at the same moment. Calls that
 /// daprd mixes up begin within microseconds; a busy machine adds to that.
 const MIXED_UP: Duration = Duration::from_millis(20);
@@ -81,12 +86,12 @@ pub(super) struct Owner {
     pub(super) commits: Commits,
     pub(super) subscription: Subscription,
     pub(super) calls: BrokerCalls,
-    pub(super) phase: Phase,
-    /// Counts how often partitions came or began to go: a call that was made before
-    /// the last time is outdated.
-    pub(super) generation: u64,
+    pub(super) membership: Membership,
+    /// What the membership has to take in.
+    pub(super) pending: VecDeque<membership::Event>,
+    pub(super) has_left: bool,
     pub(super) epochs: u64,
-    /// Who asked for the shutdown; nobody did as long as it is empty.
+    /// Who asked for the shutdown.
     pub(super) leaving: Vec<oneshot::Sender<Drained>>,
     pub(super) unanswered: usize,
     pub(super) lanes: HashMap<LaneId, OpenLane>,
@@ -98,10 +103,6 @@ pub(super) struct Owner {
     pub(super) watch: Watch,
     pub(super) recreated: Recreated,
     pub(super) lost: OutOfRange,
-    /// Why the consumer has to be made anew, if it has to.
-    pub(super) broken: Option<String>,
-    /// Why it will be once its partitions were given back.
-    pub(super) drained: Option<String>,
     pub(super) settings: Settings,
     /// Dead letters on their way to the broker, and how that ended.
     pub(super) letters: JoinSet<(LetterId, Arc<Letter>, Result<(), SendError>)>,
@@ -139,6 +140,7 @@ impl Owner {
                 absent_probe: ABSENT_PROBE,
                 dial: DIAL,
                 ack_settles: ACK_SETTLES,
+                ack_settles_in_silence: ACK_SETTLES_IN_SILENCE,
                 mixed_up: MIXED_UP,
                 letter_delay: LETTER_DELAY,
             }),
@@ -149,8 +151,9 @@ impl Owner {
                 settings.topic_creation.subscribed(),
             ),
             calls: BrokerCalls::default(),
-            phase: Phase::Idle,
-            generation: 0,
+            membership: Membership::new(),
+            pending: VecDeque::new(),
+            has_left: false,
             epochs: 0,
             leaving: Vec::new(),
             unanswered: 0,
@@ -163,8 +166,6 @@ impl Owner {
             watch: Watch::new(settings.stall_timeout),
             recreated: Recreated::new(Instant::now()),
             lost: OutOfRange::default(),
-            broken: None,
-            drained: None,
             settings: settings.clone(),
             instance,
             signals,
@@ -186,7 +187,7 @@ impl Owner {
                     let reply = oneshot::channel().0;
                     self.command(command.unwrap_or(Command::Shutdown { until, reply }));
                 }
-                Some(signal) = self.signals.recv() => self.signal(signal).await,
+                Some(signal) = self.signals.recv() => self.signal(signal),
                 Some(read) = self.reads.recv() => self.read(read),
                 Some(done) = self.calls.next() => self.done(done).await,
                 Some(written) = self.letters.join_next() => match written {
@@ -196,12 +197,8 @@ impl Owner {
                 cause = self.consumer.poll() => self.polled(&cause),
                 () = sleep_until(wake) => self.tick(),
             }
-            self.check_renewal();
-            if let Some(reason) = self.broken.take() {
-                self.make_consumer_anew(&reason).await;
-            }
-            self.check_drained().await;
-            if !self.leaving.is_empty() && self.phase == Phase::Idle {
+            self.settle_membership().await;
+            if self.has_left {
                 break;
             }
         }
@@ -255,7 +252,7 @@ impl Owner {
     fn polled(&mut self, cause: &Cause) {
         tracing::debug!(instance = %self.instance, "consuming: {cause}");
         if cause.kind == Kind::Fatal && self.consumer.fatal().is_none() {
-            self.broken = Some(cause.text.clone());
+            self.replace(cause.text.clone(), Instant::now());
         }
         self.replace_broken_consumer(Instant::now());
     }
@@ -279,7 +276,7 @@ impl Owner {
             self.engine.next_wake(),
             self.commit_due(),
             self.subscription.due(),
-            self.phase.until(),
+            self.membership.next_wake(),
             Some(self.watch.due()),
             self.lost.due,
         ]
@@ -288,10 +285,9 @@ impl Owner {
         .min()
     }
 
-    /// The last commit before partitions are given back says all, and comes last.
     fn commit_due(&self) -> Option<Instant> {
         let due = self.commits.due();
-        due.filter(|_| self.phase != Phase::Committing)
+        due.filter(|_| self.membership.may_commit())
     }
 
     fn tick(&mut self) {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{assignment::Phase, calls::Done, owner::Owner};
+use super::{calls::Done, owner::Owner};
 use crate::{
     kafka::{Cause, TopicId},
     model::{Epoch, Offset, SameTopic, TopicPartition},
@@ -206,8 +206,7 @@ impl Owner {
 
     /// Reads topics from their start, with a new consumer. False if that is not possible now.
     fn read_from_start(&mut self, topics: &BTreeSet<Arc<str>>) -> bool {
-        let settled = matches!(self.phase, Phase::Idle | Phase::Owning) && self.leaving.is_empty();
-        if !settled || !self.watch.health.may_make_anew(Instant::now()) {
+        if !self.membership.is_settled() || !self.watch.health.may_make_anew(Instant::now()) {
             return false;
         }
         for topic in topics {
@@ -219,11 +218,7 @@ impl Owner {
         let names: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
         let names = names.join(", ");
         let reason = format!("deleted and created again, and read from the start: {names}");
-        if self.phase == Phase::Owning {
-            self.renew(reason);
-        } else {
-            self.broken = Some(reason);
-        }
+        self.renew(reason);
         true
     }
 
@@ -232,7 +227,7 @@ impl Owner {
     pub(super) fn ask_for_log_ends(&mut self, owned: &[TopicPartition], now: Instant) {
         if self.recreated.asking_ends
             || now < self.recreated.ends_due
-            || self.phase != Phase::Owning
+            || !self.membership.is_owning()
         {
             return;
         }

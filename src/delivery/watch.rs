@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{assignment::Phase, owner::Owner};
+use super::owner::Owner;
 use crate::{
     engine::WaitsFor,
     kafka::Health,
@@ -201,7 +201,7 @@ impl Owner {
             topics: states.into_values().collect(),
         }
         .publish();
-        let joining = self.phase == Phase::Idle && self.subscription.is_joining();
+        let joining = self.membership.is_idle() && self.subscription.is_joining();
         if self.watch.joining(joining, now) >= self.watch.patience {
             self.look_at_joining();
         }

@@ -14,6 +14,7 @@ impl Engine {
             woken = true;
         }
         self.letters.send_due(now, actions);
+        self.settle(false, now, actions);
         // A probe may be of any topic.
         woken || (self.absence.is_some() && self.presence_allowance(now) > 0)
     }

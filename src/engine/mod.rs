@@ -178,7 +178,9 @@ impl Engine {
     pub fn next_wake(&self) -> Option<Instant> {
         let topics = self.topics.values().filter_map(Topic::next_wake).min();
         let presence = self.next_presence_wake();
-        [self.retries.next(), self.letters.next(), topics, presence]
+        let suspects = self.suspects.due(self.limits.ack_settles_in_silence);
+        let retries = self.retries.next();
+        [retries, self.letters.next(), topics, presence, suspects]
             .into_iter()
             .flatten()
             .min()

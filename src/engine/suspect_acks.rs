@@ -7,7 +7,7 @@
 //! A false ack arrives at the moment the app dies. So while other calls are in flight,
 //! an acknowledged record is finished only once the app has proved that it lived on: it
 //! answered another call at least [`Limits::ack_settles`] later, or it answered every
-//! call. Until then the record is suspect and holds the commit point. The next record
+//! call, or no call failed for [`Limits::ack_settles_in_silence`]. Until then the record is suspect and holds the commit point. The next record
 //! of its key does not wait. If a call fails first, or a stream closes with an unanswered
 //! call, the suspects whose calls began at the same moment return to their places in their
 //! key queues and are redelivered: daprd mixes up only calls that begin together.
@@ -48,6 +48,11 @@ impl SuspectAcks {
         let first = self.queue.front()?;
         let is_old = now.saturating_duration_since(first.when) >= age;
         is_old.then(|| self.queue.pop_front())?
+    }
+
+    /// When the oldest ack was there for so long.
+    pub(super) fn due(&self, age: Duration) -> Option<Instant> {
+        self.queue.front().map(|acked| acked.when + age)
     }
 
     /// Takes out the acks whose call began at most `apart` from one of these.
@@ -100,12 +105,14 @@ impl Engine {
     }
 
     /// Finishes the acknowledged records that cannot have failed: all of them if no call is in
-    /// flight, and the old enough ones if the app has just answered a call (`app_answered`).
+    /// flight, and else the old enough ones; fewer if the app has not just answered a call
+    /// (`app_answered`).
     pub(super) fn settle(&mut self, app_answered: bool, now: Instant, actions: &mut Vec<Action>) {
+        let in_silence = self.limits.ack_settles_in_silence;
         let age = match app_answered {
             _ if self.in_flight.is_empty() => Duration::ZERO,
-            true => self.limits.ack_settles,
-            false => return,
+            true => self.limits.ack_settles.min(in_silence),
+            false => in_silence,
         };
         while let Some(Acked { ready, record, .. }) = self.suspects.pop(age, now) {
             let Some(partition) = self.partitions.get_mut(&ready.at) else {

@@ -41,6 +41,7 @@ fn limits() -> Limits {
         absent_probe: (Duration::from_millis(100), Duration::from_secs(1)),
         dial: Duration::from_secs(1),
         ack_settles: Duration::from_millis(100),
+        ack_settles_in_silence: Duration::from_secs(5),
         mixed_up: Duration::from_millis(20),
         letter_delay: (Duration::from_secs(1), Duration::from_secs(30)),
     }

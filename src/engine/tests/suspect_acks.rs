@@ -53,6 +53,16 @@ fn an_ack_counts_when_the_app_is_heard_of_later() {
 }
 
 #[test]
+fn an_ack_counts_when_no_call_has_failed_for_long() {
+    let mut bench = in_hand(&[0, 1]);
+    bench.ack(0);
+    let silence = limits().ack_settles_in_silence;
+    assert_eq!(bench.engine.next_wake(), Some(bench.now + silence));
+    bench.now += silence;
+    assert_eq!(committed(&bench.step(Event::Tick)), [1]);
+}
+
+#[test]
 fn the_next_of_the_key_does_not_wait() {
     let mut bench = in_hand(&[0]);
     bench.receive(1, "a");

@@ -129,7 +129,8 @@ pub async fn a_bulk_subscription_gets_batches_if_daprd_is_concurrent(
 }
 
 /// daprd ends while its app works on messages. The app's answers still count, nothing is refused
-/// on the app's behalf, and from Dapr 1.18 on nothing that the app finished is delivered again.
+/// on the app's behalf, and on 1.18.3 and 1.18.4 nothing that the app finished is delivered again.
+/// 1.18.5 may end calls that are under way, as a dying app does: acks of that moment are suspect.
 pub async fn a_daprd_that_ends_waits_for_its_app(fixture: Arc<Fixture>) -> Result<()> {
     const MESSAGES: usize = 40;
     let kafka = fixture.kafka().await?;
@@ -180,7 +181,7 @@ pub async fn a_daprd_that_ends_waits_for_its_app(fixture: Arc<Fixture>) -> Resul
         numbers.len()
     );
     ensure!(distinct.len() == MESSAGES, "{numbers:?}");
-    if fixture.daprd != DaprdBuild::V1_16_5 {
+    if matches!(fixture.daprd, DaprdBuild::V1_18_3 | DaprdBuild::V1_18_4) {
         ensure!(numbers.len() == MESSAGES, "some came again: {numbers:?}");
     }
     let letters = records::read(kafka, &dead).await?;

@@ -160,8 +160,10 @@ pub async fn a_changed_component_goes_on_without_loss(fixture: Arc<Fixture>) -> 
     admin::all_committed(open, GROUP, TOPIC, PARTITIONS, written).await?;
     let repeats = notebook.judge(TOPIC, 0..published)?;
     println!("{published} published, {written} written, {repeats} came again");
-    // Two changes, and daprd works on one event of the only stream.
-    ensure!(repeats <= 2, "{repeats} came again");
+    // Two changes, and a serial daprd works on one event of the only stream. A concurrent one works on
+    // several, and may leave them unanswered: then the acks of calls that began with them are suspect.
+    let most = if fixture.daprd.is_serial() { 2 } else { 20 };
+    ensure!(repeats <= most, "{repeats} came again");
 
     changing.put("nobody", "third-secret", "2")?;
     let told = "has no instance any more";

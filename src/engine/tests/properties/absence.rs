@@ -133,7 +133,12 @@ impl Model {
     /// if no call is under way.
     pub(super) fn settle_acked(&mut self, heard: bool) {
         let all = self.in_flight(None) == 0;
-        let (now, settles) = (self.now, self.limits.ack_settles);
+        let (now, silence) = (self.now, self.limits.ack_settles_in_silence);
+        let settles = if heard {
+            silence.min(self.limits.ack_settles)
+        } else {
+            silence
+        };
         for slot in self
             .owned
             .values_mut()
@@ -141,7 +146,7 @@ impl Model {
         {
             if let Some(unfinished) = slot
                 && let State::Acked { when, .. } = unfinished.state
-                && (all || (heard && when + settles <= now))
+                && (all || when + settles <= now)
             {
                 *slot = None;
             }

@@ -157,7 +157,12 @@ impl Model {
         let probe = self
             .probe_due()
             .filter(|_| self.subscriptions.keys().any(work));
-        let later = letters.chain(held).chain(probe);
+        let slots = self.owned.values().flat_map(|owned| owned.slots.values());
+        let acked = slots.flatten().filter_map(|one| match one.state {
+            State::Acked { when, .. } => Some(when + self.limits.ack_settles_in_silence),
+            _ => None,
+        });
+        let later = letters.chain(held).chain(probe).chain(acked);
         let later = later.filter(|due| *due > self.now);
         retries.chain(later).min()
     }

@@ -162,6 +162,11 @@ impl Model {
 
     pub(super) fn apply(&mut self, event: &Event, now: Instant) {
         self.now = now;
+        self.apply_event(event);
+        self.settle_acked(false);
+    }
+
+    fn apply_event(&mut self, event: &Event) {
         match event {
             Event::Assigned { at, epoch, start } => self.assign(at, *epoch, start),
             Event::Draining { at } => {

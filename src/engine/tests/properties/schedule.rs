@@ -114,7 +114,7 @@ fn limits() -> impl Strategy<Value = Limits> {
         millis(1..500),
         millis(500..3000),
         millis(1..2000),
-        (millis(0..300), millis(0..300)),
+        (millis(0..300), millis(0..2000), millis(0..300)),
     );
     let delays = (millis(1..4000), letters, app);
     (orderings, bounds, lanes, breaker, delays).prop_map(
@@ -136,7 +136,8 @@ fn limits() -> impl Strategy<Value = Limits> {
             absent_probe: (app.0, app.1),
             dial: app.2,
             ack_settles: app.3.0,
-            mixed_up: app.3.1,
+            ack_settles_in_silence: app.3.1,
+            mixed_up: app.3.2,
             letter_delay,
         },
     )
