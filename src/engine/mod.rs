@@ -28,7 +28,7 @@ mod topic;
 mod window;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::Instant,
 };
@@ -78,6 +78,8 @@ pub struct Engine {
     /// up their room until it is answered.
     orphans: HashMap<DeliveryId, InFlight>,
     suspects: SuspectAcks,
+    /// Partitions in which this step has finished suspect records.
+    settled_in: BTreeSet<TopicPartition>,
     last_delivery: u64,
     paused: bool,
     /// The app can't be reached.
@@ -97,6 +99,7 @@ impl Engine {
             in_flight: HashMap::new(),
             orphans: HashMap::new(),
             suspects: SuspectAcks::default(),
+            settled_in: BTreeSet::new(),
             last_delivery: 0,
             paused: false,
             absence: None,
@@ -110,9 +113,13 @@ impl Engine {
         let mut actions = Vec::new();
         let touched = self.take_in(event, now, &mut actions);
         let woken = self.wake(now, &mut actions);
+        let settled_in = std::mem::take(&mut self.settled_in);
         match touched {
             Some(at) if !woken => {
                 self.deliver(&at.topic, now, &mut actions);
+                for settled in settled_in.iter().filter(|settled| **settled != at) {
+                    self.gate(settled, &mut actions);
+                }
                 self.gate(&at, &mut actions);
             }
             _ => {

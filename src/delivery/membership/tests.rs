@@ -432,3 +432,22 @@ fn a_shutdown_during_the_last_commit_waits_for_that_one() {
     let actions = membership.step(ended, facts, now);
     assert_eq!(actions, [Action::GiveBack, Action::Leave]);
 }
+
+#[test]
+fn a_last_commit_from_before_a_lost_session_gives_nothing_back() {
+    let (mut membership, facts, now) = owning();
+    let late = now + REVOKE_DRAIN;
+    let drain = |membership: &mut Membership| {
+        membership.step(Event::Revoked { lost: false }, facts, now);
+        membership.step(Event::Look, facts, late);
+        membership.generation()
+    };
+    let old = drain(&mut membership);
+    membership.step(Event::Revoked { lost: true }, facts, late);
+    let partitions = vec![TopicPartition::new("orders", 0)];
+    membership.step(Event::Assigned(partitions), facts, late);
+    let new = drain(&mut membership);
+    let ended = |generation| Event::LastCommitEnded { generation };
+    assert_eq!(membership.step(ended(old), facts, late), []);
+    assert_eq!(membership.step(ended(new), facts, late), [Action::GiveBack]);
+}
