@@ -73,7 +73,7 @@ deploy-test: target/kafka/.fetched ## Build and check the manifests of deploy/, 
 daprd-test: ## Show which acknowledgements of daprd are false (docs/daprd-acks.md)
 	for release in $(DAPR_RELEASES); do scripts/daprd test $$release || exit 1; done
 
-mutants: ## Break the engine in each way of tests/mutants; a test must fail each time (slow)
+mutants: ## Break engine and membership in each way of tests/mutants; a test must fail each time (slow)
 	@CARGO="$(CARGO)" scripts/mutants $(MUTANTS)
 
 # DAPRD_VERSION=1.18.4+reconstruction or 1.16.5 for one of the two daprds, ROUNDS=1 for a first look,
