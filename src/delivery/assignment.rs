@@ -75,7 +75,10 @@ impl Owner {
                     self.failed("answering the rebalance", &cause);
                 }
             }
-            Action::FindStarts(partitions) => self.ask_for_starts(partitions, Duration::ZERO),
+            Action::FindStarts(partitions) => {
+                self.recreated.assigned(&partitions);
+                self.ask_for_starts(partitions, Duration::ZERO);
+            }
             Action::Drain => {
                 for at in self.owned() {
                     self.step(Event::Draining { at });
@@ -195,7 +198,6 @@ impl Owner {
                 again.push(start);
                 continue;
             }
-            self.recreated.has_started(at);
             if let StartFrom::Moved { position, reason } = *from {
                 self.report_move(at, position, start.progress.point, reason);
             }
@@ -227,6 +229,7 @@ impl Owner {
         } in &starts
         {
             self.recreated.starts_at(at, progress.point, *topic);
+            self.recreated.has_started(at);
         }
         let starts: Vec<_> = starts
             .into_iter()
@@ -338,7 +341,7 @@ impl Owner {
         let early = Done::Logs {
             epochs: epochs.clone(),
             logs: HashMap::new(),
-            ids: HashMap::new(),
+            ids: Err(Cause::ended_early()),
         };
         self.calls.spawn(early, async move {
             let logs = consumer.logs(epochs.keys().cloned().collect()).await;
@@ -349,8 +352,7 @@ impl Owner {
             Done::Logs {
                 epochs,
                 logs,
-                // Without an answer they count as known: they are asked for again by and by.
-                ids: told.unwrap_or_default(),
+                ids: told,
             }
         });
     }
@@ -360,13 +362,26 @@ impl Owner {
         &mut self,
         epochs: BTreeMap<TopicPartition, Epoch>,
         mut logs: HashMap<TopicPartition, Result<Log, Cause>>,
-        ids: &HashMap<Arc<str>, TopicId>,
+        ids: Result<HashMap<Arc<str>, TopicId>, Cause>,
     ) {
         if !self.membership.is_owning() {
             return;
         }
+        // Without the topics' ids a log that was cut looks like another topic's.
+        let ids = match ids {
+            Ok(ids) => ids,
+            Err(cause) => {
+                self.tries_again("asking for the ids of topics", &cause);
+                for (at, epoch) in epochs {
+                    self.out_of_range(at, epoch, ASK_AGAIN);
+                }
+                return;
+            }
+        };
+        // An id that is heard of for the first time says nothing of our position.
+        let known = self.recreated.known.ids();
         // Their first records belong to a period of their own, which a new consumer begins.
-        let are_others = self.are_others(ids);
+        let are_others = self.are_others(&ids);
         let (mut moved, mut starts) = (HashMap::new(), Vec::new());
         for (at, epoch) in epochs {
             let position = self.engine.position(&at);
@@ -385,8 +400,8 @@ impl Owner {
                 self.out_of_range(at, epoch, ASK_AGAIN);
                 continue;
             };
-            let is_known =
-                ids.contains_key(&at.topic) && !self.recreated.is_doubtful(&at, position);
+            let is_same = known.contains_key(&at.topic) && ids.contains_key(&at.topic);
+            let is_known = is_same && !self.recreated.is_doubtful(&at, position);
             let evidence = Evidence {
                 topic: if is_known {
                     SameTopic::Yes

@@ -77,7 +77,7 @@ pub(super) enum Done {
         epochs: BTreeMap<TopicPartition, Epoch>,
         logs: HashMap<TopicPartition, Result<Log, Cause>>,
         /// The ids of their topics, asked for after that.
-        ids: HashMap<Arc<str>, TopicId>,
+        ids: Result<HashMap<Arc<str>, TopicId>, Cause>,
     },
 }
 
@@ -187,7 +187,7 @@ impl Owner {
                 offsets,
                 results,
             } => self.last_commit_ended(generation, &offsets, &results),
-            Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, &ids),
+            Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, ids),
             Done::Looked { stuck } => self.looked(stuck),
             Done::Joining(answers) => self.joining(answers),
             Done::Ends(ends) => self.ends(ends),

@@ -2,8 +2,8 @@
 //! consumer that is replaced.
 //!
 //! Pure: [`Membership::step`] takes an event and returns what to do about it, in this
-//! order. What is owned, read and committed is somebody else's; here stands only when it
-//! begins and ends.
+//! order. Other modules own, read and commit partitions; this one decides when that starts
+//! and stops.
 //!
 //! ```text
 //!                Assigned                  Revoked, Shutdown, Renew
@@ -54,7 +54,7 @@ pub(super) enum Event {
     Shutdown { until: Instant },
     /// Replace the consumer, once everything is drained.
     Renew { reason: String },
-    /// The consumer is of no use any more: replace it now.
+    /// The consumer can't be used any more: replace it now.
     Broken { reason: String },
     /// The consumer was replaced, or could not be.
     Replaced { ok: bool },
@@ -121,14 +121,15 @@ impl Membership {
         match event {
             Event::Assigned(partitions) => self.assigned(partitions, &mut actions),
             Event::Revoked { lost: true } => self.give_back(&mut actions),
-            // Partitions that are being drained already keep their deadline.
-            Event::Revoked { .. } if self.is_ending() => {}
-            Event::Revoked { .. } => self.drain(now + REVOKE_DRAIN, &mut actions),
+            Event::Revoked { .. } => self.revoked(now, &mut actions),
             Event::Shutdown { until } => {
                 self.leaves = true;
                 self.replace = None;
-                if self.phase != Phase::Committing {
-                    self.drain(until, &mut actions);
+                match &mut self.phase {
+                    // The whole group waits for a revocation that is being drained.
+                    Phase::Draining { until: before } => *before = until.min(*before),
+                    Phase::Committing => {}
+                    Phase::Idle | Phase::Owning => self.drain(until, &mut actions),
                 }
             }
             Event::Renew { reason } if self.is_owning() => {
@@ -205,16 +206,26 @@ impl Membership {
     }
 
     fn assigned(&mut self, partitions: Vec<TopicPartition>, actions: &mut Vec<Action>) {
-        // A consumer that leaves, or is about to be replaced, takes nothing on.
-        if self.leaves || self.replace.is_some() {
-            return actions.push(Action::AnswerRebalance);
-        }
         if self.phase != Phase::Idle {
             // Nobody took them away, and still they are not ours any more.
             self.give_back(actions);
         }
-        self.phase = Phase::Owning;
-        actions.extend([Action::AnswerRebalance, Action::FindStarts(partitions)]);
+        actions.push(Action::AnswerRebalance);
+        // A consumer that leaves, or is about to be replaced, takes nothing on.
+        if !self.leaves && self.replace.is_none() {
+            self.phase = Phase::Owning;
+            actions.push(Action::FindStarts(partitions));
+        }
+    }
+
+    fn revoked(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let latest = now + REVOKE_DRAIN;
+        match &mut self.phase {
+            // What is being drained already keeps its deadline, if that is sooner.
+            Phase::Draining { until } => *until = latest.min(*until),
+            Phase::Committing => {}
+            Phase::Idle | Phase::Owning => self.drain(latest, actions),
+        }
     }
 
     fn drain(&mut self, until: Instant, actions: &mut Vec<Action>) {
@@ -246,9 +257,11 @@ impl Membership {
         }
         if self.leaves {
             actions.push(Action::Leave);
-        } else if let Some((reason, when)) = &self.replace
+        } else if let Some((reason, when)) = &mut self.replace
             && *when <= now
         {
+            // Asked for once, however late it is reported.
+            *when = now + REPLACE_AGAIN;
             let reason = reason.clone();
             actions.push(Action::Replace { reason });
         }

@@ -60,9 +60,9 @@ const DIAL: Duration = Duration::from_secs(1);
 /// takes longer.
 const ACK_SETTLES: Duration = Duration::from_millis(100);
 
-/// How long after an ack it is trusted in any case, if no call has failed: daprd closes its streams
-/// within 5 s of its end (`dapr.io/graceful-shutdown-seconds`).
-const ACK_SETTLES_IN_SILENCE: Duration = Duration::from_secs(5);
+/// How long after an ack it is trusted in any case. By default daprd closes its streams within 5 s
+/// of its end (`dapr.io/graceful-shutdown-seconds`); the rest is a margin.
+const ACK_SETTLES_IN_SILENCE: Duration = Duration::from_secs(8);
 
 /// How far apart two calls may have been handed out that daprd began at the same moment. Calls that
 /// daprd mixes up begin within microseconds; a busy machine adds to that.
@@ -252,7 +252,9 @@ impl Owner {
     fn polled(&mut self, cause: &Cause) {
         tracing::debug!(instance = %self.instance, "consuming: {cause}");
         if cause.kind == Kind::Fatal && self.consumer.fatal().is_none() {
-            self.replace(cause.text.clone(), Instant::now());
+            // The record is lost to this consumer: no later look would notice.
+            let reason = cause.text.clone();
+            self.pending.push_back(membership::Event::Broken { reason });
         }
         self.replace_broken_consumer(Instant::now());
     }

@@ -119,7 +119,12 @@ impl Recreated {
         self.of_before.contains(at)
     }
 
-    /// The group has committed where this partition starts.
+    /// Partitions were assigned: those that others have may be committed by others.
+    pub(super) fn assigned(&mut self, partitions: &[TopicPartition]) {
+        self.of_before.retain(|at| partitions.contains(at));
+    }
+
+    /// This partition is being read.
     pub(super) fn has_started(&mut self, at: &TopicPartition) {
         self.of_before.remove(at);
     }
@@ -334,6 +339,10 @@ mod tests {
         assert!(!recreated.is_of_a_topic_before(&at));
         recreated.created_again([at.clone()]);
         recreated.start_over();
+        let other = TopicPartition::new("orders", 1);
+        recreated.created_again([other.clone()]);
+        recreated.assigned(std::slice::from_ref(&at));
+        assert!(!recreated.is_of_a_topic_before(&other), "another has it");
         assert!(recreated.is_of_a_topic_before(&at));
         recreated.has_started(&at);
         assert!(!recreated.is_of_a_topic_before(&at));

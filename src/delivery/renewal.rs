@@ -11,15 +11,10 @@ use crate::{kafka::GroupConsumer, telemetry::events::MadeAnew};
 impl Owner {
     /// Replaces a consumer that librdkafka declared broken for good.
     pub(super) fn replace_broken_consumer(&mut self, now: Instant) {
-        if let Some(cause) = self.consumer.fatal() {
-            self.replace(cause.text, now);
-        }
-    }
-
-    /// Replaces the consumer at once, unless the last replacement was a moment ago.
-    pub(super) fn replace(&mut self, reason: String, now: Instant) {
-        if self.watch.health.may_make_anew(now) {
-            self.pending.push_back(Event::Broken { reason });
+        if let Some(cause) = self.consumer.fatal()
+            && self.watch.health.may_make_anew(now)
+        {
+            self.pending.push_back(Event::Broken { reason: cause.text });
         }
     }
 
@@ -42,7 +37,7 @@ impl Owner {
         };
         let old = std::mem::replace(&mut self.consumer, consumer);
         self.signals = signals;
-        // What was asked by the old one is nobody's any more.
+        // Results of the old consumer's calls count for nothing.
         self.calls = BrokerCalls::default();
         self.commits = Commits::default();
         self.lost = OutOfRange::default();

@@ -137,6 +137,10 @@ impl Subscription {
         }
         if steps.iter().any(|step| matches!(step, Step::Ask(_))) {
             self.due = Some(now + ASK_AGAIN);
+        } else if waits {
+            // A broker that is silent keeps the question under way for longer.
+            let since = self.unknown.values().min().copied();
+            self.due = since.map(|since| since + WAIT_FOR_UNKNOWN);
         }
         steps
     }
@@ -384,6 +388,22 @@ mod tests {
         subscription.learned(&"forbidden".into(), Some(1), now);
         let both = Step::Subscribe(topics(&["forbidden", "orders"]));
         assert_eq!(subscription.steps(now), [both], "it is permitted now");
+    }
+
+    #[test]
+    fn a_broker_that_is_silent_about_a_topic_keeps_the_others_no_longer() {
+        let now = Instant::now();
+        let mut subscription = Subscription::new(InitialOffset::Newest, false);
+        for topic in ["silent", "orders"] {
+            subscription.lane_opened(topic.into(), now);
+        }
+        subscription.steps(now);
+        subscription.learned(&"orders".into(), Some(3), now);
+        assert_eq!(subscription.steps(now), [], "asked already");
+        let late = now + WAIT_FOR_UNKNOWN;
+        assert_eq!(subscription.due(), Some(late));
+        let one = Step::Subscribe(topics(&["orders"]));
+        assert_eq!(subscription.steps(late), [one]);
     }
 
     #[test]

@@ -170,9 +170,12 @@ impl Engine {
 
     /// When daprd began the call for a delivery that a lane has, if it began.
     pub(super) fn began(&self, delivery: DeliveryId, in_flight: &InFlight) -> Option<Instant> {
-        let topic = self.topics.get(self.lanes.get(&in_flight.lane)?)?;
         let InFlight { lane, handed, .. } = in_flight;
-        topic.lanes.began(*lane, delivery, *handed)
+        if self.daprd_is_concurrent {
+            return Some(*handed);
+        }
+        let topic = self.topics.get(self.lanes.get(lane)?)?;
+        topic.lanes.began_serially(*lane, delivery, *handed)
     }
 
     /// What a lane has under this id, whoever owns its partition now.
@@ -209,7 +212,7 @@ impl Engine {
         if let Some(topic) = self.lanes.get(&lane)
             && let Some(topic) = self.topics.get_mut(topic)
         {
-            topic.lanes.release(lane, delivery, by_app, now);
+            self.daprd_is_concurrent |= topic.lanes.release(lane, delivery, by_app, now);
         }
         if let Some(InFlight { ready, .. }) = &in_flight
             && let Some(topic) = self.topics.get_mut(&ready.at.topic)

@@ -57,8 +57,8 @@ pub struct Limits {
     /// How long after an ack the app must answer another call before the ack is trusted, while
     /// calls are in flight: a false ack arrives at the moment the app dies.
     pub ack_settles: Duration,
-    /// How long after an ack it is trusted in any case, if no call has failed: daprd reports a
-    /// failed call at once, or closes its streams within this time.
+    /// How long after an ack it is trusted in any case: daprd reports a failed call at once, or
+    /// closes its streams within this time.
     pub ack_settles_in_silence: Duration,
     /// How far apart two calls may have been handed out that daprd began at the same moment.
     pub mixed_up: Duration,

@@ -72,18 +72,15 @@ impl Lanes {
         }
     }
 
-    /// When daprd began the call for a delivery that was handed out then; `None` if the lane is
-    /// taken for serial and still works on an older one.
-    pub(super) fn began(
+    /// When a serial daprd began the call for a delivery that was handed out then; `None` if it
+    /// still works on an older one of the lane.
+    pub(super) fn began_serially(
         &self,
         id: LaneId,
         delivery: DeliveryId,
         handed: Instant,
     ) -> Option<Instant> {
         let lane = self.map.get(&id)?;
-        if lane.concurrent {
-            return Some(handed);
-        }
         let is_first = lane.pending.first() == Some(&delivery);
         is_first.then(|| {
             lane.released
@@ -92,14 +89,21 @@ impl Lanes {
     }
 
     /// A delivery is not with this lane any more. If the app answered it before an
-    /// older one, the lane is concurrent.
-    pub(super) fn release(&mut self, id: LaneId, delivery: DeliveryId, by_app: bool, now: Instant) {
-        if let Some(lane) = self.map.get_mut(&id) {
-            lane.released = Some(now);
-            lane.concurrent |=
-                by_app && lane.pending.first().is_some_and(|first| *first < delivery);
-            lane.pending.remove(&delivery);
-        }
+    /// older one, the lane is concurrent. Returns whether it is known to be.
+    pub(super) fn release(
+        &mut self,
+        id: LaneId,
+        delivery: DeliveryId,
+        by_app: bool,
+        now: Instant,
+    ) -> bool {
+        let Some(lane) = self.map.get_mut(&id) else {
+            return false;
+        };
+        lane.released = Some(now);
+        lane.concurrent |= by_app && lane.pending.first().is_some_and(|first| *first < delivery);
+        lane.pending.remove(&delivery);
+        lane.concurrent
     }
 
     /// Gives a lane nothing until then.

@@ -78,6 +78,8 @@ pub struct Engine {
     /// up their room until it is answered.
     orphans: HashMap<DeliveryId, InFlight>,
     suspects: SuspectAcks,
+    /// An answer on some stream overtook an older one: daprd begins each call as it gets it.
+    daprd_is_concurrent: bool,
     /// Partitions in which this step has finished suspect records.
     settled_in: BTreeSet<TopicPartition>,
     last_delivery: u64,
@@ -99,6 +101,7 @@ impl Engine {
             in_flight: HashMap::new(),
             orphans: HashMap::new(),
             suspects: SuspectAcks::default(),
+            daprd_is_concurrent: false,
             settled_in: BTreeSet::new(),
             last_delivery: 0,
             paused: false,

@@ -1,16 +1,17 @@
 //! Acknowledgements that may turn out to be false.
 //!
-//! When an app dies with several calls in flight, daprd 1.13 to 1.18.3 may acknowledge
-//! one of the failed calls. If daprd is shutting down as well, it does not report the
-//! other failures before it closes its streams (docs/daprd-acks.md).
+//! When an app dies with several calls in flight, daprd may acknowledge one of the failed
+//! calls (docs/daprd-acks.md has the versions). If daprd is shutting down as well, it does
+//! not report the other failures before it closes its streams.
 //!
-//! A false ack arrives at the moment the app dies. So while other calls are in flight,
-//! an acknowledged record is finished only once the app has proved that it lived on: it
-//! answered another call at least [`Limits::ack_settles`] later, or it answered every
-//! call, or no call failed for [`Limits::ack_settles_in_silence`]. Until then the record is suspect and holds the commit point. The next record
-//! of its key does not wait. If a call fails first, or a stream closes with an unanswered
-//! call, the suspects whose calls began at the same moment return to their places in their
-//! key queues and are redelivered: daprd mixes up only calls that begin together.
+//! A false ack arrives at the moment the app dies. So while other calls are in flight, an
+//! acknowledged record is finished only once the app has proved that it lived on: it
+//! answered another call at least [`Limits::ack_settles`] later, or it answered every call.
+//! After [`Limits::ack_settles_in_silence`] the ack is trusted in any case. Until then the
+//! record is suspect and holds the commit point. The next record of its key does not wait.
+//! If a call fails first, or a stream closes with an unanswered call, the suspects whose
+//! calls began at the same moment return to their places in their key queues and are
+//! redelivered: daprd mixes up only calls that begin together.
 
 use std::{
     collections::VecDeque,
@@ -55,14 +56,16 @@ impl SuspectAcks {
         self.queue.front().map(|acked| acked.when + age)
     }
 
-    /// Takes out the acks whose call began at most `apart` from one of these.
+    /// Takes out the acks whose call began at most `apart` from one of these, and that came after
+    /// both had begun.
     fn take_twins(&mut self, failed: &[Instant], apart: Duration) -> Vec<Acked> {
         let is_twin = |acked: &Acked| {
             let distance = |other: &Instant| {
                 let later = acked.began.saturating_duration_since(*other);
                 later.max(other.saturating_duration_since(acked.began))
             };
-            failed.iter().any(|other| distance(other) <= apart)
+            let is_twin = |other: &Instant| *other < acked.when && distance(other) <= apart;
+            failed.iter().any(is_twin)
         };
         let queue = std::mem::take(&mut self.queue);
         let (twins, others) = queue.into_iter().partition::<VecDeque<_>, _>(is_twin);
@@ -110,7 +113,7 @@ impl Engine {
     pub(super) fn settle(&mut self, app_answered: bool, now: Instant, actions: &mut Vec<Action>) {
         let in_silence = self.limits.ack_settles_in_silence;
         let age = match app_answered {
-            _ if self.in_flight.is_empty() => Duration::ZERO,
+            _ if self.in_flight.is_empty() && self.orphans.is_empty() => Duration::ZERO,
             true => self.limits.ack_settles.min(in_silence),
             false => in_silence,
         };

@@ -21,7 +21,7 @@ use super::{
     commit::Commit,
     context::{Context, Failures},
     convert::{self, Committed},
-    identity::{self, Origin, same_topic},
+    identity::{self, Origin, cluster, same_topic},
     list_offsets::{End, Offsets, list_offsets},
     logged_in::LoggedIn,
     progress,
@@ -386,10 +386,7 @@ impl GroupConsumer {
 
     /// Topics with their cluster, if its brokers tell one.
     async fn origins(&self, ids: &HashMap<Arc<str>, TopicId>) -> HashMap<Arc<str>, Origin> {
-        let cluster = self.blocking(|consumer| {
-            let id = consumer.client().fetch_cluster_id(Duration::ZERO);
-            Ok(id.and_then(|id| Origin::cluster(&id)))
-        });
+        let cluster = self.blocking(|consumer| Ok(cluster(consumer.client().native_ptr())));
         let cluster = cluster.await.unwrap_or_default();
         origins(ids, cluster.as_ref())
     }
@@ -501,9 +498,7 @@ impl GroupConsumer {
         let count = offsets.len();
         let (instance, plain) = (self.member.clone(), self.plain.clone());
         let committed = self.blocking(move |consumer| {
-            // Known since the first metadata, so there is nothing to wait for.
-            let cluster = consumer.client().fetch_cluster_id(Duration::ZERO);
-            let cluster = cluster.and_then(|id| Origin::cluster(&id));
+            let cluster = cluster(consumer.client().native_ptr());
             let commit = Commit {
                 origins: origins(&ids, cluster.as_ref()),
                 instance,

@@ -42,11 +42,27 @@ impl FromStr for TopicId {
     }
 }
 
+/// The cluster's id, if a broker has told one that a commit's metadata can carry. Asks nobody.
+pub(super) fn cluster(client: *mut RDKafka) -> Option<Arc<str>> {
+    // SAFETY: the caller's client is alive. What is not null is a C string that belongs to the
+    // caller, and is freed after the last use. (rdkafka's own `fetch_cluster_id` never frees it,
+    // 0.39.)
+    unsafe {
+        let id = bindings::rd_kafka_clusterid(client, 0);
+        if id.is_null() {
+            return None;
+        }
+        let cluster = CStr::from_ptr(id).to_str().ok().and_then(Origin::fitting);
+        bindings::rd_kafka_mem_free(client, id.cast());
+        cluster
+    }
+}
+
 /// A topic in a cluster: what a committed offset belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// The cluster's id, if its brokers tell one that fits a commit's metadata: letters,
-    /// digits, `.`, `_` and `-`, at most 64 bytes. Kafka's has 22 characters.
+    /// digits, `.`, `_` and `-`, 2 to 64 bytes. Kafka's has 22 characters.
     pub cluster: Option<Arc<str>>,
     /// The topic's id.
     pub topic: TopicId,
@@ -54,14 +70,14 @@ pub struct Origin {
 
 impl Origin {
     /// Keeps a cluster's id if it can be written into a commit's metadata.
-    pub(super) fn cluster(id: &str) -> Option<Arc<str>> {
+    pub(super) fn fitting(id: &str) -> Option<Arc<str>> {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_short = (2..=64).contains(&id.len());
         (is_short && id.bytes().all(fits)).then(|| id.into())
     }
 }
 
-/// Whether a commit's topic is the one that is there now; `None` if it is not known.
+/// Whether a commit's topic is the one that is there now.
 pub fn same_topic(committed: Option<&Origin>, now: Option<&Origin>) -> SameTopic {
     let (Some(committed), Some(now)) = (committed, now) else {
         return SameTopic::Unknown;

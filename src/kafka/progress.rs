@@ -83,7 +83,7 @@ fn said(point: Offset, text: &str) -> Option<(Origin, Vec<Range<Offset>>)> {
     let cluster = match words.next()? {
         NAME => match words.next()? {
             NO_CLUSTER => None,
-            id => Some(Origin::cluster(id)?),
+            id => Some(Origin::fitting(id)?),
         },
         NAME_OF_0_1 => None,
         _ => return None,

@@ -48,8 +48,10 @@ enum Call {
 struct Client {
     /// What it was given.
     assigned: BTreeSet<TopicPartition>,
-    /// It waits for the answer to an assignment, or to a revocation.
+    /// It waits for the answer to an assignment.
     waits: bool,
+    /// It waits for the answer to a revocation.
+    gives_up: bool,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -64,6 +66,8 @@ struct World {
     in_flight: bool,
     commit_under_way: bool,
     refuses_consumers: bool,
+    /// Consumers that were asked for and not reported yet: whether each was made.
+    replaced: Vec<bool>,
     asked_to_end: bool,
     ended: bool,
 }
@@ -90,12 +94,25 @@ impl World {
             in_flight: false,
             commit_under_way: false,
             refuses_consumers: false,
+            replaced: Vec::new(),
             asked_to_end: false,
             ended: false,
         }
     }
 
+    /// Takes an event in, and looks once more before it reports a replacement, as the owner does.
     fn step(&mut self, event: Event) -> Check {
+        self.step_one(event)?;
+        while !self.replaced.is_empty() {
+            self.step_one(Event::Look)?;
+            ensure!(self.replaced.len() == 1, "made several consumers");
+            let ok = self.replaced.remove(0);
+            self.step_one(Event::Replaced { ok })?;
+        }
+        Ok(())
+    }
+
+    fn step_one(&mut self, event: Event) -> Check {
         let facts = Facts {
             settled: !self.in_flight && !self.commit_under_way,
             owns: !self.owned.is_empty(),
@@ -132,7 +149,11 @@ impl World {
             Action::GiveBack => {
                 self.owned.clear();
                 self.in_flight = false;
-                self.client = Client::default();
+                self.client.gives_up = false;
+                // An assignment that waits for its answer is not given up by that.
+                if !self.client.waits {
+                    self.client.assigned.clear();
+                }
             }
             Action::Replace { .. } => {
                 ensure!(self.owned.is_empty(), "replaces a consumer that owns");
@@ -142,7 +163,7 @@ impl World {
                     self.calls.clear();
                     self.commit_under_way = false;
                 }
-                self.step(Event::Replaced { ok })?;
+                self.replaced.push(ok);
             }
             Action::Leave => {
                 ensure!(self.asked_to_end, "nobody asked it to end");
@@ -166,22 +187,23 @@ impl World {
 
     fn perform_move(&mut self, next: &Move) -> Check {
         match next {
-            Move::Assign(count) if self.client.assigned.is_empty() && !self.client.waits => {
+            // Also without a revocation before, as after a rejoin while the answer is waited for.
+            Move::Assign(count) => {
                 let partitions = (0..=i32::from(*count)).map(|n| TopicPartition::new("orders", n));
                 let partitions: Vec<_> = partitions.collect();
-                self.client.assigned.extend(partitions.clone());
-                self.client.waits = true;
+                self.client.assigned = partitions.iter().cloned().collect();
+                (self.client.waits, self.client.gives_up) = (true, false);
                 self.step(Event::Assigned(partitions))?;
                 ensure!(!self.client.waits, "the assignment is not answered");
                 Ok(())
             }
-            Move::Revoke if !self.client.assigned.is_empty() && !self.client.waits => {
-                self.client.waits = true;
+            Move::Revoke if !self.client.assigned.is_empty() && !self.client.gives_up => {
+                self.client.gives_up = true;
                 self.step(Event::Revoked { lost: false })
             }
             // A session may be lost at any time, also while a revocation is waited for.
             Move::Lose if !self.client.assigned.is_empty() => {
-                self.client.waits = true;
+                self.client.gives_up = true;
                 self.step(Event::Revoked { lost: true })
             }
             Move::Shutdown => {
@@ -293,7 +315,8 @@ impl World {
         if self.ended {
             return Ok(());
         }
-        ensure!(!self.client.waits, "a rebalance is not answered");
+        let waits = self.client.waits || self.client.gives_up;
+        ensure!(!waits, "a rebalance is not answered");
         ensure!(
             self.membership.is_settled(),
             "{:?} never settles",
@@ -418,6 +441,21 @@ fn a_consumer_that_could_not_be_made_is_made_later() {
     assert_eq!(membership.next_wake(), Some(now + REPLACE_AGAIN));
     let actions = membership.step(Event::Look, NO_FACTS, now + REPLACE_AGAIN);
     assert_eq!(actions, [replace]);
+}
+
+#[test]
+fn a_shutdown_does_not_prolong_a_revocation_and_a_revocation_shortens_a_shutdown() {
+    let long = REVOKE_DRAIN * 10;
+    let (mut membership, facts, now) = owning();
+    membership.step(Event::Revoked { lost: false }, facts, now);
+    let shutdown = Event::Shutdown { until: now + long };
+    membership.step(shutdown.clone(), facts, now);
+    assert_eq!(membership.next_wake(), Some(now + REVOKE_DRAIN));
+    let (mut membership, facts, now) = owning();
+    membership.step(shutdown, facts, now);
+    assert!(membership.next_wake() > Some(now + REVOKE_DRAIN));
+    membership.step(Event::Revoked { lost: false }, facts, now);
+    assert_eq!(membership.next_wake(), Some(now + REVOKE_DRAIN));
 }
 
 #[test]

@@ -105,10 +105,10 @@ impl Model {
             let acked = acked.filter_map(|(offset, slot)| Some((*offset, slot.as_mut()?)));
             let mut put_back = BTreeMap::new();
             for (offset, unfinished) in acked {
-                let State::Acked { began, .. } = unfinished.state else {
+                let State::Acked { began, when } = unfinished.state else {
                     continue;
                 };
-                if !failed.iter().any(|call| near(began, *call)) {
+                if !failed.iter().any(|call| *call < when && near(began, *call)) {
                     continue;
                 }
                 unfinished.state = State::Waiting { from };
@@ -132,7 +132,7 @@ impl Model {
     /// What was acknowledged long enough before the app was `heard` of is finished; all is
     /// if no call is under way.
     pub(super) fn settle_acked(&mut self, heard: bool) {
-        let all = self.in_flight(None) == 0;
+        let all = self.handed.is_empty();
         let (now, silence) = (self.now, self.limits.ack_settles_in_silence);
         let settles = if heard {
             silence.min(self.limits.ack_settles)

@@ -75,6 +75,7 @@ impl Model {
             lane.concurrent |= by_app && lane.has.first().is_some_and(|first| *first < delivery);
             lane.has.remove(&delivery);
             lane.released = Some(self.now);
+            self.overtaken |= lane.concurrent;
             if matches!(outcome, Outcome::Unknown(_)) {
                 lane.held_until = Some(until);
             }

@@ -136,6 +136,8 @@ pub(super) struct Model {
     pub(super) handed: BTreeMap<DeliveryId, Handed>,
     pub(super) letters: BTreeMap<LetterId, Pending>,
     pub(super) paused: bool,
+    /// An answer overtook an older one of its lane.
+    pub(super) overtaken: bool,
     pub(super) absence: Option<PlainAbsence>,
     pub(super) last_delivery: DeliveryId,
     pub(super) last_letter: LetterId,
@@ -153,6 +155,7 @@ impl Model {
             handed: BTreeMap::new(),
             letters: BTreeMap::new(),
             paused: false,
+            overtaken: false,
             absence: None,
             last_delivery: DeliveryId(0),
             last_letter: LetterId(0),
@@ -319,10 +322,11 @@ impl Model {
 
     /// When daprd began a call, if it did: a serial lane works on its oldest record.
     pub(super) fn began(&self, delivery: DeliveryId, handed: &Handed) -> Option<Instant> {
+        if self.overtaken {
+            return Some(handed.when);
+        }
         let lane = self.lanes.get(&handed.lane)?;
-        if lane.concurrent {
-            Some(handed.when)
-        } else if lane.has.first() == Some(&delivery) {
+        if lane.has.first() == Some(&delivery) {
             lane.released.into_iter().chain([handed.when]).max()
         } else {
             None

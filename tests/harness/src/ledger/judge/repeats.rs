@@ -8,10 +8,20 @@ use std::{
 use super::{Finding, Invariant::I5, index::Index};
 use crate::ledger::{APP_KILLED, Answer, Committed, Event, Place};
 
-/// What an app answered in so long before it was killed may come again, as daprd may have said so
-/// of a call that failed (docs/daprd-acks.md): the component distrusts 100 ms, and the answers
-/// take a moment to get there.
-const SUSPECT: Duration = Duration::from_millis(150);
+/// What an app answered last before it was killed may come again, as daprd may have said so of a call
+/// that failed (docs/daprd-acks.md): the component trusts an answer once it hears another one
+/// 100 ms later, and answers take a moment to get there.
+const HEARD: Duration = Duration::from_millis(150);
+
+/// It trusts an answer after 8 s in any case.
+const SILENT: Duration = Duration::from_millis(8500);
+
+/// When the app was killed, and when it had answered last.
+#[derive(Clone, Copy)]
+struct Killed {
+    at: Duration,
+    heard: Duration,
+}
 
 pub(super) fn find(index: &Index) -> Vec<Finding> {
     let mut findings = too_many_again(index);
@@ -24,14 +34,15 @@ pub(super) fn find(index: &Index) -> Vec<Finding> {
 fn too_many_again(index: &Index) -> Vec<Finding> {
     let repeated = repeated(index);
     let (mut fault, mut allowed) = ("no fault", 0);
-    let mut killed = None;
+    let (mut killed, mut heard) = (None, Duration::ZERO);
     let mut again: HashMap<i32, BTreeSet<Place>> = HashMap::new();
     let mut findings = Vec::new();
     for (entry, event) in index.events() {
         match event {
             Event::Fault { what, again: most } => {
                 (fault, allowed) = (what, *most);
-                killed = (what == APP_KILLED).then(|| index.at(entry));
+                let at = index.at(entry);
+                killed = (what == APP_KILLED).then_some(Killed { at, heard });
                 again.clear();
             }
             Event::Handed { at, .. }
@@ -49,23 +60,24 @@ fn too_many_again(index: &Index) -> Vec<Finding> {
                     findings.push(index.finding(I5, *at, what));
                 }
             }
+            Event::Answered { .. } => heard = index.at(entry),
             _ => {}
         }
     }
     findings
 }
 
-/// Whether the app answered the record for the last time just before it was killed.
-fn is_suspect(index: &Index, at: Place, entry: usize, killed: Option<Duration>) -> bool {
+/// Whether the app's last answer to the record was among its last ones before it was killed.
+fn is_suspect(index: &Index, at: Place, entry: usize, killed: Option<Killed>) -> bool {
     let mut before = index
         .attempts_at(at)
         .filter(|attempt| attempt.handed < entry);
     let last = before.next_back().and_then(|attempt| attempt.answered);
-    let answered = last.map(|(_, answered)| index.at(answered));
-    let since = killed.map(|killed| killed.saturating_sub(SUSPECT));
-    since
-        .zip(answered)
-        .is_some_and(|(since, answered)| answered >= since)
+    let (Some(killed), Some((_, answered))) = (killed, last) else {
+        return false;
+    };
+    let answered = index.at(answered);
+    killed.heard < answered + HEARD && killed.at < answered + SILENT
 }
 
 /// The entries that hand out a record again without its last attempt having been

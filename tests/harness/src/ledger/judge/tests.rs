@@ -405,24 +405,37 @@ fn a_repeat_without_a_fault_or_over_its_bound_is_found() {
 }
 
 #[test]
-fn what_an_app_answered_just_before_it_was_killed_may_come_again() {
-    let kill = |run: &mut Run, after: u64| {
+fn what_an_app_answered_last_before_it_was_killed_may_come_again() {
+    // Another answer comes so much later, and after that the app is killed.
+    let kill = |run: &mut Run, later: u64, killed: u64| {
         run.give_all(0);
         run.give_all(1);
+        let moved = |run: &mut Run, by: u64| {
+            let entry = run.ledger.journal.last_mut().expect("there is one");
+            entry.at += Duration::from_millis(by);
+        };
+        moved(run, later);
         run.record(Event::Fault {
             what: APP_KILLED.to_owned(),
             again: 0,
         });
-        let entry = run.ledger.journal.last_mut().expect("it was recorded");
-        entry.at += Duration::from_millis(after);
+        moved(run, later + killed);
         run.give(at(0, 3), Ack);
     };
-    let mut run = Run::new();
-    kill(&mut run, 0);
-    assert_eq!(run.findings(), []);
-    let mut run = Run::new();
-    kill(&mut run, 200);
-    run.shows(I5, at(0, 3));
+    for (later, killed, may) in [
+        (0, 0, true),
+        (0, 5000, true),
+        (200, 0, false),
+        (0, 9000, false),
+    ] {
+        let mut run = Run::new();
+        kill(&mut run, later, killed);
+        if may {
+            assert_eq!(run.findings(), [], "{later}, {killed}");
+        } else {
+            run.shows(I5, at(0, 3));
+        }
+    }
 }
 
 #[test]
