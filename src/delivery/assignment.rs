@@ -367,21 +367,11 @@ impl Owner {
         if !self.membership.is_owning() {
             return;
         }
-        // Without the topics' ids a log that was cut looks like another topic's.
-        let ids = match ids {
-            Ok(ids) => ids,
-            Err(cause) => {
-                self.tries_again("asking for the ids of topics", &cause);
-                for (at, epoch) in epochs {
-                    self.out_of_range(at, epoch, ASK_AGAIN);
-                }
-                return;
-            }
-        };
+        let told = ids.as_ref().ok().cloned().unwrap_or_default();
         // An id that is heard of for the first time says nothing of our position.
         let known = self.recreated.known.ids();
         // Their first records belong to a period of their own, which a new consumer begins.
-        let are_others = self.are_others(&ids);
+        let are_others = self.are_others(&told);
         let (mut moved, mut starts) = (HashMap::new(), Vec::new());
         for (at, epoch) in epochs {
             let position = self.engine.position(&at);
@@ -400,7 +390,16 @@ impl Owner {
                 self.out_of_range(at, epoch, ASK_AGAIN);
                 continue;
             };
-            let is_same = known.contains_key(&at.topic) && ids.contains_key(&at.topic);
+            // Without an answer a log that was cut looks like another topic's.
+            if let Err(cause) = &ids
+                && log.end < position
+                && known.contains_key(&at.topic)
+            {
+                self.tries_again(&format!("asking for the id of topic {}", at.topic), cause);
+                self.out_of_range(at, epoch, ASK_AGAIN);
+                continue;
+            }
+            let is_same = known.contains_key(&at.topic) && told.contains_key(&at.topic);
             let is_known = is_same && !self.recreated.is_doubtful(&at, position);
             let evidence = Evidence {
                 topic: if is_known {
