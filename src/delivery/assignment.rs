@@ -362,7 +362,7 @@ impl Owner {
         &mut self,
         epochs: BTreeMap<TopicPartition, Epoch>,
         mut logs: HashMap<TopicPartition, Result<Log, Cause>>,
-        ids: Result<HashMap<Arc<str>, TopicId>, Cause>,
+        ids: &Result<HashMap<Arc<str>, TopicId>, Cause>,
     ) {
         if !self.membership.is_owning() {
             return;
@@ -391,7 +391,7 @@ impl Owner {
                 continue;
             };
             // Without an answer a log that was cut looks like another topic's.
-            if let Err(cause) = &ids
+            if let Err(cause) = ids
                 && log.end < position
                 && known.contains_key(&at.topic)
             {

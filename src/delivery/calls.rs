@@ -187,7 +187,7 @@ impl Owner {
                 offsets,
                 results,
             } => self.last_commit_ended(generation, &offsets, &results),
-            Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, ids),
+            Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, &ids),
             Done::Looked { stuck } => self.looked(stuck),
             Done::Joining(answers) => self.joining(answers),
             Done::Ends(ends) => self.ends(ends),
