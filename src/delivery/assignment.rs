@@ -256,10 +256,8 @@ impl Owner {
             self.readers.add(self.consumer.reader(at)?, epoch);
             epochs.push(epoch);
         }
-        let is_added = |at: &TopicPartition| starts.iter().any(|start| start.at == *at);
-        let others = self.positions().filter(|(at, _)| !is_added(at));
         let added = starts.iter().map(|start| (&start.at, start.progress.point));
-        self.consumer.assign(others.chain(added))?;
+        self.consumer.assign(self.positions().chain(added))?;
         Ok(epochs)
     }
 

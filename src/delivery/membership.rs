@@ -207,7 +207,7 @@ impl Membership {
 
     fn assigned(&mut self, partitions: Vec<TopicPartition>, actions: &mut Vec<Action>) {
         if self.phase != Phase::Idle {
-            // Nobody took them away, and still they are not ours any more.
+            // A new assignment without a revocation: the partitions of the old one are gone.
             self.give_back(actions);
         }
         actions.push(Action::AnswerRebalance);

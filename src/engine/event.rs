@@ -166,7 +166,7 @@ pub enum Action {
         /// 1 for the first time, counted since the record was last received.
         attempt: u32,
     },
-    /// The app answered a record that a lane had, whoever owns its partition now.
+    /// The app answered a delivery, possibly of a partition that was revoked meanwhile.
     Answered {
         /// The record's topic.
         topic: Arc<str>,

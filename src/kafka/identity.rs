@@ -42,7 +42,7 @@ impl FromStr for TopicId {
     }
 }
 
-/// The cluster's id, if a broker has told one that a commit's metadata can carry. Asks nobody.
+/// The cached cluster id, if a commit's metadata can carry it. Sends no request.
 pub(super) fn cluster(client: *mut RDKafka) -> Option<Arc<str>> {
     // SAFETY: the caller's client is alive. What is not null is a C string that belongs to the
     // caller, and is freed after the last use. (rdkafka's own `fetch_cluster_id` never frees it,
@@ -158,8 +158,8 @@ fn describe(client: *mut RDKafka, topics: &[Arc<str>], within: Duration) -> Resu
     let names = names.collect::<Result<Vec<_>, _>>().map_err(Cause::other)?;
     let mut pointers: Vec<_> = names.iter().map(|name| name.as_ptr()).collect();
     let operation = bindings::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-    // SAFETY: the client outlives this function. The names are C strings, the array has as
-    // many as it is told, and librdkafka copies them before they are freed.
+    // SAFETY: the client outlives this function. The names are C strings, the array has
+    // `pointers.len()` of them, and librdkafka copies them before they are freed.
     unsafe {
         let wanted = Owned(
             bindings::rd_kafka_TopicCollection_of_topic_names(

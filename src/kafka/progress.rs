@@ -8,9 +8,9 @@
 //! from 17 + 2 to 17 + 4 and 17 + 9 are finished. The list is left out if it is empty.
 //!
 //! The metadata names the topic so that a topic that was deleted and created again is read from
-//! its first record, whoever notices. It names the offset because a tool may move a group's
+//! its first record by the next member. It names the offset because a tool may move a group's
 //! offset and keep the metadata: such metadata is ignored. Where brokers give topics no ids
-//! (Kafka before 2.8, Redpanda) there is no metadata.
+//! (Kafka before 2.8, Redpanda), commits carry no metadata.
 //!
 //! Version 0.1 wrote `dapr-rdkafka K3p6xZ1sQ2uC6M0lQnW8dA 17 2-4,9`, and only if something was
 //! finished above the offset. That is still read. Version 0.1 ignores the new text.

@@ -29,7 +29,7 @@ pub struct Log {
 pub struct Evidence {
     /// Whether the position belongs to this topic.
     pub topic: SameTopic,
-    /// The partition's offsets; `None` if nobody asked yet.
+    /// The partition's offsets; `None` if the brokers were not asked.
     pub log: Option<Log>,
 }
 
@@ -62,7 +62,7 @@ pub enum Reason {
 
 /// Decides where a partition continues whose position, or committed offset, is this one.
 ///
-/// A position in a log that nobody asked for is trusted: if it is out of range a fetch says so.
+/// Without a log the position is trusted: if it is out of range, a fetch fails with that error.
 pub fn resume(position: Offset, evidence: Evidence) -> Continue {
     let Some(log) = evidence.log else {
         return match evidence.topic {
@@ -98,7 +98,7 @@ mod tests {
         let beyond = Moved(Offset(100), Reason::BeyondEnd(LOG));
         let truncated = |n| Moved(Offset(200), Reason::Truncated(n));
         for (position, topic, log, wanted) in [
-            // At start: nobody asked for the log.
+            // At start the brokers are not asked for the log.
             (150, Yes, None, Here),
             (150, Unknown, None, Here),
             (150, No, None, AskForLog),

@@ -166,7 +166,7 @@ impl World {
                 self.replaced.push(ok);
             }
             Action::Leave => {
-                ensure!(self.asked_to_end, "nobody asked it to end");
+                ensure!(self.asked_to_end, "left without a shutdown");
                 ensure!(self.owned.is_empty(), "left with {:?}", self.owned);
                 self.ended = true;
             }

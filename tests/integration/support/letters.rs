@@ -4,16 +4,14 @@ use std::{path::PathBuf, process::Output, time::Duration};
 
 use dapr_rdkafka::model::dead_letter;
 use harness::{Process, Result};
-use rdkafka::{
-    ClientConfig,
-    producer::{BaseProducer, BaseRecord, Producer as _},
-};
+use rdkafka::producer::{BaseRecord, Producer as _};
 use serde_json::Value;
 use tokio::process::Command;
 
 use super::{
     program,
     records::{self, Plain},
+    transactions::with_producer,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -41,24 +39,15 @@ pub fn letter(key: &str, value: &str, topic: &str, group: &str) -> Plain {
 
 /// Writes a record in a transaction that is aborted: a marker is the last there is.
 pub async fn produce_aborted(brokers: &str, topic: &str) -> Result<()> {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
-        .set("transactional.id", topic);
-    let topic = topic.to_owned();
-    tokio::task::spawn_blocking(move || {
-        let producer: BaseProducer = config.create()?;
-        producer.init_transactions(TIMEOUT)?;
+    let to = topic.to_owned();
+    with_producer(brokers, topic, TIMEOUT, move |producer| {
         producer.begin_transaction()?;
-        let record = BaseRecord::to(&topic)
-            .key("x")
-            .payload("aborted")
-            .partition(0);
+        let record = BaseRecord::to(&to).key("x").payload("aborted").partition(0);
         producer.send(record).map_err(|(error, _)| error)?;
         producer.flush(TIMEOUT)?;
         Ok(producer.abort_transaction(TIMEOUT)?)
     })
-    .await?
+    .await
 }
 
 /// Everything that stands in a topic, times aside.

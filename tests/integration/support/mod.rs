@@ -12,6 +12,7 @@ pub mod notebook;
 pub mod page;
 pub mod player;
 pub mod records;
+pub mod transactions;
 pub mod troubled;
 
 use std::{

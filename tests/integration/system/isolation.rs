@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use harness::Result;
-use rdkafka::{
-    ClientConfig,
-    producer::{BaseProducer, BaseRecord, Producer as _},
-};
+use rdkafka::producer::{BaseRecord, Producer as _};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,6 +12,7 @@ use crate::{
         Fixture, Place, SOON, admin,
         app::App,
         player::{Player, properties},
+        transactions::with_producer,
     },
 };
 
@@ -23,18 +21,12 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Writes a record in a transaction that is aborted, and one in one that is
 /// committed.
 async fn write(brokers: &str, topic: &str) -> Result<()> {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
-        .set("transactional.id", topic);
-    let topic = topic.to_owned();
-    tokio::task::spawn_blocking(move || {
-        let producer: BaseProducer = config.create()?;
-        producer.init_transactions(TIMEOUT)?;
+    let to = topic.to_owned();
+    with_producer(brokers, topic, TIMEOUT, move |producer| {
         for (text, commit) in [("\"aborted\"", false), ("\"committed\"", true)] {
             producer.begin_transaction()?;
             producer
-                .send(BaseRecord::to(&topic).key("key").payload(text))
+                .send(BaseRecord::to(&to).key("key").payload(text))
                 .map_err(|(error, _)| error)?;
             // An abort would take back what is not sent yet.
             producer.flush(TIMEOUT)?;
@@ -46,7 +38,7 @@ async fn write(brokers: &str, topic: &str) -> Result<()> {
         }
         Ok(())
     })
-    .await?
+    .await
 }
 
 /// By default nobody sees what was aborted. The built-in component delivers it,

@@ -32,7 +32,7 @@ pub async fn a_topic_that_is_made_again_after_a_leader_change_goes_on_at_its_sta
     let mut kafka = Kafka::start().await?;
     let brokers = kafka.address.clone();
     // More than the old one had, at once.
-    made_again_after_a_leader_change(&mut kafka, &brokers, 5).await?;
+    made_again_after_a_leader_change(&mut kafka, &brokers, 5, "5s").await?;
     kafka.stop().await
 }
 
@@ -47,7 +47,8 @@ pub async fn a_topic_without_an_id_that_is_made_again_goes_on_at_its_start(
         ..LabOptions::default()
     };
     let lab = Lab::start(&kafka.address, options).await?;
-    made_again_after_a_leader_change(&mut kafka, &lab.address, 1).await?;
+    // Noticed without a standstill.
+    made_again_after_a_leader_change(&mut kafka, &lab.address, 1, "60s").await?;
     kafka.stop().await
 }
 
@@ -85,12 +86,13 @@ async fn made_again_after_a_leader_change(
     kafka: &mut Kafka,
     brokers: &str,
     messages: usize,
+    stall_timeout: &str,
 ) -> Result<()> {
     admin::create_topic(&kafka.address, TOPIC, 1, &[]).await?;
     let place = Place::new()?;
     let mut component = place.component().await?;
     // What is published before the group reads again must come all the same.
-    let given = [("initialOffset", "newest"), ("stallTimeout", "5s")];
+    let given = [("initialOffset", "newest"), ("stallTimeout", stall_timeout)];
     let properties = properties(brokers, "group", &given);
     let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
     let mut pull = player.pull(TOPIC).await?;

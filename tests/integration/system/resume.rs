@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use harness::{Component, Result, eventually};
-use rdkafka::{
-    ClientConfig,
-    producer::{BaseProducer, BaseRecord, Producer as _},
-};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
 use crate::{
     doctor::rights::{allow, guarded},
@@ -16,6 +13,7 @@ use crate::{
         endpoints::at_least,
         player::{Player, Pull, properties},
         records::{self, Plain},
+        transactions::with_producer,
     },
 };
 
@@ -87,25 +85,19 @@ impl Bench {
 
 /// Sends ten records in a transaction that stays open.
 async fn open_transaction(brokers: &str, topic: &str) -> Result<BaseProducer> {
-    let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
-        .set("transactional.id", topic);
-    let topic = topic.to_owned();
-    tokio::task::spawn_blocking(move || {
-        let producer: BaseProducer = config.create()?;
-        producer.init_transactions(TIMEOUT)?;
+    let to = topic.to_owned();
+    with_producer(brokers, topic, TIMEOUT, move |producer| {
         producer.begin_transaction()?;
         for n in 0..10 {
             let payload = format!("open {n}");
             producer
-                .send(BaseRecord::to(&topic).key("a").payload(&payload))
+                .send(BaseRecord::to(&to).key("a").payload(&payload))
                 .map_err(|(error, _)| error)?;
         }
         producer.flush(TIMEOUT)?;
         Ok(producer)
     })
-    .await?
+    .await
 }
 
 /// The built-in component reads what is not committed yet, so its group may stand behind a
