@@ -24,7 +24,7 @@ use super::{
     status,
 };
 use crate::{
-    delivery::{Drained, Group, Lane, Refused, Subscriber},
+    delivery::{self, Drained, Group, Lane, Refused, Subscriber},
     doctor,
     kafka::{BrokerWatch, Cause, Outgoing, Producer, Session},
     metadata::{self, Headers, Settings},
@@ -217,7 +217,7 @@ impl Instance {
                          as consumerID by itself)",
                     )
                 })?;
-                Group::start(&self.settings, group, self.name.clone())
+                delivery::start(&self.settings, group, self.name.clone())
                     .map_err(|cause| status::cause("creating the consumer", &cause))
             })
             .await

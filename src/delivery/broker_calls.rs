@@ -1,64 +1,320 @@
-//! Calls that wait for a broker, beside the owner.
+//! What is asked of the brokers beside the owner: one function for each question, which comes
+//! back with its answer as a [`Done`].
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::task::{Id, JoinSet};
+use super::{
+    calls::Calls,
+    inbox::{Done, Found},
+    membership::Generation,
+    stall::Quiet,
+};
+use crate::{
+    kafka::{
+        Cause, GroupConsumer, New, Start, Starts, TopicId, Wanted, broker_answers, create_topic,
+        missed,
+    },
+    metadata::Settings,
+    model::{Epoch, Offset, Progress, TopicPartition},
+};
 
-use super::calls::Done;
+/// How long a broker may take to tell topics' ids: a consumer that is to be closed waits for it.
+const IDS_WITHIN: Duration = Duration::from_secs(2);
 
-/// The calls under way. Each comes back once, also one that ends early.
-#[derive(Default)]
-pub(super) struct BrokerCalls {
-    running: JoinSet<Done>,
-    /// What each call comes back with if it ends early, by a panic.
-    otherwise: HashMap<Id, Done>,
-}
+/// librdkafka reconnects and fetches again within this.
+const RECOVERY: Duration = Duration::from_secs(5);
+
+/// How long a dead-letter topic that we create keeps its records: two weeks to
+/// find the cause and send them back.
+const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// The calls under way to the brokers of a consumer.
+pub(super) type BrokerCalls = Calls<Done>;
 
 impl BrokerCalls {
-    /// Starts a call.
-    pub(super) fn spawn(
+    /// Asks where partitions start, after a wait.
+    pub(super) fn find_starts(
         &mut self,
-        otherwise: Done,
-        call: impl Future<Output = Done> + Send + 'static,
+        consumer: GroupConsumer,
+        wanted: Vec<Wanted>,
+        known: HashMap<Arc<str>, TopicId>,
+        generation: Generation,
+        wait: Duration,
     ) {
-        let id = self.running.spawn(call).id();
-        self.otherwise.insert(id, otherwise);
+        let places = wanted.iter().map(|wanted| wanted.at.clone());
+        let early = Starts {
+            results: places.map(|at| (at, Err(Cause::ended_early()))).collect(),
+            ids: HashMap::new(),
+        };
+        let done = move |starts| Done::Starts { generation, starts };
+        self.spawn(done(early), async move {
+            tokio::time::sleep(wait).await;
+            done(consumer.start_positions(wanted, known, IDS_WITHIN).await)
+        });
     }
 
-    /// What the next call comes back with; `None` if none is under way. Nothing is lost if the
-    /// future is dropped.
-    pub(super) async fn next(&mut self) -> Option<Done> {
-        match self.running.join_next_with_id().await? {
-            Ok((id, done)) => {
-                self.otherwise.remove(&id);
-                Some(done)
-            }
-            Err(ended) => {
-                tracing::error!("a call to a broker ended early: {ended}");
-                self.otherwise.remove(&ended.id())
-            }
-        }
+    /// Commits starts that we decided, after a wait.
+    pub(super) fn commit_starts(
+        &mut self,
+        consumer: GroupConsumer,
+        starts: Vec<Start>,
+        ids: HashMap<Arc<str>, TopicId>,
+        generation: Generation,
+        wait: Duration,
+    ) {
+        let offsets = starts.iter();
+        let offsets = offsets.map(|start| (start.at.clone(), start.progress.clone()));
+        let offsets: Vec<_> = offsets.collect();
+        let early = ended_early(&offsets);
+        let done = move |starts, results| Done::Decided {
+            generation,
+            starts,
+            results,
+        };
+        self.spawn(done(starts.clone(), early), async move {
+            tokio::time::sleep(wait).await;
+            let results = consumer.commit(offsets, ids).await;
+            done(starts, results)
+        });
     }
 
-    /// Ends all calls. What waits for a broker in them ends by its own timeout.
-    pub(super) fn abort_all(&mut self) {
-        self.running.abort_all();
+    /// Commits progress.
+    pub(super) fn commit(
+        &mut self,
+        consumer: GroupConsumer,
+        offsets: Vec<(TopicPartition, Progress)>,
+        epochs: Vec<Epoch>,
+        ids: HashMap<Arc<str>, TopicId>,
+    ) {
+        let early = Done::Committed {
+            offsets: offsets.clone(),
+            epochs: epochs.clone(),
+            results: ended_early(&offsets),
+        };
+        self.spawn(early, async move {
+            let results = consumer.commit(offsets.clone(), ids).await;
+            Done::Committed {
+                offsets,
+                epochs,
+                results,
+            }
+        });
+    }
+
+    /// Commits all progress before partitions are given back.
+    pub(super) fn last_commit(
+        &mut self,
+        consumer: GroupConsumer,
+        offsets: Vec<(TopicPartition, Progress)>,
+        ids: HashMap<Arc<str>, TopicId>,
+        generation: Generation,
+    ) {
+        let done = move |offsets, results| Done::LastCommit {
+            generation,
+            offsets,
+            results,
+        };
+        let early = ended_early(&offsets);
+        self.spawn(done(offsets.clone(), early), async move {
+            let results = consumer.commit(offsets.clone(), ids).await;
+            done(offsets, results)
+        });
+    }
+
+    /// Asks for the logs of partitions, and then who their topics are.
+    pub(super) fn logs(
+        &mut self,
+        consumer: GroupConsumer,
+        epochs: BTreeMap<TopicPartition, Epoch>,
+    ) {
+        let early = Done::Logs {
+            epochs: epochs.clone(),
+            logs: HashMap::new(),
+            ids: Err(Cause::ended_early()),
+        };
+        self.spawn(early, async move {
+            let logs = consumer.logs(epochs.keys().cloned().collect()).await;
+            let topics: BTreeSet<_> = epochs.keys().map(|at| at.topic.clone()).collect();
+            let topics = topics.into_iter().collect();
+            let ids = consumer.topic_ids(topics, IDS_WITHIN).await;
+            Done::Logs { epochs, logs, ids }
+        });
+    }
+
+    /// Asks how a topic is laid out.
+    pub(super) fn count(&mut self, consumer: GroupConsumer, topic: Arc<str>) {
+        let early = Done::Counted {
+            topic: topic.clone(),
+            result: Err(Cause::ended_early()),
+        };
+        self.spawn(early, async move {
+            let result = consumer.shape(&topic).await;
+            Done::Counted { topic, result }
+        });
+    }
+
+    /// Creates a topic with the brokers' defaults.
+    pub(super) fn create(&mut self, settings: Settings, topic: Arc<str>) {
+        let early = Done::Created {
+            topic: topic.clone(),
+            result: Err(Cause::ended_early()),
+        };
+        self.spawn(early, async move {
+            let result = create_topic(&settings, &topic, New::Defaults).await;
+            Done::Created { topic, result }
+        });
+    }
+
+    /// Makes librdkafka look for topics that have appeared.
+    pub(super) fn refresh(&mut self, consumer: GroupConsumer) {
+        let early = Done::Refreshed(Err(Cause::ended_early()));
+        self.spawn(early, async move {
+            Done::Refreshed(consumer.refresh_topics().await)
+        });
+    }
+
+    /// Asks for the ids of topics.
+    pub(super) fn identities(&mut self, consumer: GroupConsumer, topics: Vec<Arc<str>>) {
+        let early = Done::Identities(Err(Cause::ended_early()));
+        self.spawn(early, async move {
+            Done::Identities(consumer.topic_ids(topics, IDS_WITHIN).await)
+        });
+    }
+
+    /// Asks which of these partitions end before their position.
+    pub(super) fn short_logs(
+        &mut self,
+        consumer: GroupConsumer,
+        asked: Vec<(TopicPartition, Epoch, Offset)>,
+    ) {
+        self.spawn(Done::ShortLogs(Vec::new()), async move {
+            let places = asked.iter().map(|(at, ..)| at.clone()).collect();
+            let ends: HashMap<_, _> = consumer.log_ends(places).await.into_iter().collect();
+            let short = asked.into_iter().filter(|(at, _, position)| {
+                let end = ends.get(at);
+                end.is_some_and(|end| end < position)
+            });
+            Done::ShortLogs(short.map(|(at, epoch, _)| (at, epoch)).collect())
+        });
+    }
+
+    /// Asks for the ends of partitions that are not read.
+    pub(super) fn ends(&mut self, consumer: GroupConsumer, unread: Vec<TopicPartition>) {
+        self.spawn(Done::Ends(Vec::new()), async move {
+            let mut ends = Vec::new();
+            for at in unread {
+                if let Ok((_, high)) = consumer.ends(&at).await {
+                    ends.push((at, high));
+                }
+            }
+            Done::Ends(ends)
+        });
+    }
+
+    /// Asks how many records stand in dead-letter topics, given by their sources.
+    pub(super) fn depths(&mut self, consumer: GroupConsumer, topics: HashMap<Arc<str>, Arc<str>>) {
+        self.spawn(Done::Depths(None), async move {
+            let mut depths = HashMap::new();
+            for (topic, dead) in topics {
+                if let Ok(depth) = consumer.records(&dead).await {
+                    depths.insert(topic, depth);
+                }
+            }
+            Done::Depths(Some(depths))
+        });
+    }
+
+    /// Finds out whether quiet partitions hold records that never came.
+    pub(super) fn look_at(
+        &mut self,
+        consumer: GroupConsumer,
+        settings: Settings,
+        quiet: Vec<Quiet>,
+    ) {
+        self.spawn(Done::Looked { stuck: None }, async move {
+            for quiet in quiet {
+                let ends = consumer.ends(&quiet.at).await;
+                if ends.is_ok_and(|(_, high)| high == quiet.position) {
+                    continue;
+                }
+                // Transaction markers stand there too: only a record that a fresh
+                // client gets shows that this one hangs. An end before the position
+                // shows it likewise: this one should be told that it is out of range.
+                let found = missed(&settings, &quiet.at, quiet.position).await;
+                if let Ok(Some(missed)) = found {
+                    // Brokers that have just come back may need a moment: the
+                    // record then comes by itself.
+                    tokio::time::sleep(RECOVERY).await;
+                    return Done::Looked {
+                        stuck: Some((quiet, missed)),
+                    };
+                }
+            }
+            Done::Looked { stuck: None }
+        });
+    }
+
+    /// Finds out whether a broker answers a fresh client.
+    pub(super) fn ask_whether_a_broker_answers(&mut self, settings: Settings) {
+        self.spawn(Done::Joining(false), async move {
+            Done::Joining(broker_answers(&settings).await)
+        });
+    }
+
+    /// Looks, after a wait, whether a dead-letter topic exists, and creates it if we may.
+    pub(super) fn find_dead_letter_topic(
+        &mut self,
+        consumer: GroupConsumer,
+        settings: Settings,
+        source: Arc<str>,
+        topic: Arc<str>,
+        wait: Duration,
+    ) {
+        let early = Done::DeadLetterTopic {
+            source: source.clone(),
+            topic: topic.clone(),
+            found: Err(Cause::ended_early()),
+        };
+        self.spawn(early, async move {
+            tokio::time::sleep(wait).await;
+            let found = find_dead_letter_topic(&consumer, &settings, &source, &topic).await;
+            Done::DeadLetterTopic {
+                source,
+                topic,
+                found,
+            }
+        });
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_call_that_ends_early_comes_back_as_well() {
-        let mut calls = BrokerCalls::default();
-        calls.spawn(Done::Joining(false), async { panic!("on purpose") });
-        let done = calls.next().await;
-        assert!(matches!(done, Some(Done::Joining(false))));
-        calls.spawn(Done::Joining(false), async { Done::Joining(true) });
-        let done = calls.next().await;
-        assert!(matches!(done, Some(Done::Joining(true))));
-        assert!(calls.otherwise.is_empty() && calls.next().await.is_none());
+async fn find_dead_letter_topic(
+    consumer: &GroupConsumer,
+    settings: &Settings,
+    source: &str,
+    topic: &str,
+) -> Result<Found, Cause> {
+    if consumer.shape(topic).await?.is_some() {
+        return Ok(Found::There);
     }
+    let Some(shape) = consumer.shape(source).await? else {
+        return Ok(Found::SourceUnknown);
+    };
+    if !settings.topic_creation.dead_letters() {
+        return Ok(Found::Missing(shape));
+    }
+    let new = New::DeadLetters {
+        shape,
+        retention: RETENTION,
+    };
+    create_topic(settings, topic, new).await?;
+    Ok(Found::Created(shape))
+}
+
+/// What a commit of these comes back with if it ends early.
+fn ended_early(offsets: &[(TopicPartition, Progress)]) -> Vec<Result<(), Cause>> {
+    vec![Err(Cause::ended_early()); offsets.len()]
 }

@@ -1,30 +1,22 @@
-//! Dead letters: what they carry, how they are written, and whether their topic
-//! is there.
+//! Dead letters: what they carry, and how they are written.
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
-use super::{calls::Done, owner::Owner};
+use super::{calls::Calls, inbox::Written};
 use crate::{
-    engine::{Event, Letter, LetterId},
-    kafka::{Cause, Kind, New, Outgoing, Producer, SendError, Shape, create_topic},
+    engine::{Letter, LetterId},
+    kafka::{Cause, Kind, Outgoing, Producer, SendError},
     metadata::{DeadLetterHeaders, Settings},
     model::{
         Header,
         dead_letter::{Facts, text},
         time,
     },
-    telemetry::{Member, events},
+    telemetry::Member,
 };
-
-/// How long a dead-letter topic that we create keeps its records: two weeks to
-/// find the cause and send them back.
-const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
-
-/// How long to wait before a dead-letter topic is looked for again.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Writes one consumer group's dead letters.
 pub(super) struct DeadLetters {
@@ -32,6 +24,8 @@ pub(super) struct DeadLetters {
     instance: Member,
     /// Made for the first dead letter: most groups never have one.
     producer: Option<Producer>,
+    /// Those on their way to the broker.
+    under_way: Calls<Written>,
 }
 
 impl DeadLetters {
@@ -40,7 +34,43 @@ impl DeadLetters {
             settings: settings.clone(),
             instance,
             producer: None,
+            under_way: Calls::default(),
         }
+    }
+
+    /// Writes one.
+    pub(super) fn write(&mut self, letter: LetterId, content: Arc<Letter>) {
+        let producer = self.producer();
+        let outgoing = self.outgoing(&content);
+        let early = Written {
+            letter,
+            content: content.clone(),
+            result: Err(Cause::ended_early().into()),
+        };
+        self.under_way.spawn(early, async move {
+            let result = match producer {
+                Ok(producer) => producer.send(&outgoing).await,
+                Err(cause) => Err(SendError::from(cause)),
+            };
+            Written {
+                letter,
+                content,
+                result,
+            }
+        });
+    }
+
+    /// What came of the next one; `None` if none is under way. Nothing is lost if the future is
+    /// dropped.
+    pub(super) async fn next(&mut self) -> Option<Written> {
+        self.under_way.next().await
+    }
+
+    /// Waits for none of those that are under way.
+    pub(super) fn close(mut self) {
+        self.under_way.abort_all();
+        // Its producer waits for its threads.
+        tokio::task::spawn_blocking(move || drop(self));
     }
 
     fn producer(&mut self) -> Result<Producer, Cause> {
@@ -81,144 +111,8 @@ impl DeadLetters {
     }
 }
 
-impl Owner {
-    pub(super) fn write_letter(&mut self, id: LetterId, content: Arc<Letter>) {
-        let producer = self.dead_letters.producer();
-        let outgoing = self.dead_letters.outgoing(&content);
-        self.letters.spawn(async move {
-            let result = match producer {
-                Ok(producer) => producer.send(&outgoing).await,
-                Err(cause) => Err(SendError::from(cause)),
-            };
-            (id, content, result)
-        });
-    }
-
-    pub(super) fn letter_written(
-        &mut self,
-        letter: LetterId,
-        content: &Letter,
-        result: Result<(), SendError>,
-    ) {
-        let create = self.settings.topic_creation.dead_letters();
-        match &result {
-            Ok(()) => events::DeadLettered {
-                instance: &self.instance,
-                at: &content.record.at,
-                offset: content.record.offset,
-                topic: &content.topic,
-                failure: content.failure,
-                deliveries: content.deliveries,
-                reason: &content.reason,
-            }
-            .emit(),
-            Err(error) if create && error.cause.kind == Kind::UnknownTopic => {
-                let source = content.record.at.topic.clone();
-                self.check_dead_letter_topic(source, content.topic.clone(), Duration::ZERO);
-            }
-            Err(_) => {}
-        }
-        let result = result.map_err(|error| explain(&error, create));
-        self.step(Event::Written { letter, result });
-    }
-
-    /// Looks whether a dead-letter topic exists, so that its lack is known before
-    /// the first dead letter is.
-    pub(super) fn check_dead_letter_topic(
-        &mut self,
-        source: Arc<str>,
-        topic: Arc<str>,
-        wait: Duration,
-    ) {
-        let consumer = self.consumer.clone();
-        let settings = self.settings.clone();
-        let early = Done::DeadLetterTopic {
-            source: source.clone(),
-            topic: topic.clone(),
-            found: Err(Cause::ended_early()),
-        };
-        self.calls.spawn(early, async move {
-            tokio::time::sleep(wait).await;
-            let look = async {
-                if consumer.shape(&topic).await?.is_some() {
-                    return Ok(Found::There);
-                }
-                let Some(shape) = consumer.shape(&source).await? else {
-                    return Ok(Found::SourceUnknown);
-                };
-                if !settings.topic_creation.dead_letters() {
-                    return Ok(Found::Missing(shape));
-                }
-                let new = New::DeadLetters {
-                    shape,
-                    retention: RETENTION,
-                };
-                create_topic(&settings, &topic, new).await?;
-                Ok(Found::Created(shape))
-            };
-            let found = look.await;
-            Done::DeadLetterTopic {
-                source,
-                topic,
-                found,
-            }
-        });
-    }
-
-    pub(super) fn dead_letter_topic(
-        &mut self,
-        source: Arc<str>,
-        topic: Arc<str>,
-        found: Result<Found, Cause>,
-    ) {
-        let instance = &self.instance;
-        match found {
-            Ok(Found::There) => return,
-            Ok(Found::Created(shape)) => {
-                tracing::info!(%instance, "created the dead-letter topic {topic}: {shape:?}");
-                return;
-            }
-            Ok(Found::Missing(shape)) => {
-                events::DeadLetterTopicMissing {
-                    instance,
-                    topic: &topic,
-                    partitions: shape.partitions,
-                    replication: shape.replication,
-                }
-                .emit();
-                return;
-            }
-            // How it is to be made is not known before its source is there.
-            Ok(Found::SourceUnknown) => {}
-            Err(cause) => {
-                self.tries_again(
-                    &format!("looking for the dead-letter topic {topic}"),
-                    &cause,
-                );
-            }
-        }
-        let wanted = self.lanes.values().any(|lane| {
-            let subscriber = &lane.subscriber;
-            let dead_letter = subscriber.policy.dead_letter.as_ref();
-            subscriber.topic == source && dead_letter == Some(&topic)
-        });
-        if wanted {
-            self.check_dead_letter_topic(source, topic, ASK_AGAIN);
-        }
-    }
-}
-
-/// What was found of a dead-letter topic.
-pub(super) enum Found {
-    There,
-    Missing(Shape),
-    Created(Shape),
-    /// Its source does not exist either.
-    SourceUnknown,
-}
-
 /// Says what to do where it can be done.
-fn explain(error: &SendError, create: bool) -> String {
+pub(super) fn explain(error: &SendError, create: bool) -> String {
     let remedy = match error.cause.kind {
         Kind::TooLarge => {
             " (the added headers make it larger than its source: raise the dead-letter topic's \

@@ -1,18 +1,16 @@
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+//! The handle with which others reach a group's owner.
+
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::owner::Owner;
+use super::{
+    inbox::{Command, Drained},
+    lanes::{Conflict, Lane, Subscriber},
+};
 use crate::{
     engine::{DeliveryId, LaneId},
-    kafka::{Cause, GroupConsumer},
-    metadata::Settings,
-    model::{Outcome, Policy, Record},
-    telemetry::Member,
+    model::Outcome,
 };
 
 /// Requests that may wait for the owner. More make the askers wait, which are
@@ -37,19 +35,6 @@ pub struct Group {
 #[error("the consumer group has shut down")]
 pub struct Closed;
 
-/// What a subscriber wants.
-#[derive(Clone, Debug)]
-pub struct Subscriber {
-    /// The name that it subscribes to: the topic's, or that of a lane.
-    pub name: String,
-    /// The Kafka topic, which need not exist yet.
-    pub topic: Arc<str>,
-    /// The subscription's own metadata. All lanes of a topic must have the same.
-    pub metadata: HashMap<String, String>,
-    /// What happens to refused records.
-    pub policy: Arc<Policy>,
-}
-
 /// A lane was not opened.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Refused {
@@ -61,95 +46,11 @@ pub enum Refused {
     Conflict(#[from] Conflict),
 }
 
-/// Two lanes of a topic do not agree on what happens to its records.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error(
-    "{name} and {other} are lanes of topic {topic} with different subscription metadata \
-     ({name}: {wanted:?}; {other}: {present:?}); give all lanes of a topic the same"
-)]
-pub struct Conflict {
-    name: String,
-    other: String,
-    topic: Arc<str>,
-    wanted: BTreeMap<String, String>,
-    present: BTreeMap<String, String>,
-}
-
-impl Conflict {
-    pub(super) fn between(wanted: &Subscriber, present: &Subscriber) -> Option<Self> {
-        let differ = wanted.topic == present.topic && wanted.metadata != present.metadata;
-        let sorted = |subscriber: &Subscriber| subscriber.metadata.clone().into_iter().collect();
-        differ.then(|| Self {
-            name: wanted.name.clone(),
-            other: present.name.clone(),
-            topic: wanted.topic.clone(),
-            wanted: sorted(wanted),
-            present: sorted(present),
-        })
-    }
-}
-
-/// What a shutdown left over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Drained {
-    /// Records that were delivered and not answered in time. They will be
-    /// delivered again by whoever gets their partitions.
-    pub unanswered: usize,
-}
-
-/// A subscriber's end of a stream: its id and what is delivered to it.
-pub struct Lane {
-    /// The id under which it is closed.
-    pub id: LaneId,
-    /// Records to hand to the app, each to be answered once. It ends when the
-    /// group shuts down.
-    pub deliveries: mpsc::Receiver<Delivery>,
-}
-
-/// A record on its way to the app.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// What the answer must name.
-    pub id: DeliveryId,
-    /// The record.
-    pub record: Arc<Record>,
-}
-
-/// What the owner is asked to do.
-pub(super) enum Command {
-    Subscribe {
-        subscriber: Subscriber,
-        reply: oneshot::Sender<Result<Lane, Conflict>>,
-    },
-    CloseLane(LaneId),
-    Answer {
-        delivery: DeliveryId,
-        outcome: Outcome,
-    },
-    Pause,
-    Resume,
-    Shutdown {
-        until: Instant,
-        reply: oneshot::Sender<Drained>,
-    },
-}
-
 impl Group {
-    /// Starts the group's owner. It joins the group with the first subscription.
-    ///
-    /// # Errors
-    /// When librdkafka refuses the configuration.
-    pub fn start(settings: &Settings, group: &str, instance: Arc<str>) -> Result<Self, Cause> {
-        let group = group.into();
-        let instance = Member {
-            component: instance,
-            group,
-        };
-        let (consumer, signals) = GroupConsumer::new(settings, instance.clone())?;
+    /// A handle, and where its commands come.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(COMMANDS);
-        let owner = Owner::new(settings, instance, consumer, signals, receiver);
-        tokio::spawn(owner.run());
-        Ok(Self { commands })
+        (Self { commands }, receiver)
     }
 
     /// Opens a lane.

@@ -6,22 +6,24 @@
 //! looked at. Calls that wait for a broker run beside it, and come back as
 //! events too.
 
-mod actions;
-mod asks;
-mod assignment;
 mod broker_calls;
 mod calls;
-mod commands;
 mod commits;
 mod dead_letters;
-mod gauges;
 mod group;
+mod inbox;
+mod lanes;
 mod membership;
+mod out_of_range;
 mod owner;
+mod question;
 mod readers;
-mod recreated;
-mod renewal;
+mod report;
+mod stall;
 mod subscription;
-mod watch;
+mod topic_ids;
 
-pub use group::{Closed, Conflict, Delivery, Drained, Group, Lane, Refused, Subscriber};
+pub use group::{Closed, Group, Refused};
+pub use inbox::Drained;
+pub use lanes::{Conflict, Delivery, Lane, Subscriber};
+pub use owner::start;

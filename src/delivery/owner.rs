@@ -1,34 +1,49 @@
+//! The one task that owns a consumer group's state.
+//!
+//! Each turn of the loop takes one message in, hands it to the machine that owns what it is
+//! about (the engine, the membership, the subscription, the commits, the topics' ids, the stall
+//! watch), and performs what that machine says. Calls that wait for a broker run beside the loop.
+
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     future::pending,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
 };
 
 use super::{
-    Delivery, Drained, Subscriber,
-    assignment::{GATHER_LOST, OutOfRange},
     broker_calls::BrokerCalls,
-    calls::Done,
     commits::Commits,
-    dead_letters::DeadLetters,
-    group::Command,
-    membership::{self, Membership},
-    readers::{Read, Readers},
-    recreated::Recreated,
-    subscription::Subscription,
-    watch::Watch,
+    dead_letters::{DeadLetters, explain},
+    group::Group,
+    inbox::{Command, Done, Drained, Found, Message, Read, Written},
+    lanes::{Conflict, Delivery, Lane, Lanes, Subscriber},
+    membership::{self, Facts, Generation, Membership},
+    out_of_range::{Decision, OutOfRange, decide},
+    readers::Readers,
+    report,
+    stall::{self, Quiet, Stall},
+    subscription::{CREATE_AGAIN, Step, Subscription},
+    topic_ids::TopicIds,
 };
 use crate::{
-    engine::{BreakerLimits, Engine, Event, LaneId, Letter, LetterId, Limits},
-    kafka::{Cause, GroupConsumer, Kind, SendError, Signal},
+    engine::{Action, BreakerLimits, Engine, Event, LaneId, Limits},
+    kafka::{
+        Cause, GroupConsumer, Kind, Missed, SendError, Shape, Signal, Start, StartFrom, Starts,
+        TopicId, Wanted,
+    },
     metadata::Settings,
-    telemetry::{Member, events},
+    model::{Epoch, Log, Offset, Progress, SameTopic, TopicPartition},
+    telemetry::{
+        Member,
+        events::{self, MadeAnew},
+        group_state::GroupState,
+    },
 };
 
 /// Records that one of several streams may have: the one that the app works on,
@@ -71,48 +86,64 @@ const MIXED_UP: Duration = Duration::from_millis(20);
 /// How long a stream gets nothing after it gave a record back without a verdict.
 const LANE_HOLD: Duration = Duration::from_secs(1);
 
-/// A stream that is open, and how records get there.
-pub(super) struct OpenLane {
-    pub(super) subscriber: Subscriber,
-    pub(super) sender: mpsc::Sender<Delivery>,
+/// How long to wait before something is asked for again that a broker did not say.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Starts a group's owner. It joins the group with the first subscription.
+///
+/// # Errors
+/// When librdkafka refuses the configuration.
+pub fn start(settings: &Settings, group: &str, instance: Arc<str>) -> Result<Group, Cause> {
+    let instance = Member {
+        component: instance,
+        group: group.into(),
+    };
+    let (consumer, signals) = GroupConsumer::new(settings, instance.clone())?;
+    let (group, commands) = Group::new();
+    let owner = Owner::new(settings, instance, consumer, signals, commands);
+    tokio::spawn(owner.run());
+    Ok(group)
 }
 
-/// The one task that owns a consumer group's state.
-pub(super) struct Owner {
-    pub(super) instance: Member,
-    pub(super) consumer: GroupConsumer,
-    pub(super) engine: Engine,
-    pub(super) readers: Readers,
-    pub(super) commits: Commits,
-    pub(super) subscription: Subscription,
-    pub(super) calls: BrokerCalls,
-    pub(super) membership: Membership,
-    /// What the membership has to take in.
-    pub(super) pending: VecDeque<membership::Event>,
-    pub(super) has_left: bool,
-    pub(super) epochs: u64,
-    /// Who asked for the shutdown.
-    pub(super) leaving: Vec<oneshot::Sender<Drained>>,
-    pub(super) unanswered: usize,
-    pub(super) lanes: HashMap<LaneId, OpenLane>,
-    /// Lanes that nobody reads from any more, and nobody closed.
-    pub(super) gone: Vec<LaneId>,
-    pub(super) last_lane: u64,
-    pub(super) max_in_flight: usize,
-    pub(super) dead_letters: DeadLetters,
-    pub(super) watch: Watch,
-    pub(super) recreated: Recreated,
-    pub(super) lost: OutOfRange,
-    pub(super) settings: Settings,
-    /// Dead letters on their way to the broker, and how that ended.
-    pub(super) letters: JoinSet<(LetterId, Arc<Letter>, Result<(), SendError>)>,
-    pub(super) signals: mpsc::Receiver<Signal>,
+/// A group, with the machines that own its parts.
+struct Owner {
+    instance: Member,
+    settings: Settings,
+    consumer: GroupConsumer,
+    // What is decided.
+    engine: Engine,
+    membership: Membership,
+    subscription: Subscription,
+    commits: Commits,
+    topic_ids: TopicIds,
+    out_of_range: OutOfRange,
+    stall: Stall,
+    // What is done.
+    lanes: Lanes,
+    readers: Readers,
+    calls: BrokerCalls,
+    dead_letters: DeadLetters,
+    // What comes in.
     commands: mpsc::Receiver<Command>,
+    signals: mpsc::Receiver<Signal>,
     reads: mpsc::Receiver<Read>,
+    /// Nobody can ask for anything any more.
+    abandoned: bool,
+    /// What the membership has to take in.
+    pending: VecDeque<membership::Event>,
+    /// Lanes that nobody reads from any more, and nobody closed.
+    gone: Vec<LaneId>,
+    last_epoch: Epoch,
+    /// Who asked for the shutdown.
+    leaving: Vec<oneshot::Sender<Drained>>,
+    /// What was unanswered when the partitions were given back last.
+    drained: Drained,
+    has_left: bool,
 }
 
+/// The loop.
 impl Owner {
-    pub(super) fn new(
+    fn new(
         settings: &Settings,
         instance: Member,
         consumer: GroupConsumer,
@@ -120,106 +151,243 @@ impl Owner {
         commands: mpsc::Receiver<Command>,
     ) -> Self {
         let (readers, reads) = Readers::new();
+        let now = Instant::now();
         Self {
-            consumer,
-            engine: Engine::new(Limits {
-                ordering: settings.ordering,
-                max_in_flight: settings.max_in_flight,
-                max_in_flight_bytes: settings.max_in_flight_bytes,
-                max_uncommitted: settings.max_uncommitted,
-                lane_depth: LANE_DEPTH,
-                only_lane_depth: ONLY_LANE_DEPTH,
-                serial_after: SERIAL_AFTER,
-                lane_hold: LANE_HOLD,
-                breaker: BreakerLimits {
-                    sequences: settings.breaker.sequences,
-                    percent: settings.breaker.percent,
-                    window: settings.breaker.window,
-                    probe_every: settings.breaker.probe_every,
-                },
-                absent_probe: ABSENT_PROBE,
-                dial: DIAL,
-                ack_settles: ACK_SETTLES,
-                ack_settles_in_silence: ACK_SETTLES_IN_SILENCE,
-                mixed_up: MIXED_UP,
-                letter_delay: LETTER_DELAY,
-            }),
-            readers,
-            commits: Commits::default(),
+            engine: Engine::new(limits(settings)),
+            membership: Membership::new(),
             subscription: Subscription::new(
                 settings.initial_offset,
                 settings.topic_creation.subscribed(),
             ),
+            commits: Commits::default(),
+            topic_ids: TopicIds::new(now),
+            out_of_range: OutOfRange::default(),
+            stall: Stall::new(settings.stall_timeout, now),
+            lanes: Lanes::default(),
+            readers,
             calls: BrokerCalls::default(),
-            membership: Membership::new(),
-            pending: VecDeque::new(),
-            has_left: false,
-            epochs: 0,
-            leaving: Vec::new(),
-            unanswered: 0,
-            lanes: HashMap::new(),
-            gone: Vec::new(),
-            last_lane: 0,
-            max_in_flight: settings.max_in_flight,
             dead_letters: DeadLetters::new(settings, instance.clone()),
-            letters: JoinSet::new(),
-            watch: Watch::new(settings.stall_timeout),
-            recreated: Recreated::new(Instant::now()),
-            lost: OutOfRange::default(),
+            commands,
+            signals,
+            reads,
+            abandoned: false,
+            pending: VecDeque::new(),
+            gone: Vec::new(),
+            last_epoch: Epoch(0),
+            leaving: Vec::new(),
+            drained: Drained::default(),
+            has_left: false,
             settings: settings.clone(),
             instance,
-            signals,
-            commands,
-            reads,
+            consumer,
         }
     }
 
     /// Runs until a shutdown is asked for and done, or nobody can ask any more.
-    pub(super) async fn run(mut self) {
-        let mut abandoned = false;
-        loop {
-            let wake = self.next_wake();
-            tokio::select! {
-                command = self.commands.recv(), if !abandoned => {
-                    // Without a command the last handle is gone: leave as if asked to.
-                    abandoned = command.is_none();
-                    let until = Instant::now();
-                    let reply = oneshot::channel().0;
-                    self.command(command.unwrap_or(Command::Shutdown { until, reply }));
-                }
-                Some(signal) = self.signals.recv() => self.signal(signal),
-                Some(read) = self.reads.recv() => self.read(read),
-                Some(done) = self.calls.next() => self.done(done).await,
-                Some(written) = self.letters.join_next() => match written {
-                    Ok((letter, content, result)) => self.letter_written(letter, &content, result),
-                    Err(ended) => tracing::error!(instance = %self.instance, "a dead letter ended early: {ended}"),
-                },
-                cause = self.consumer.poll() => self.polled(&cause),
-                () = sleep_until(wake) => self.tick(),
-            }
+    async fn run(mut self) {
+        while !self.has_left {
+            let message = self.next().await;
+            self.take(message).await;
             self.settle_membership().await;
-            if self.has_left {
-                break;
-            }
         }
         self.close().await;
+    }
+
+    async fn next(&mut self) -> Message {
+        let wake = self.next_wake();
+        tokio::select! {
+            command = self.commands.recv(), if !self.abandoned => Message::Command(command),
+            Some(signal) = self.signals.recv() => Message::Signal(signal),
+            Some(read) = self.reads.recv() => Message::Read(read),
+            Some(done) = self.calls.next() => Message::Done(done),
+            Some(written) = self.dead_letters.next() => Message::Written(written),
+            cause = self.consumer.poll() => Message::Failed(cause),
+            () = sleep_until(wake) => Message::Due,
+        }
+    }
+
+    async fn take(&mut self, message: Message) {
+        match message {
+            Message::Command(command) => self.command(command),
+            Message::Signal(signal) => self.signal(signal),
+            Message::Read(read) => self.read(read),
+            Message::Done(done) => self.done(done).await,
+            Message::Written(written) => self.written(written),
+            Message::Failed(cause) => self.consumer_failed(&cause),
+            Message::Due => self.tick(),
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        [
+            self.engine.next_wake(),
+            self.commit_due(),
+            self.subscription.due(),
+            self.membership.next_wake(),
+            Some(self.stall.due()),
+            self.out_of_range.due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn commit_due(&self) -> Option<Instant> {
+        let due = self.commits.due();
+        due.filter(|_| self.membership.may_commit())
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.engine.next_wake()) {
+            self.step(Event::Tick);
+        }
+        if due(self.commit_due()) {
+            self.commit();
+        }
+        if due(self.out_of_range.due()) {
+            let epochs = self.out_of_range.take();
+            self.calls.logs(self.consumer.clone(), epochs);
+        }
+        if due(Some(self.stall.due())) {
+            self.look(now);
+        }
+        if due(self.subscription.due()) {
+            self.update_subscription(now);
+        }
     }
 
     async fn close(mut self) {
         self.readers.stop().await;
         // What is not confirmed by now is uncommitted, and written again.
-        self.letters.abort_all();
+        self.dead_letters.close();
         // They hold the consumer until they have ended.
         self.calls.abort_all();
         self.consumer.close().await;
-        // Its producer waits for its threads.
-        let dead_letters = self.dead_letters;
-        tokio::task::spawn_blocking(move || drop(dead_letters));
         for reply in self.leaving {
             // Whoever asked may have stopped waiting.
-            let _ = reply.send(Drained {
-                unanswered: self.unanswered,
-            });
+            let _ = reply.send(self.drained);
+        }
+    }
+
+    fn tries_again(&self, what: &str, cause: &Cause) {
+        report::tries_again(&self.instance, what, cause);
+    }
+}
+
+/// What is asked of the group.
+impl Owner {
+    fn command(&mut self, command: Option<Command>) {
+        match command {
+            Some(Command::Subscribe { subscriber, reply }) => self.open_lane(subscriber, reply),
+            Some(Command::CloseLane(lane)) => self.close_lane(lane),
+            Some(Command::Answer { delivery, outcome }) => {
+                self.step(Event::Answered { delivery, outcome });
+            }
+            Some(Command::Pause) => self.step(Event::Paused),
+            Some(Command::Resume) => self.step(Event::Resumed),
+            Some(Command::Shutdown { until, reply }) => {
+                self.leaving.push(reply);
+                let shutdown = membership::Event::Shutdown { until };
+                self.pending.push_back(shutdown);
+            }
+            // The last handle is gone: leave as if asked to.
+            None => {
+                self.abandoned = true;
+                let until = Instant::now();
+                let shutdown = membership::Event::Shutdown { until };
+                self.pending.push_back(shutdown);
+            }
+        }
+    }
+
+    fn open_lane(
+        &mut self,
+        subscriber: Subscriber,
+        reply: oneshot::Sender<Result<Lane, Conflict>>,
+    ) {
+        let (topic, policy) = (subscriber.topic.clone(), subscriber.policy.clone());
+        let mut present = self.lanes.subscribers();
+        let first = present.all(|present| present.topic != topic);
+        drop(present);
+        // The engine gives a lane no more than the window holds.
+        let capacity = self.settings.max_in_flight;
+        let Some(lane) = self.lanes.open(subscriber, capacity, reply) else {
+            return;
+        };
+        if first && let Some(dead_letter) = policy.dead_letter.clone() {
+            self.find_dead_letter_topic(topic.clone(), dead_letter, Duration::ZERO);
+        }
+        self.subscription.lane_opened(topic.clone(), Instant::now());
+        self.step(Event::LaneOpened {
+            lane,
+            topic,
+            policy,
+        });
+    }
+
+    /// Closes a lane, unless it is closed already.
+    fn close_lane(&mut self, lane: LaneId) {
+        if let Some(closed) = self.lanes.close(lane) {
+            self.subscription.lane_closed(&closed.topic, Instant::now());
+            self.step(Event::LaneClosed { lane });
+        }
+    }
+}
+
+/// Records: what is read, handed out and finished.
+impl Owner {
+    /// Lets the engine take an event in, and does what it says.
+    fn step(&mut self, event: Event) {
+        let now = Instant::now();
+        for action in self.engine.step(event, now) {
+            self.perform(action, now);
+        }
+        while let Some(lane) = self.gone.pop() {
+            self.close_lane(lane);
+        }
+    }
+
+    fn perform(&mut self, action: Action, now: Instant) {
+        report::action(&self.instance, &action);
+        match action {
+            Action::Deliver {
+                lane,
+                delivery: id,
+                record,
+                ..
+            } => self.deliver(lane, Delivery { id, record }),
+            Action::Commit { at, .. } | Action::CommitAbove { at } => self.commits.add(at, now),
+            Action::Read { at } => self.readers.set_open(&at, true),
+            Action::Pause { at, .. } => self.readers.set_open(&at, false),
+            Action::DeadLetter { letter, content } => self.dead_letters.write(letter, content),
+            // These only report.
+            Action::Answered { .. }
+            | Action::Retry { .. }
+            | Action::LetterDelayed { .. }
+            | Action::BreakerOpened { .. }
+            | Action::BreakerClosed { .. }
+            | Action::AppGone { .. }
+            | Action::AppBack
+            | Action::SuspectAcks { .. }
+            | Action::OneSerialLane { .. } => {}
+        }
+    }
+
+    fn deliver(&mut self, lane: LaneId, delivery: Delivery) {
+        match self.lanes.send(lane, delivery) {
+            Ok(()) => {}
+            // Whoever asked for it may be gone before it could close it: then
+            // nobody else gives back what it has.
+            Err(TrySendError::Closed(_)) => self.gone.push(lane),
+            // No lane has more than the window, which is its capacity.
+            Err(TrySendError::Full(lost)) => tracing::error!(
+                instance = %self.instance,
+                "a lane is full; {} offset {} waits until its stream closes",
+                lost.record.at,
+                lost.record.offset
+            ),
         }
     }
 
@@ -241,15 +409,677 @@ impl Owner {
                 self.step(Event::Received { epoch, record });
             }
             Err(cause) if cause.kind == Kind::OutOfRange => {
-                self.out_of_range(at, epoch, GATHER_LOST);
+                if self.engine.owns(&at, epoch) {
+                    self.out_of_range.add(at, epoch, Instant::now());
+                }
             }
             Err(cause) => self.tries_again(&format!("reading {at}"), &cause),
         }
     }
 
+    fn written(&mut self, written: Written) {
+        let create = self.settings.topic_creation.dead_letters();
+        report::written(&self.instance, &written);
+        let Written {
+            letter,
+            content,
+            result,
+        } = written;
+        let is_missing = |error: &SendError| error.cause.kind == Kind::UnknownTopic;
+        if create && result.as_ref().err().is_some_and(is_missing) {
+            let source = content.record.at.topic.clone();
+            self.find_dead_letter_topic(source, content.topic.clone(), Duration::ZERO);
+        }
+        let result = result.map_err(|error| explain(&error, create));
+        self.step(Event::Written { letter, result });
+    }
+
+    /// Looks whether a dead-letter topic exists, so that its lack is known before
+    /// the first dead letter is.
+    fn find_dead_letter_topic(&mut self, source: Arc<str>, topic: Arc<str>, wait: Duration) {
+        let (consumer, settings) = (self.consumer.clone(), self.settings.clone());
+        self.calls
+            .find_dead_letter_topic(consumer, settings, source, topic, wait);
+    }
+
+    fn dead_letter_topic(
+        &mut self,
+        source: Arc<str>,
+        topic: Arc<str>,
+        found: Result<Found, Cause>,
+    ) {
+        let instance = &self.instance;
+        match found {
+            Ok(Found::There) => return,
+            Ok(Found::Created(shape)) => {
+                tracing::info!(%instance, "created the dead-letter topic {topic}: {shape:?}");
+                return;
+            }
+            Ok(Found::Missing(shape)) => {
+                events::DeadLetterTopicMissing {
+                    instance,
+                    topic: &topic,
+                    partitions: shape.partitions,
+                    replication: shape.replication,
+                }
+                .emit();
+                return;
+            }
+            // How it is to be made is not known before its source is there.
+            Ok(Found::SourceUnknown) => {}
+            Err(cause) => {
+                let what = format!("looking for the dead-letter topic {topic}");
+                self.tries_again(&what, &cause);
+            }
+        }
+        let wanted = self.lanes.subscribers().any(|subscriber| {
+            let dead_letter = subscriber.policy.dead_letter.as_ref();
+            subscriber.topic == source && dead_letter == Some(&topic)
+        });
+        if wanted {
+            self.find_dead_letter_topic(source, topic, ASK_AGAIN);
+        }
+    }
+}
+
+/// Commits.
+impl Owner {
+    /// What is to be committed of these partitions.
+    fn progress(
+        &self,
+        places: impl IntoIterator<Item = TopicPartition>,
+    ) -> Vec<(TopicPartition, Progress)> {
+        let places = places.into_iter();
+        places
+            .filter_map(|at| {
+                let progress = self.engine.progress(&at)?;
+                Some((at, progress))
+            })
+            .collect()
+    }
+
+    fn commit(&mut self) {
+        let places = self.commits.take();
+        let offsets = self.progress(places);
+        // They are ours, or there would be no progress.
+        let epoch = |(at, _): &(_, _)| self.engine.epoch(at).unwrap_or_default();
+        let epochs: Vec<_> = offsets.iter().map(epoch).collect();
+        let ids = self.topic_ids.ids();
+        self.calls
+            .commit(self.consumer.clone(), offsets, epochs, ids);
+    }
+
+    fn committed(
+        &mut self,
+        offsets: Vec<(TopicPartition, Progress)>,
+        epochs: Vec<Epoch>,
+        results: Vec<Result<(), Cause>>,
+    ) {
+        report::failed_commits(&self.instance, &offsets, &results);
+        let mut failed = Vec::new();
+        for (((at, progress), epoch), result) in offsets.into_iter().zip(epochs).zip(results) {
+            let offset = progress.point;
+            if result.is_ok() {
+                self.step(Event::Committed { at, epoch, offset });
+            } else if self.engine.position(&at).is_some() {
+                // As far as they are ours now: what failed may be of an earlier epoch.
+                failed.push(at);
+            }
+        }
+        self.commits.ended(failed, Instant::now());
+    }
+}
+
+/// Partitions that come and go.
+impl Owner {
+    fn signal(&mut self, signal: Signal) {
+        self.pending.push_back(match signal {
+            Signal::Assigned(partitions) => membership::Event::Assigned(partitions),
+            Signal::Revoked { lost } => membership::Event::Revoked { lost },
+        });
+    }
+
+    /// Lets the membership take in what has happened, and does what it says.
+    async fn settle_membership(&mut self) {
+        self.pending.push_back(membership::Event::Look);
+        while let Some(event) = self.pending.pop_front() {
+            let facts = Facts {
+                // A commit that is under way could end after the last one, and undo it.
+                settled: self.engine.total_in_flight() == 0 && !self.commits.is_under_way(),
+                owns: self.engine.partitions().next().is_some(),
+            };
+            for action in self.membership.step(event, facts, Instant::now()) {
+                self.perform_membership(action).await;
+            }
+        }
+    }
+
+    async fn perform_membership(&mut self, action: membership::Action) {
+        use membership::Action;
+        match action {
+            Action::AnswerRebalance => {
+                if let Err(cause) = self.consumer.assign([]) {
+                    report::failed(&self.instance, "answering the rebalance", &cause);
+                }
+            }
+            Action::FindStarts(partitions) => {
+                self.topic_ids.assigned(&partitions);
+                self.find_starts(partitions, Duration::ZERO);
+            }
+            Action::Drain => {
+                for at in self.owned() {
+                    self.step(Event::Draining { at });
+                }
+                self.readers.stop().await;
+            }
+            Action::LastCommit(generation) => {
+                let offsets = self.progress(self.owned());
+                let ids = self.topic_ids.ids();
+                self.calls
+                    .last_commit(self.consumer.clone(), offsets, ids, generation);
+            }
+            Action::GiveBack => self.give_back().await,
+            Action::Replace { reason } => {
+                let ok = self.replace_consumer(&reason);
+                self.pending.push_back(membership::Event::Replaced { ok });
+            }
+            Action::Leave => self.has_left = true,
+        }
+    }
+
+    fn find_starts(&mut self, partitions: Vec<TopicPartition>, wait: Duration) {
+        let wanted = partitions.into_iter().map(|at| Wanted {
+            start: self.subscription.start_at(&at),
+            recreated: self.topic_ids.is_of_a_topic_before(&at),
+            at,
+        });
+        let wanted = wanted.collect();
+        let known = self.topic_ids.ids();
+        let generation = self.membership.generation();
+        self.calls
+            .find_starts(self.consumer.clone(), wanted, known, generation, wait);
+    }
+
+    /// Reads what has a committed start; a start that we decided is committed
+    /// first, so that a crash in between skips nothing.
+    async fn starts(&mut self, generation: Generation, starts: Starts) {
+        if !self.membership.accepts(generation) {
+            return;
+        }
+        let Starts { results, ids } = starts;
+        // Nothing of a topic is handed out, or committed, as if it were the one before.
+        if self.take_ids(&ids) {
+            let all = results.into_iter().map(|(at, _)| at).collect();
+            return self.find_starts(all, ASK_AGAIN);
+        }
+        let mut again = Vec::new();
+        let (mut committed, mut decided) = (Vec::new(), Vec::new());
+        for (at, result) in results {
+            match result {
+                Ok(start) if start.from == StartFrom::Commit => committed.push(start),
+                Ok(start) => decided.push(start),
+                Err(cause) => {
+                    self.tries_again(&format!("finding where {at} starts"), &cause);
+                    again.push(at);
+                }
+            }
+        }
+        if !again.is_empty() {
+            self.find_starts(again, ASK_AGAIN);
+        }
+        self.commit_starts(decided, Duration::ZERO);
+        self.take_on(committed).await;
+    }
+
+    /// Commits starts that the group did not have, after a wait.
+    fn commit_starts(&mut self, starts: Vec<Start>, wait: Duration) {
+        if !starts.is_empty() {
+            let ids = self.topic_ids.ids();
+            let generation = self.membership.generation();
+            self.calls
+                .commit_starts(self.consumer.clone(), starts, ids, generation, wait);
+        }
+    }
+
+    /// The starts that we decided were committed, or not.
+    async fn decided(
+        &mut self,
+        generation: Generation,
+        starts: Vec<Start>,
+        results: Vec<Result<(), Cause>>,
+    ) {
+        if !self.membership.accepts(generation) {
+            return;
+        }
+        let (mut committed, mut again) = (Vec::new(), Vec::new());
+        for (start, result) in starts.into_iter().zip(results) {
+            if let Err(cause) = result {
+                self.tries_again(&format!("committing where {} starts", start.at), &cause);
+                again.push(start);
+                continue;
+            }
+            report::start(&self.instance, &start);
+            committed.push(start);
+        }
+        // The same starts: the newest offset would be a later one by then, and skip records.
+        self.commit_starts(again, ASK_AGAIN);
+        self.take_on(committed).await;
+    }
+
+    /// Adds partitions to those that are being read.
+    async fn take_on(&mut self, starts: Vec<Start>) {
+        if starts.is_empty() {
+            return;
+        }
+        let epochs = match self.try_take_on(&starts).await {
+            Ok(epochs) => epochs,
+            Err(cause) => {
+                self.tries_again("taking the assignment", &cause);
+                let again = starts.into_iter().map(|start| start.at).collect();
+                return self.find_starts(again, ASK_AGAIN);
+            }
+        };
+        for start in &starts {
+            self.topic_ids
+                .started(&start.at, start.progress.point, start.topic);
+        }
+        let starts = starts.into_iter();
+        let starts: Vec<_> = starts.map(|start| (start.at, start.progress)).collect();
+        events::Assigned {
+            instance: &self.instance,
+            starts: &starts,
+        }
+        .emit();
+        for ((at, start), epoch) in starts.into_iter().zip(epochs) {
+            self.step(Event::Assigned { at, epoch, start });
+        }
+    }
+
+    /// Begins to read partitions, each in an epoch of its own: a record that is read at once
+    /// belongs to that epoch already.
+    async fn try_take_on(&mut self, starts: &[Start]) -> Result<Vec<Epoch>, Cause> {
+        let mut epochs = Vec::new();
+        for Start { at, .. } in starts {
+            // The one before ends first: its end would take the wake-ups from the new one.
+            self.readers.remove(at).await;
+            self.last_epoch = Epoch(self.last_epoch.0 + 1);
+            self.readers.add(self.consumer.reader(at)?, self.last_epoch);
+            epochs.push(self.last_epoch);
+        }
+        let added = starts.iter().map(|start| (&start.at, start.progress.point));
+        self.consumer.assign(self.positions().chain(added))?;
+        Ok(epochs)
+    }
+
+    /// The partitions that are being read, and how far they have come. They may
+    /// be assigned from there again: what comes twice the engine has seen.
+    fn positions(&self) -> impl Iterator<Item = (&TopicPartition, Offset)> {
+        let engine = &self.engine;
+        engine
+            .partitions()
+            .filter_map(|at| Some((at, engine.position(at)?)))
+    }
+
+    fn owned(&self) -> Vec<TopicPartition> {
+        self.engine.partitions().cloned().collect()
+    }
+
+    fn last_commit_ended(
+        &mut self,
+        generation: Generation,
+        offsets: &[(TopicPartition, Progress)],
+        results: &[Result<(), Cause>],
+    ) {
+        report::failed_commits(&self.instance, offsets, results);
+        let ended = membership::Event::LastCommitEnded { generation };
+        self.pending.push_back(ended);
+    }
+
+    /// Forgets all partitions and lets the group have them.
+    async fn give_back(&mut self) {
+        self.readers.stop().await;
+        let unanswered = self.engine.total_in_flight();
+        self.drained = Drained { unanswered };
+        let owned = self.owned();
+        events::Revoked {
+            instance: &self.instance,
+            partitions: owned.len(),
+            unanswered,
+        }
+        .emit();
+        for at in owned {
+            self.commits.forget(&at);
+            self.step(Event::Revoked { at });
+        }
+        if let Err(cause) = self.consumer.unassign() {
+            report::failed(&self.instance, "giving the assignment back", &cause);
+        }
+    }
+
+    /// Decides where partitions continue whose position was called out of range.
+    fn logs(
+        &mut self,
+        epochs: BTreeMap<TopicPartition, Epoch>,
+        mut logs: HashMap<TopicPartition, Result<Log, Cause>>,
+        ids: &Result<HashMap<Arc<str>, TopicId>, Cause>,
+    ) {
+        if !self.membership.is_owning() {
+            return;
+        }
+        let now = Instant::now();
+        let ours = epochs.into_iter().filter_map(|(at, epoch)| {
+            let position = self.engine.position(&at);
+            let position = position.filter(|_| self.engine.owns(&at, epoch))?;
+            let topic = self.topic_ids.is_same(&at, position, ids);
+            Some((at, epoch, position, topic))
+        });
+        let ours: Vec<_> = ours.collect();
+        // Their first records belong to a period of their own, which a new consumer begins.
+        let are_others = ids.as_ref().is_ok_and(|ids| self.take_ids(ids));
+        let (mut moved, mut starts) = (HashMap::new(), Vec::new());
+        for (at, epoch, position, topic) in ours {
+            let Some(log) = logs.remove(&at).filter(|_| !are_others) else {
+                self.out_of_range.again(at, epoch, now);
+                continue;
+            };
+            let decision = decide(&at, position, log, topic);
+            report::reads_on(&self.instance, &at, position, &decision);
+            match decision {
+                Decision::AskAgain { .. } => self.out_of_range.again(at, epoch, now),
+                Decision::ReadOn => {
+                    moved.insert(at, position);
+                }
+                Decision::SkipTo { to, .. } => {
+                    moved.insert(at, to);
+                }
+                // What was read from there on is not in the log any more.
+                Decision::StartAt { to, reason } => {
+                    self.commits.forget(&at);
+                    self.step(Event::Revoked { at: at.clone() });
+                    starts.push(Start {
+                        at,
+                        progress: to.into(),
+                        from: StartFrom::Moved { position, reason },
+                        topic: SameTopic::Yes,
+                    });
+                }
+            }
+        }
+        self.commit_starts(starts, Duration::ZERO);
+        if !moved.is_empty() {
+            self.read_on(&moved, now);
+        }
+    }
+
+    /// Reads these partitions on from other offsets.
+    fn read_on(&mut self, moved: &HashMap<TopicPartition, Offset>, now: Instant) {
+        let positions = self.positions().map(|(at, position)| {
+            let position = moved.get(at).copied().unwrap_or(position);
+            (at, position)
+        });
+        if let Err(cause) = self.consumer.assign(positions) {
+            self.tries_again("reading on from other offsets", &cause);
+            for at in moved.keys() {
+                if let Some(epoch) = self.engine.epoch(at) {
+                    self.out_of_range.again(at.clone(), epoch, now);
+                }
+            }
+        }
+    }
+}
+
+/// The topics.
+impl Owner {
+    fn update_subscription(&mut self, now: Instant) {
+        for step in self.subscription.steps(now) {
+            match step {
+                Step::Ask(topic) => self.calls.count(self.consumer.clone(), topic),
+                Step::Create(topic) => self.calls.create(self.settings.clone(), topic),
+                Step::Subscribe(topics) => self.subscribe(&topics, now),
+            }
+        }
+    }
+
+    fn subscribe(&mut self, topics: &[Arc<str>], now: Instant) {
+        let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
+        match self.consumer.subscribe(&topics) {
+            Ok(()) => tracing::info!(instance = %self.instance, "subscribed to {topics:?}"),
+            Err(cause) => {
+                self.tries_again("subscribing", &cause);
+                self.subscription.not_applied(now);
+            }
+        }
+    }
+
+    fn created(&mut self, topic: &str, result: Result<(), Cause>) {
+        let instance = &self.instance;
+        match result {
+            Ok(()) => {
+                tracing::info!(%instance, "created the topic {topic} with the brokers' defaults");
+                self.subscription.created(Instant::now());
+            }
+            Err(cause) => events::TopicNotCreated {
+                instance,
+                topic,
+                delay: CREATE_AGAIN,
+                reason: &cause.text,
+            }
+            .emit(),
+        }
+    }
+
+    fn counted(&mut self, topic: &Arc<str>, result: Result<Option<Shape>, Cause>) {
+        let count = match result {
+            Ok(shape) => Some(shape.map_or(0, |shape| shape.partitions)),
+            Err(cause) => {
+                self.tries_again(&format!("asking for topic {topic}"), &cause);
+                None
+            }
+        };
+        if self.subscription.learned(topic, count, Instant::now()) {
+            tracing::info!(instance = %self.instance, "topic {topic} has appeared");
+            self.calls.refresh(self.consumer.clone());
+        } else if count == Some(0) {
+            tracing::debug!(instance = %self.instance, "topic {topic} does not exist yet");
+        }
+    }
+
+    /// Takes in the ids of topics. True if some were created again: they are read from their
+    /// start, with a new consumer, as soon as one may be made.
+    fn take_ids(&mut self, told: &HashMap<Arc<str>, TopicId>) -> bool {
+        let others = self.topic_ids.told(told);
+        if others.is_empty() {
+            return false;
+        }
+        if self.read_from_start(&others.keys().cloned().collect()) {
+            self.topic_ids.replaces(others);
+        }
+        true
+    }
+
+    /// Reads topics from their start, with a new consumer. False if that is not possible now.
+    fn read_from_start(&mut self, topics: &BTreeSet<Arc<str>>) -> bool {
+        if !self.membership.is_settled() || !self.stall.may_replace(Instant::now()) {
+            return false;
+        }
+        for topic in topics {
+            self.subscription.made_again(topic);
+        }
+        let owned = self.owned().into_iter();
+        let ours = owned.filter(|at| topics.contains(&at.topic));
+        self.topic_ids.created_again(ours);
+        let names: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
+        let names = names.join(", ");
+        let reason = format!("deleted and created again, and read from the start: {names}");
+        self.renew(reason);
+        true
+    }
+
+    fn identities(&mut self, told: Result<HashMap<Arc<str>, TopicId>, Cause>) {
+        self.topic_ids.ids_asked.ended();
+        match told {
+            Ok(told) => {
+                self.take_ids(&told);
+            }
+            // It is asked again, and nothing waits for it.
+            Err(cause) => {
+                tracing::debug!(instance = %self.instance, "asking for topics' ids: {cause}");
+            }
+        }
+    }
+
+    fn short_logs(&mut self, short: Vec<(TopicPartition, Epoch)>) {
+        self.topic_ids.ends_asked.ended();
+        let short = short.into_iter();
+        let short = short.filter(|(at, epoch)| self.engine.owns(at, *epoch));
+        let topics = self.topic_ids.are_short(short.map(|(at, _)| at).collect());
+        if !topics.is_empty() {
+            self.read_from_start(&topics);
+        }
+    }
+
+    fn ask_for_ids(&mut self, now: Instant) {
+        let topics: Vec<_> = self.subscription.topics().cloned().collect();
+        if !topics.is_empty() && self.topic_ids.ids_asked.is_due(now) {
+            self.topic_ids.ids_asked.asked(now);
+            self.calls.identities(self.consumer.clone(), topics);
+        }
+    }
+
+    /// Asks where partitions end whose topics have no ids: an end before our position is all that
+    /// tells that such a topic was created again.
+    fn ask_for_log_ends(&mut self, partitions: &[stall::Partition], now: Instant) {
+        if !self.membership.is_owning() || !self.topic_ids.ends_asked.is_due(now) {
+            return;
+        }
+        let without_id = partitions
+            .iter()
+            .filter(|partition| !self.topic_ids.knows(&partition.at.topic))
+            .map(|partition| (partition.at.clone(), partition.epoch, partition.position));
+        let without_id: Vec<_> = without_id.collect();
+        if !without_id.is_empty() {
+            self.topic_ids.ends_asked.asked(now);
+            self.calls.short_logs(self.consumer.clone(), without_id);
+        }
+    }
+}
+
+/// Whether all goes well.
+impl Owner {
+    fn look(&mut self, now: Instant) {
+        let partitions: Vec<_> = self.owned().iter().filter_map(|at| self.see(at)).collect();
+        let joins = self.membership.is_idle() && self.subscription.is_joining();
+        let look = self.stall.look(&partitions, joins, now);
+        for standstill in &look.standstills {
+            report::standstill(&self.instance, standstill);
+        }
+        if !look.quiet.is_empty() {
+            let (consumer, settings) = (self.consumer.clone(), self.settings.clone());
+            self.calls.look_at(consumer, settings, look.quiet);
+        }
+        if look.ask_whether_a_broker_answers {
+            let settings = self.settings.clone();
+            self.calls.ask_whether_a_broker_answers(settings);
+        }
+        if !look.ask_for_ends.is_empty() {
+            self.calls.ends(self.consumer.clone(), look.ask_for_ends);
+        }
+        if look.ask_for_depths {
+            self.ask_for_depths(now);
+        }
+        self.publish_state(&partitions, now);
+        self.ask_for_ids(now);
+        self.ask_for_log_ends(&partitions, now);
+        self.replace_broken_consumer(now);
+    }
+
+    /// A partition as it is now.
+    fn see(&self, at: &TopicPartition) -> Option<stall::Partition> {
+        let engine = &self.engine;
+        Some(stall::Partition {
+            at: at.clone(),
+            epoch: engine.epoch(at)?,
+            commit_point: engine.commit_point(at)?,
+            position: engine.position(at)?,
+            is_reading: engine.is_reading(at),
+            unfinished: engine.unfinished(at),
+            uncommitted: engine.uncommitted(at),
+            hold: engine.hold(at),
+        })
+    }
+
+    fn ask_for_depths(&mut self, now: Instant) {
+        let topics = self.lanes.subscribers().filter_map(|subscriber| {
+            let dead = subscriber.policy.dead_letter.clone()?;
+            Some((subscriber.topic.clone(), dead))
+        });
+        let topics = topics.collect();
+        self.stall.asks_for_depths(&topics, now);
+        if !topics.is_empty() {
+            self.calls.depths(self.consumer.clone(), topics);
+        }
+    }
+
+    /// Shows in the metrics how the group is doing.
+    fn publish_state(&self, partitions: &[stall::Partition], now: Instant) {
+        let topics = self.engine.topics().filter(|topic| topic.lanes > 0);
+        let mut states: BTreeMap<_, _> = topics
+            .map(|topic| {
+                let name = topic.topic.clone();
+                let stalled = self.stall.is_stalled(&name);
+                let depth = self.stall.depth(&name);
+                let limit = self.settings.max_in_flight;
+                (name, report::topic_state(topic, limit, stalled, depth))
+            })
+            .collect();
+        for partition in partitions {
+            if let Some(state) = states.get_mut(&partition.at.topic) {
+                // What was seen while fetching, and what was asked for since.
+                let seen = self.consumer.known_end(&partition.at);
+                let end = seen.max(self.stall.end(&partition.at));
+                report::add_partition(state, partition, end, now);
+            }
+        }
+        GroupState {
+            member: self.instance.clone(),
+            topics: states.into_values().collect(),
+        }
+        .publish();
+    }
+
+    /// A fresh client looked whether quiet partitions hold records that never came.
+    fn looked(&mut self, stuck: Option<(Quiet, Missed)>) {
+        self.stall.looked();
+        let Some((quiet, missed)) = stuck else {
+            return;
+        };
+        let Quiet {
+            at,
+            epoch,
+            position,
+        } = &quiet;
+        let still = self.engine.owns(at, *epoch) && self.engine.position(at) == Some(*position);
+        if !still || !self.stall.may_replace(Instant::now()) {
+            return;
+        }
+        if missed == Missed::End {
+            self.subscription.made_again(&at.topic);
+            self.topic_ids.created_again([at.clone()]);
+        }
+        let reason = self.stall.misses(&quiet, missed);
+        self.renew(reason);
+    }
+
+    fn join_answered(&mut self, answers: bool) {
+        let reason = self.stall.join_answered(answers, Instant::now());
+        if let Some(reason) = reason.filter(|_| self.membership.is_idle()) {
+            self.renew(reason);
+        }
+    }
+
     /// librdkafka tells each failure in its own words, and tries again itself,
     /// unless it is broken for good, or has lost a record.
-    fn polled(&mut self, cause: &Cause) {
+    fn consumer_failed(&mut self, cause: &Cause) {
         tracing::debug!(instance = %self.instance, "consuming: {cause}");
         if cause.kind == Kind::Fatal && self.consumer.fatal().is_none() {
             // The record is lost to this consumer: no later look would notice.
@@ -259,76 +1089,117 @@ impl Owner {
         self.replace_broken_consumer(Instant::now());
     }
 
-    pub(super) fn tries_again(&self, what: &str, cause: &Cause) {
-        events::TriesAgain {
-            instance: &self.instance,
-            what,
-            reason: &cause.text,
+    /// Replaces a consumer that librdkafka declared broken for good.
+    fn replace_broken_consumer(&mut self, now: Instant) {
+        if let Some(cause) = self.consumer.fatal()
+            && self.stall.may_replace(now)
+        {
+            let reason = cause.text;
+            self.pending.push_back(membership::Event::Broken { reason });
+        }
+    }
+
+    /// Drains what the app still has, and then replaces the consumer.
+    fn renew(&mut self, reason: String) {
+        self.pending.push_back(membership::Event::Renew { reason });
+    }
+
+    /// Joins the group with a new consumer; the partitions were given back, and the streams to
+    /// daprd stay. False if no consumer could be made.
+    fn replace_consumer(&mut self, reason: &str) -> bool {
+        let now = Instant::now();
+        self.stall.replaced(now);
+        let made = GroupConsumer::new(&self.settings, self.instance.clone());
+        let (consumer, signals) = match made {
+            Ok(made) => made,
+            Err(cause) => {
+                report::failed(&self.instance, "making the consumer anew", &cause);
+                return false;
+            }
+        };
+        let old = std::mem::replace(&mut self.consumer, consumer);
+        self.signals = signals;
+        // Results of the old consumer's calls count for nothing.
+        self.calls = BrokerCalls::default();
+        self.commits = Commits::default();
+        self.out_of_range = OutOfRange::default();
+        self.stall.start_over();
+        self.topic_ids.start_over();
+        self.subscription.start_over(now);
+        MadeAnew {
+            instance: &self.instance.component,
+            client: "consumer",
+            reason,
         }
         .emit();
+        // It waits for the coordinator, and for calls that are under way.
+        tokio::spawn(old.close());
+        true
     }
+}
 
-    /// Something failed that nothing here tries again.
-    pub(super) fn failed(&self, what: &str, cause: &Cause) {
-        tracing::error!(instance = %self.instance, "{what} failed: {cause}");
+/// What calls come back with.
+impl Owner {
+    async fn done(&mut self, done: Done) {
+        match done {
+            Done::Counted { topic, result } => self.counted(&topic, result),
+            Done::Created { topic, result } => self.created(&topic, result),
+            Done::Refreshed(Ok(())) => {}
+            Done::Refreshed(Err(cause)) => self.tries_again("refreshing the topics", &cause),
+            Done::Starts { generation, starts } => self.starts(generation, starts).await,
+            Done::Decided {
+                generation,
+                starts,
+                results,
+            } => self.decided(generation, starts, results).await,
+            Done::Committed {
+                offsets,
+                epochs,
+                results,
+            } => self.committed(offsets, epochs, results),
+            Done::LastCommit {
+                generation,
+                offsets,
+                results,
+            } => self.last_commit_ended(generation, &offsets, &results),
+            Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, &ids),
+            Done::Looked { stuck } => self.looked(stuck),
+            Done::Joining(answers) => self.join_answered(answers),
+            Done::Ends(ends) => self.stall.ends_came(ends),
+            Done::Identities(told) => self.identities(told),
+            Done::ShortLogs(short) => self.short_logs(short),
+            Done::Depths(depths) => self.stall.depths_came(depths),
+            Done::DeadLetterTopic {
+                source,
+                topic,
+                found,
+            } => self.dead_letter_topic(source, topic, found),
+        }
     }
+}
 
-    fn next_wake(&self) -> Option<Instant> {
-        [
-            self.engine.next_wake(),
-            self.commit_due(),
-            self.subscription.due(),
-            self.membership.next_wake(),
-            Some(self.watch.due()),
-            self.lost.due,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
-    }
-
-    fn commit_due(&self) -> Option<Instant> {
-        let due = self.commits.due();
-        due.filter(|_| self.membership.may_commit())
-    }
-
-    fn tick(&mut self) {
-        let now = Instant::now();
-        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if due(self.engine.next_wake()) {
-            self.step(Event::Tick);
-        }
-        if due(self.commit_due()) {
-            let places = self.commits.take();
-            let offsets = self.progress(places);
-            // They are ours, or there would be no progress.
-            let epoch = |(at, _): &(_, _)| self.engine.epoch(at).unwrap_or_default();
-            let epochs: Vec<_> = offsets.iter().map(epoch).collect();
-            let ids = self.recreated.known.ids();
-            let consumer = self.consumer.clone();
-            let early = Done::Committed {
-                offsets: offsets.clone(),
-                epochs: epochs.clone(),
-                results: vec![Err(Cause::ended_early()); offsets.len()],
-            };
-            self.calls.spawn(early, async move {
-                let results = consumer.commit(offsets.clone(), ids).await;
-                Done::Committed {
-                    offsets,
-                    epochs,
-                    results,
-                }
-            });
-        }
-        if due(self.lost.due) {
-            self.ask_for_logs();
-        }
-        if due(Some(self.watch.due())) {
-            self.look(now);
-        }
-        if due(self.subscription.due()) {
-            self.update_subscription(now);
-        }
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        ordering: settings.ordering,
+        max_in_flight: settings.max_in_flight,
+        max_in_flight_bytes: settings.max_in_flight_bytes,
+        max_uncommitted: settings.max_uncommitted,
+        lane_depth: LANE_DEPTH,
+        only_lane_depth: ONLY_LANE_DEPTH,
+        serial_after: SERIAL_AFTER,
+        lane_hold: LANE_HOLD,
+        breaker: BreakerLimits {
+            sequences: settings.breaker.sequences,
+            percent: settings.breaker.percent,
+            window: settings.breaker.window,
+            probe_every: settings.breaker.probe_every,
+        },
+        absent_probe: ABSENT_PROBE,
+        dial: DIAL,
+        ack_settles: ACK_SETTLES,
+        ack_settles_in_silence: ACK_SETTLES_IN_SILENCE,
+        mixed_up: MIXED_UP,
+        letter_delay: LETTER_DELAY,
     }
 }
 

@@ -7,22 +7,16 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::inbox::Read;
 use crate::{
-    kafka::{Cause, PartitionReader},
-    model::{Epoch, Record, TopicPartition},
+    kafka::PartitionReader,
+    model::{Epoch, TopicPartition},
 };
 
 /// Records between the readers and the owner: enough to keep it busy. They were
 /// under way when a partition paused, so its bound may be exceeded by as many, and
 /// by the one that its reader holds.
 const BUFFER: usize = 64;
-
-/// What a reader read.
-pub(super) struct Read {
-    pub(super) at: TopicPartition,
-    pub(super) epoch: Epoch,
-    pub(super) result: Result<Record, Cause>,
-}
 
 /// The readers of all assigned partitions.
 pub(super) struct Readers {
