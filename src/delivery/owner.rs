@@ -32,7 +32,7 @@ use super::{
     topic_ids::TopicIds,
 };
 use crate::{
-    engine::{Action, BreakerLimits, Engine, Event, LaneId, Limits},
+    engine::{Action, BreakerLimits, Engine, Event, Hold, LaneId, Limits},
     kafka::{
         Cause, GroupConsumer, Kind, Missed, SendError, Shape, Signal, Start, StartFrom, Starts,
         TopicId, Wanted,
@@ -567,9 +567,8 @@ impl Owner {
                 self.find_starts(partitions, Duration::ZERO);
             }
             Action::Drain => {
-                for at in self.owned() {
-                    self.step(Event::Draining { at });
-                }
+                let partitions = self.owned();
+                self.step(Event::Draining { partitions });
                 self.readers.stop().await;
             }
             Action::LastCommit(generation) => {
@@ -690,9 +689,11 @@ impl Owner {
             starts: &starts,
         }
         .emit();
-        for ((at, start), epoch) in starts.into_iter().zip(epochs) {
-            self.step(Event::Assigned { at, epoch, start });
-        }
+        let partitions = starts.into_iter().zip(epochs);
+        let partitions = partitions.map(|((at, start), epoch)| (at, epoch, start));
+        self.step(Event::Assigned {
+            partitions: partitions.collect(),
+        });
     }
 
     /// Begins to read partitions, each in an epoch of its own: a record that is read at once
@@ -747,10 +748,10 @@ impl Owner {
             unanswered,
         }
         .emit();
-        for at in owned {
-            self.commits.forget(&at);
-            self.step(Event::Revoked { at });
+        for at in &owned {
+            self.commits.forget(at);
         }
+        self.step(Event::Revoked { partitions: owned });
         if let Err(cause) = self.consumer.unassign() {
             report::failed(&self.instance, "giving the assignment back", &cause);
         }
@@ -777,6 +778,7 @@ impl Owner {
         // Their first records belong to a period of their own, which a new consumer begins.
         let are_others = ids.as_ref().is_ok_and(|ids| self.take_ids(ids));
         let (mut moved, mut starts) = (HashMap::new(), Vec::new());
+        let mut gone = Vec::new();
         for (at, epoch, position, topic) in ours {
             let Some(log) = logs.remove(&at).filter(|_| !are_others) else {
                 self.out_of_range.again(at, epoch, now);
@@ -795,7 +797,7 @@ impl Owner {
                 // What was read from there on is not in the log any more.
                 Decision::StartAt { to, reason } => {
                     self.commits.forget(&at);
-                    self.step(Event::Revoked { at: at.clone() });
+                    gone.push(at.clone());
                     starts.push(Start {
                         at,
                         progress: to.into(),
@@ -804,6 +806,9 @@ impl Owner {
                     });
                 }
             }
+        }
+        if !gone.is_empty() {
+            self.step(Event::Revoked { partitions: gone });
         }
         self.commit_starts(starts, Duration::ZERO);
         if !moved.is_empty() {
@@ -967,7 +972,10 @@ impl Owner {
 /// Whether all goes well.
 impl Owner {
     fn look(&mut self, now: Instant) {
-        let partitions: Vec<_> = self.owned().iter().filter_map(|at| self.see(at)).collect();
+        let mut holds = self.engine.holds();
+        let owned = self.engine.partitions();
+        let partitions = owned.filter_map(|at| self.see(at, holds.remove(at)));
+        let partitions: Vec<_> = partitions.collect();
         let joins = self.membership.is_idle() && self.subscription.is_joining();
         let look = self.stall.look(&partitions, joins, now);
         for standstill in &look.standstills {
@@ -994,7 +1002,7 @@ impl Owner {
     }
 
     /// A partition as it is now.
-    fn see(&self, at: &TopicPartition) -> Option<stall::Partition> {
+    fn see(&self, at: &TopicPartition, hold: Option<Hold>) -> Option<stall::Partition> {
         let engine = &self.engine;
         Some(stall::Partition {
             at: at.clone(),
@@ -1004,7 +1012,7 @@ impl Owner {
             is_reading: engine.is_reading(at),
             unfinished: engine.unfinished(at),
             uncommitted: engine.uncommitted(at),
-            hold: engine.hold(at),
+            hold,
         })
     }
 

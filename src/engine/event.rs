@@ -26,9 +26,10 @@ pub struct LetterId(pub u64);
 pub struct Limits {
     /// What must stay in order.
     pub ordering: Ordering,
-    /// Records that are received and not finished, over all partitions; each has
-    /// an equal share, at least one record. A partition may exceed its share by
-    /// what was under way when it was paused.
+    /// Records that are received and not finished, over all partitions. Each partition has a
+    /// floor of half of its equal share, 1 to 16 records; the rest is for all, half of it at the
+    /// most for one topic while another has or wants some of it. It is exceeded by what was under way when a
+    /// partition was paused, and where there are more partitions than records.
     pub max_in_flight: usize,
     /// The same in bytes.
     pub max_in_flight_bytes: usize,
@@ -70,25 +71,21 @@ pub struct Limits {
 /// What happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A partition became ours; its first record is at the start's point or later, and
+    /// Partitions became ours; the first record of each is at its start's point or later, and
     /// what was finished above that is not handed out again.
     Assigned {
-        /// The partition.
-        at: TopicPartition,
-        /// The new period of owning it.
-        epoch: Epoch,
-        /// What the group has committed of it.
-        start: Progress,
+        /// Each partition, the new period of owning it, and what the group has committed of it.
+        partitions: Vec<(TopicPartition, Epoch, Progress)>,
     },
-    /// A partition is about to be taken away: hand out nothing more of it.
+    /// Partitions are about to be taken away: hand out nothing more of them.
     Draining {
-        /// The partition.
-        at: TopicPartition,
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
     },
-    /// A partition is no longer ours.
+    /// Partitions are no longer ours.
     Revoked {
-        /// The partition.
-        at: TopicPartition,
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
     },
     /// A record was read.
     Received {

@@ -2,13 +2,13 @@
 //! the broker has confirmed them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{Action, Engine, Letter, LetterId, Ready, retry::Schedule};
-use crate::model::TopicPartition;
+use crate::model::{Offset, TopicPartition};
 
 #[derive(Debug, Default)]
 pub(super) struct Letters {
@@ -47,9 +47,10 @@ impl Letters {
         pending.filter(|pending| pending.under_way).count()
     }
 
-    /// The partition is not ours any more: whoever has it now decides anew.
-    pub(super) fn forget(&mut self, at: &TopicPartition) {
-        self.map.retain(|_, pending| pending.ready.at != *at);
+    /// The partitions are not ours any more: whoever has them now decides anew.
+    pub(super) fn forget(&mut self, partitions: &HashSet<&TopicPartition>) {
+        self.map
+            .retain(|_, pending| !partitions.contains(&pending.ready.at));
     }
 
     /// Takes back those of a topic that wait for their time: what they were to be is
@@ -66,12 +67,13 @@ impl Letters {
         self.map.values().any(|pending| pending.ready == *ready)
     }
 
-    /// How often the letter of this record could not be written, if it is one.
-    pub(super) fn failed(&self, at: &TopicPartition, offset: crate::model::Offset) -> Option<u32> {
-        let mut letters = self.map.values();
-        let pending = letters
-            .find(|pending| pending.ready.at == *at && pending.content.record.offset == offset)?;
-        Some(pending.failed)
+    /// Each record that is a letter, and how often writing it failed.
+    pub(super) fn failures(&self) -> impl Iterator<Item = (&TopicPartition, Offset, u32)> {
+        let letters = self.map.values();
+        letters.map(|pending| {
+            let offset = pending.content.record.offset;
+            (&pending.ready.at, offset, pending.failed)
+        })
     }
 }
 

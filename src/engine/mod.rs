@@ -21,6 +21,7 @@ mod lanes;
 mod letters;
 mod offsets;
 mod partition;
+mod pool;
 mod retry;
 mod state;
 mod suspect_acks;
@@ -28,7 +29,7 @@ mod topic;
 mod window;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Instant,
 };
@@ -42,6 +43,7 @@ use absence::Absence;
 use keys::SequenceId;
 use letters::Letters;
 use partition::Partition;
+use pool::Pool;
 use retry::Schedule;
 use suspect_acks::SuspectAcks;
 use topic::Topic;
@@ -68,6 +70,7 @@ struct InFlight {
 pub struct Engine {
     limits: Limits,
     partitions: BTreeMap<TopicPartition, Partition>,
+    pool: Pool,
     topics: BTreeMap<Arc<str>, Topic>,
     /// The topic of each lane.
     lanes: HashMap<LaneId, Arc<str>>,
@@ -92,6 +95,7 @@ impl Engine {
     /// An engine that owns no partition and has no lane.
     pub fn new(limits: Limits) -> Self {
         Self {
+            pool: Pool::new(&limits),
             limits,
             partitions: BTreeMap::new(),
             topics: BTreeMap::new(),
@@ -137,6 +141,9 @@ impl Engine {
                 self.looked_for_probe(now);
             }
         }
+        while let Some(at) = self.pool.next().cloned() {
+            self.gate(&at, &mut actions);
+        }
         actions
     }
 
@@ -168,9 +175,12 @@ impl Engine {
                 return self.answer(delivery, outcome, now, actions);
             }
             Event::Written { letter, result } => return self.written(letter, result, now, actions),
-            Event::Assigned { at, epoch, start } => self.assign(at, epoch, start),
-            Event::Draining { at } => self.drain(&at),
-            Event::Revoked { at } => self.revoke(&at),
+            Event::Assigned { partitions } => self.assign(partitions),
+            Event::Draining { partitions } => self.drain(&partitions),
+            Event::Revoked { partitions } => {
+                self.revoke(&partitions.iter().collect());
+                self.resize();
+            }
             Event::LaneOpened {
                 lane,
                 topic,
@@ -237,35 +247,62 @@ impl Engine {
         self.partitions.keys()
     }
 
-    fn assign(&mut self, at: TopicPartition, epoch: Epoch, start: Progress) {
-        self.revoke(&at);
-        self.topics.entry(at.topic.clone()).or_default();
-        self.partitions.insert(at, Partition::new(epoch, start));
+    fn assign(&mut self, partitions: Vec<(TopicPartition, Epoch, Progress)>) {
+        self.revoke(&partitions.iter().map(|(at, ..)| at).collect());
+        for (at, epoch, start) in partitions {
+            self.topics.entry(at.topic.clone()).or_default();
+            self.partitions.insert(at, Partition::new(epoch, start));
+        }
+        self.resize();
     }
 
-    fn drain(&mut self, at: &TopicPartition) {
-        if let Some(partition) = self.partitions.get_mut(at) {
-            partition.draining = true;
+    fn drain(&mut self, partitions: &[TopicPartition]) {
+        for at in partitions {
+            if let Some(partition) = self.partitions.get_mut(at) {
+                partition.draining = true;
+            }
         }
     }
 
-    /// Forgets the partition. What lanes still have of it is no longer in
-    /// flight: its answers change nothing (I9), but that its lane has room again.
-    fn revoke(&mut self, at: &TopicPartition) {
-        if self.partitions.remove(at).is_none() {
+    /// Forgets partitions. What lanes still have of them is no longer in flight: its answers
+    /// change nothing (I9), but that its lane has room again.
+    fn revoke(&mut self, partitions: &HashSet<&TopicPartition>) {
+        let mut topics = BTreeSet::new();
+        for at in partitions {
+            if let Some(mut partition) = self.partitions.remove(*at) {
+                self.pool.forget(&at.topic, &mut partition.share);
+                topics.insert(&at.topic);
+            }
+        }
+        if topics.is_empty() {
             return;
         }
-        self.letters.forget(at);
-        self.suspects.forget(at);
-        self.retries.retain(|ready| ready.at != *at);
-        let orphans = self
+        self.letters.forget(partitions);
+        self.suspects.forget(partitions);
+        self.retries.retain(|ready| !partitions.contains(&ready.at));
+        let gone = self
             .in_flight
-            .extract_if(|_, in_flight| in_flight.ready.at == *at);
-        let before = self.orphans.len();
-        self.orphans.extend(orphans);
-        if let Some(topic) = self.topics.get_mut(&at.topic) {
-            topic.in_flight -= self.orphans.len() - before;
-            topic.ready.retain(|ready| ready.at != *at);
+            .extract_if(|_, in_flight| partitions.contains(&in_flight.ready.at));
+        for (delivery, in_flight) in gone {
+            if let Some(topic) = self.topics.get_mut(&in_flight.ready.at.topic) {
+                topic.in_flight -= 1;
+            }
+            self.orphans.insert(delivery, in_flight);
+        }
+        for topic in topics {
+            if let Some(topic) = self.topics.get_mut(topic) {
+                topic.ready.retain(|ready| !partitions.contains(&ready.at));
+            }
+        }
+    }
+
+    /// The number of partitions has changed.
+    fn resize(&mut self) {
+        if self.pool.resize(self.partitions.len()) {
+            for (at, partition) in &mut self.partitions {
+                let size = partition.size();
+                self.pool.charge(&at.topic, &mut partition.share, size);
+            }
         }
     }
 
@@ -317,12 +354,16 @@ impl Engine {
 
     /// Tells whether to read from a partition, if that changed.
     fn gate(&mut self, at: &TopicPartition, actions: &mut Vec<Action>) {
-        let owned = self.partitions.len();
         let Some(partition) = self.partitions.get_mut(at) else {
             return;
         };
-        let (read, held) = partition.may_read(&self.limits, owned);
-        if partition.reading == read {
+        let held = partition.is_held(&self.limits);
+        let wants = !partition.draining && !held;
+        let (has, reads) = (partition.size(), partition.reading);
+        let read = self
+            .pool
+            .admits(at, &mut partition.share, has, (reads, wants));
+        if reads == read {
             return;
         }
         partition.reading = read;

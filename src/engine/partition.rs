@@ -4,6 +4,7 @@ use super::{
     Limits,
     keys::{Failures, SequenceId, Sequences},
     offsets::Offsets,
+    pool::{Share, Size},
     window::Window,
 };
 use crate::model::{Epoch, Offset, Ordering, Progress, Record};
@@ -15,6 +16,8 @@ pub(super) struct Partition {
     pub(super) offsets: Offsets,
     pub(super) sequences: Sequences,
     window: Window,
+    /// What it takes up of the pool.
+    pub(super) share: Share,
     /// Nothing of it is handed out any more.
     pub(super) draining: bool,
     /// What the shell was told last; it starts out not reading.
@@ -28,6 +31,7 @@ impl Partition {
             offsets: Offsets::new(start),
             sequences: Sequences::default(),
             window: Window::default(),
+            share: Share::default(),
             draining: false,
             reading: false,
         }
@@ -112,16 +116,13 @@ impl Partition {
         self.sequences.head_at(self.offsets.commit_point())
     }
 
-    /// Whether it may be read from, being one of `owned` partitions; and whether
-    /// it is the commit point that forbids it.
-    ///
-    /// Each partition has an equal share of the window: what fills one never
-    /// takes up another's.
-    pub(super) fn may_read(&mut self, limits: &Limits, owned: usize) -> (bool, bool) {
-        let records = (limits.max_in_flight / owned).max(1);
-        let bytes = (limits.max_in_flight_bytes / owned).max(1);
-        let open = self.window.open(records, bytes);
-        let held = self.offsets.uncommitted() >= limits.max_uncommitted;
-        (open && !self.draining && !held, held)
+    /// What it takes up of the window.
+    pub(super) fn size(&self) -> Size {
+        self.window.size()
+    }
+
+    /// Whether too much of it is not committed.
+    pub(super) fn is_held(&self, limits: &Limits) -> bool {
+        self.offsets.uncommitted() >= limits.max_uncommitted
     }
 }

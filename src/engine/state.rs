@@ -1,6 +1,10 @@
 //! What can be seen of the engine from outside, for metrics and the log.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{Engine, partition::Partition};
 use crate::model::{Epoch, Record, TopicPartition};
@@ -88,32 +92,42 @@ impl Engine {
             .is_some_and(|partition| partition.reading)
     }
 
-    /// What holds a partition's commit point; `None` if everything that was
-    /// received is finished, or the partition is not ours.
-    pub fn hold(&self, at: &TopicPartition) -> Option<Hold> {
-        let partition = self.partitions.get(at)?;
-        let since = partition.offsets.oldest_since()?;
-        let (record, failures) = partition.holder()?;
-        let topic = self.topics.get(&at.topic)?;
-        let with_app = self
+    /// What holds each partition's commit point; those are left out of which everything that was
+    /// received is finished.
+    pub fn holds(&self) -> HashMap<TopicPartition, Hold> {
+        let with_app: HashSet<_> = self
             .in_flight
             .values()
-            .any(|in_flight| in_flight.ready.at == *at && in_flight.record.offset == record.offset);
-        let waits_for = match self.letters.failed(at, record.offset) {
-            Some(0) => WaitsFor::DeadLetter,
-            Some(_) => WaitsFor::DeadLetterRetry,
-            None if with_app => WaitsFor::Answer,
-            None if topic.lanes.count() == 0 => WaitsFor::Stream,
-            None if self.absence.is_some() => WaitsFor::AbsentApp,
-            None if self.paused => WaitsFor::PausedDaprd,
-            None if topic.breaker.is_open() => WaitsFor::FailingApp,
-            None if failures.all > 0 => WaitsFor::Retry,
-            None => WaitsFor::Place,
-        };
-        Some(Hold {
-            record,
-            since,
-            waits_for,
-        })
+            .map(|in_flight| (&in_flight.ready.at, in_flight.record.offset))
+            .collect();
+        let letters: HashMap<_, _> = self
+            .letters
+            .failures()
+            .map(|(at, offset, failed)| ((at, offset), failed))
+            .collect();
+        let partitions = self.partitions.iter();
+        let holds = partitions.filter_map(|(at, partition)| {
+            let since = partition.offsets.oldest_since()?;
+            let (record, failures) = partition.holder()?;
+            let topic = self.topics.get(&at.topic)?;
+            let waits_for = match letters.get(&(at, record.offset)) {
+                Some(0) => WaitsFor::DeadLetter,
+                Some(_) => WaitsFor::DeadLetterRetry,
+                None if with_app.contains(&(at, record.offset)) => WaitsFor::Answer,
+                None if topic.lanes.count() == 0 => WaitsFor::Stream,
+                None if self.absence.is_some() => WaitsFor::AbsentApp,
+                None if self.paused => WaitsFor::PausedDaprd,
+                None if topic.breaker.is_open() => WaitsFor::FailingApp,
+                None if failures.all > 0 => WaitsFor::Retry,
+                None => WaitsFor::Place,
+            };
+            let hold = Hold {
+                record,
+                since,
+                waits_for,
+            };
+            Some((at.clone(), hold))
+        });
+        holds.collect()
     }
 }

@@ -14,7 +14,7 @@
 //! redelivered: daprd mixes up only calls that begin together.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -73,9 +73,10 @@ impl SuspectAcks {
         twins.into()
     }
 
-    /// Drops the acks of a partition that was revoked.
-    pub(super) fn forget(&mut self, at: &TopicPartition) {
-        self.queue.retain(|acked| acked.ready.at != *at);
+    /// Drops the acks of partitions that were revoked.
+    pub(super) fn forget(&mut self, partitions: &HashSet<&TopicPartition>) {
+        self.queue
+            .retain(|acked| !partitions.contains(&acked.ready.at));
     }
 }
 

@@ -2,6 +2,7 @@ mod absence;
 mod dead_letters;
 mod properties;
 mod suspect_acks;
+mod window;
 
 use std::time::Duration;
 
@@ -103,7 +104,21 @@ impl Bench {
 
     fn assign_from(&mut self, epoch: Epoch, start: Progress) -> Vec<Action> {
         let at = at();
-        self.step(Event::Assigned { at, epoch, start })
+        self.step(Event::Assigned {
+            partitions: vec![(at, epoch, start)],
+        })
+    }
+
+    fn drain(&mut self) -> Vec<Action> {
+        self.step(Event::Draining {
+            partitions: vec![at()],
+        })
+    }
+
+    fn revoke(&mut self) -> Vec<Action> {
+        self.step(Event::Revoked {
+            partitions: vec![at()],
+        })
     }
 
     fn open(&mut self, lane: LaneId) -> Vec<i64> {
@@ -422,7 +437,7 @@ fn that_one_serial_lane_is_not_enough_is_told_once() {
 #[test]
 fn what_a_draining_partition_keeps_does_not_wait_for_a_lane() {
     let mut bench = Bench::new(limits());
-    bench.step(Event::Draining { at: at() });
+    bench.drain();
     bench.receive(0, "a");
     bench.pass(limits().serial_after);
     let told = |action: &Action| matches!(action, Action::OneSerialLane { .. });
@@ -434,7 +449,7 @@ fn after_a_revocation_nothing_commits_however_late_the_ack() {
     let mut bench = Bench::new(limits());
     bench.receive(0, "a");
     let late = bench.delivery(0);
-    bench.step(Event::Revoked { at: at() });
+    bench.revoke();
     assert_eq!(bench.engine.total_in_flight(), 0);
     bench.assign(Epoch(2), 0);
     let outcome = Outcome::Ack;
@@ -456,7 +471,7 @@ fn what_a_lane_has_of_a_revoked_partition_takes_up_its_room_until_answered() {
     });
     bench.receive(0, "a");
     let late = bench.delivery(0);
-    bench.step(Event::Revoked { at: at() });
+    bench.revoke();
     bench.assign(Epoch(2), 0);
     assert_eq!(bench.receive_in(Epoch(2), 0, Some("a")), NOTHING);
     let outcome = Outcome::Ack;
@@ -466,32 +481,6 @@ fn what_a_lane_has_of_a_revoked_partition_takes_up_its_room_until_answered() {
     });
     assert_eq!(delivered(&actions), [0], "now there is room for it again");
     assert_eq!(committed(&actions), NOTHING);
-}
-
-#[test]
-fn a_partition_never_takes_up_anothers_share_of_the_window() {
-    let mut bench = Bench::new(Limits {
-        max_in_flight: 4,
-        ..limits()
-    });
-    let other = TopicPartition::new("orders", 1);
-    let actions = bench.step(Event::Assigned {
-        at: other.clone(),
-        epoch: EPOCH,
-        start: Offset(0).into(),
-    });
-    assert_eq!(actions, [Action::Read { at: other.clone() }]);
-    bench.receive(0, "slow");
-    bench.receive(1, "slow");
-    let paused: Vec<_> = bench.log.iter().filter_map(paused_at).collect();
-    assert_eq!(paused, [&at()], "its share is two records; {other} goes on");
-}
-
-fn paused_at(action: &Action) -> Option<&TopicPartition> {
-    match action {
-        Action::Pause { at, .. } => Some(at),
-        _ => None,
-    }
 }
 
 #[test]
@@ -514,7 +503,7 @@ fn what_was_finished_above_the_commit_point_is_not_handed_out_again() {
         (Offset(0), &above[..])
     );
 
-    bench.step(Event::Revoked { at: at() });
+    bench.revoke();
     let next = Epoch(2);
     bench.assign_from(next, progress.clone());
     let same = bench.engine.progress(&at());
@@ -538,7 +527,7 @@ fn a_draining_partition_hands_out_nothing_and_still_finishes() {
     let mut bench = Bench::new(limits());
     bench.receive(0, "a");
     bench.receive(1, "a");
-    let actions = bench.step(Event::Draining { at: at() });
+    let actions = bench.drain();
     assert!(matches!(actions[..], [Action::Pause { .. }]));
     let actions = bench.ack(0);
     assert_eq!(committed(&actions), [1]);

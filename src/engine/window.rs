@@ -1,4 +1,6 @@
-//! How much of a partition may be unfinished at once.
+//! How much of a partition is unfinished.
+
+use super::pool::Size;
 
 /// Counts received, unfinished records and their bytes.
 ///
@@ -13,7 +15,6 @@ pub(super) struct Window {
     /// Records whose ack is not settled: they hold memory, and the app is done with them.
     acknowledged: usize,
     bytes: usize,
-    full: bool,
 }
 
 impl Window {
@@ -50,15 +51,11 @@ impl Window {
         self.parked -= records;
     }
 
-    /// Whether more may come in. It closes at a bound and opens again at three
-    /// quarters of it, so that a partition is not paused and resumed per record.
-    pub(super) fn open(&mut self, max_records: usize, max_bytes: usize) -> bool {
-        let records = self.records - self.parked - self.acknowledged;
-        self.full = if self.full {
-            records > max_records * 3 / 4 || self.bytes > max_bytes * 3 / 4
-        } else {
-            records >= max_records || self.bytes >= max_bytes
-        };
-        !self.full
+    /// What counts against the bounds.
+    pub(super) fn size(&self) -> Size {
+        Size {
+            records: self.records - self.parked - self.acknowledged,
+            bytes: self.bytes,
+        }
     }
 }

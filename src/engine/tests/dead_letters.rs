@@ -97,7 +97,7 @@ fn a_confirmation_after_the_revocation_commits_nothing() {
     bench.answer(0, nack());
     bench.pass(RETRY_DELAY);
     bench.answer(0, nack());
-    bench.step(Event::Revoked { at: at() });
+    bench.revoke();
     bench.assign(Epoch(2), 0);
     assert_eq!(bench.written(Ok(())), []);
     assert_eq!(bench.engine.commit_point(&at()), Some(Offset(0)));

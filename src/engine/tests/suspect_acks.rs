@@ -163,9 +163,9 @@ fn what_is_delivered_again_goes_before_the_others_of_its_key() {
 fn what_a_drained_partition_has_is_given_back_unfinished() {
     let mut bench = in_hand(&[0, 1]);
     bench.ack(0);
-    bench.step(Event::Draining { at: at() });
+    bench.drain();
     assert_eq!(bench.engine.commit_point(&at()), Some(Offset(0)));
-    bench.step(Event::Revoked { at: at() });
+    bench.revoke();
     bench.assign(Epoch(2), 0);
     assert_eq!(bench.receive_in(Epoch(2), 0, Some("0")), [0]);
 }

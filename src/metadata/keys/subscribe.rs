@@ -139,10 +139,12 @@ pub(super) const KEYS: &[Key] = &[
             settings.max_in_flight = parse::count(text, 1..=100_000)?;
             Ok(())
         },
-        "Records that are read and not finished, over all partitions, each of \
-         which has an equal share (1 to 100,000). At the bound reading pauses. \
-         Records that wait behind a refused one of their key do not count. The \
-         default keeps dozens of apps busy and is little to deliver again.",
+        "Records that are read and not finished, over all partitions (1 to \
+         100,000). Each partition has a floor of half of its equal share, at \
+         most 16 records; the rest is shared, at most half of it by one topic \
+         while another needs some. At the bound reading pauses. Records that \
+         wait behind a refused one of their key do not count. The default keeps \
+         dozens of apps busy and is little to redeliver.",
     )
     .number()
     .compare(Compare::Ours),

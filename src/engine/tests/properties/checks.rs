@@ -1,6 +1,6 @@
 //! What must hold after each step.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{super::*, ensure, model::*};
 
@@ -28,13 +28,20 @@ fn check_above(owned: &Owned, above: &[Range<Offset>]) -> Check {
 }
 
 impl Model {
-    pub(super) fn check(&mut self, engine: &Engine, ticked: bool) -> Check {
+    pub(super) fn check(
+        &mut self,
+        engine: &Engine,
+        ticked: bool,
+        received: Option<&TopicPartition>,
+    ) -> Check {
         let expected = std::mem::take(&mut self.expected);
         ensure!(expected == Expected::default(), "missing: {expected:?}");
+        let holds = engine.holds();
         for (at, owned) in &self.owned {
-            self.check_partition(at, owned, engine)
+            self.check_partition(at, owned, engine, holds.get(at))
                 .map_err(|broken| format!("{at}: {broken}"))?;
         }
+        self.check_window(received)?;
         let under_way = self.letters.values().filter(|p| p.again.is_none()).count();
         let total = self.in_flight(None) + under_way;
         ensure!(
@@ -62,7 +69,13 @@ impl Model {
         Ok(())
     }
 
-    fn check_partition(&self, at: &TopicPartition, owned: &Owned, engine: &Engine) -> Check {
+    fn check_partition(
+        &self,
+        at: &TopicPartition,
+        owned: &Owned,
+        engine: &Engine,
+        hold: Option<&Hold>,
+    ) -> Check {
         let first = owned.slots.first_key_value();
         ensure!(
             first.is_none_or(|(_, slot)| slot.is_some()),
@@ -81,35 +94,90 @@ impl Model {
             "I5: miscounted"
         );
         ensure!(engine.is_reading(at) == owned.reading, "told otherwise");
-        let held = engine.hold(at).map(|hold| hold.record.offset);
+        let found = hold.map(|hold| hold.record.offset);
         let oldest = first.and_then(|(_, slot)| slot.as_ref());
         let oldest = oldest.filter(|oldest| !oldest.is_acked());
         let oldest = oldest.map(|oldest| oldest.record.offset);
         ensure!(
-            held == oldest,
-            "I5: {held:?} is said to hold, not {oldest:?}"
+            found == oldest,
+            "I5: {found:?} is said to hold, not {oldest:?}"
         );
-        let failed: Vec<_> = owned.heads();
-        let failed = failed.iter().filter(|head| head.failed > 0);
-        let failed: Vec<_> = failed.map(|head| head.sequence).collect();
-        let unfinished = || owned.slots.values().flatten();
-        let counted = unfinished().filter(|one| !one.is_acked() && !failed.contains(&one.sequence));
-        let records = counted.count();
-        let bytes: usize = unfinished().map(|one| one.record.size()).sum();
-        let uncommitted = owned.unconfirmed.len();
-        let share = (self.limits.max_in_flight / self.owned.len()).max(1);
-        let share_bytes = (self.limits.max_in_flight_bytes / self.owned.len()).max(1);
-        let closed = owned.draining || uncommitted >= self.limits.max_uncommitted;
         ensure!(
-            !owned.reading || !(closed || records >= share || bytes >= share_bytes),
-            "I4: reads with {records} of {share} records, {bytes} of {share_bytes} bytes, \
-             {uncommitted} uncommitted, draining {}",
+            !owned.reading || !self.is_closed(owned),
+            "I4: reads with {} uncommitted, draining {}",
+            owned.unconfirmed.len(),
             owned.draining
         );
-        ensure!(
-            owned.reading || closed || records > share * 3 / 4 || bytes > share_bytes * 3 / 4,
-            "I6: reads nothing with {records} of {share} records, {bytes} of {share_bytes} bytes"
-        );
+        Ok(())
+    }
+
+    fn is_closed(&self, owned: &Owned) -> bool {
+        owned.draining || owned.unconfirmed.len() >= self.limits.max_uncommitted
+    }
+
+    /// The window: each partition has a floor, and all share the rest.
+    fn check_window(&mut self, received: Option<&TopicPartition>) -> Check {
+        let partitions = self.owned.len().max(1);
+        let (records, bytes) = (self.limits.max_in_flight, self.limits.max_in_flight_bytes);
+        let floor = (records / (2 * partitions)).clamp(1, 16);
+        let floor_bytes = (bytes / (2 * partitions)).max(1);
+        let pool = records.saturating_sub(floor * partitions);
+        let pool_bytes = bytes.saturating_sub(floor_bytes * partitions);
+        let beyond = |owned: &Owned| {
+            let (records, bytes) = owned.window();
+            let reserved = usize::from(owned.reading && records >= floor);
+            let records = records.saturating_sub(floor) + reserved;
+            (records, bytes.saturating_sub(floor_bytes))
+        };
+        let sum = |all: &[(usize, usize)]| {
+            all.iter()
+                .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+        };
+        let taken = sum(&self.owned.values().map(beyond).collect::<Vec<_>>());
+        let waits = |owned: &Owned| !owned.reading && !self.is_closed(owned);
+        let competing = self.owned.iter().filter(|(_, owned)| {
+            let taken = beyond(owned);
+            waits(owned) || taken.0 > 0 || taken.1 > 0
+        });
+        let competing: BTreeSet<_> = competing.map(|(at, _)| at.topic.clone()).collect();
+        for (at, owned) in &self.owned {
+            let (records, bytes) = owned.window();
+            let is_shared =
+                |topics: &BTreeSet<Arc<str>>| topics.iter().any(|topic| *topic != at.topic);
+            let of_topic = self
+                .owned
+                .iter()
+                .filter(|(other, _)| other.topic == at.topic);
+            let of_topic = sum(&of_topic.map(|(_, owned)| beyond(owned)).collect::<Vec<_>>());
+            let is_limited = is_shared(&competing)
+                && (of_topic.0 >= pool.div_ceil(2) || of_topic.1 >= pool_bytes.div_ceil(2));
+            let told = format!(
+                "{at} with {records} of {floor} records and {bytes} of {floor_bytes} bytes; \
+                 of the pool {taken:?} of {:?} is taken, {of_topic:?} by its topic",
+                (pool, pool_bytes)
+            );
+            let in_floor = records < floor && bytes < floor_bytes;
+            let in_pool = taken.0 <= pool && taken.1 < pool_bytes;
+            ensure!(
+                !owned.reading || received != Some(at) || in_floor || in_pool,
+                "I4: reads {told}"
+            );
+            // One record was reserved when it was decided.
+            let is_shared = is_shared(&competing) && is_shared(&self.competed);
+            let is_over = is_shared && of_topic.0 > pool.div_ceil(2);
+            ensure!(
+                !owned.reading || received != Some(at) || in_floor || !is_over,
+                "I4: its topic takes more than half: {told}"
+            );
+            let is_low = records <= floor * 3 / 4 && bytes <= floor_bytes * 3 / 4;
+            let is_roomy = taken.0 <= pool - pool.div_ceil(8)
+                && taken.1 <= pool_bytes - pool_bytes.div_ceil(8)
+                && pool > 0
+                && pool_bytes > 0
+                && !is_limited;
+            ensure!(!waits(owned) || !(is_low || is_roomy), "I6: waits, {told}");
+        }
+        self.competed = competing;
         Ok(())
     }
 

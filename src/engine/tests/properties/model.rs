@@ -141,6 +141,8 @@ pub(super) struct Model {
     pub(super) absence: Option<PlainAbsence>,
     pub(super) last_delivery: DeliveryId,
     pub(super) last_letter: LetterId,
+    /// The topics that had or wanted some of the pool after the step before.
+    pub(super) competed: BTreeSet<Arc<str>>,
     pub(super) expected: Expected,
 }
 
@@ -159,6 +161,7 @@ impl Model {
             absence: None,
             last_delivery: DeliveryId(0),
             last_letter: LetterId(0),
+            competed: BTreeSet::new(),
             expected: Expected::default(),
         }
     }
@@ -171,13 +174,23 @@ impl Model {
 
     fn apply_event(&mut self, event: &Event) {
         match event {
-            Event::Assigned { at, epoch, start } => self.assign(at, *epoch, start),
-            Event::Draining { at } => {
-                if let Some(owned) = self.owned.get_mut(at) {
-                    owned.draining = true;
+            Event::Assigned { partitions } => {
+                for (at, epoch, start) in partitions {
+                    self.assign(at, *epoch, start);
                 }
             }
-            Event::Revoked { at } => self.revoke(at),
+            Event::Draining { partitions } => {
+                for at in partitions {
+                    if let Some(owned) = self.owned.get_mut(at) {
+                        owned.draining = true;
+                    }
+                }
+            }
+            Event::Revoked { partitions } => {
+                for at in partitions {
+                    self.revoke(at);
+                }
+            }
             Event::Received { epoch, record } => self.receive(*epoch, record),
             Event::Passed { at, epoch, offset } => self.pass(at, *epoch, *offset),
             Event::LaneOpened {
@@ -396,6 +409,17 @@ impl Model {
 }
 
 impl Owned {
+    /// The records and bytes that count against the window.
+    pub(super) fn window(&self) -> (usize, usize) {
+        let heads = self.heads();
+        let failed = heads.iter().filter(|head| head.failed > 0);
+        let failed: Vec<_> = failed.map(|head| head.sequence).collect();
+        let unfinished = || self.slots.values().flatten();
+        let counted = unfinished().filter(|one| !one.is_acked() && !failed.contains(&one.sequence));
+        let bytes = unfinished().map(|one| one.record.size()).sum();
+        (counted.count(), bytes)
+    }
+
     /// The first record of each sequence that is neither finished nor acknowledged.
     pub(super) fn heads(&self) -> Vec<&Unfinished> {
         let mut seen = BTreeSet::new();

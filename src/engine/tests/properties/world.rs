@@ -1,6 +1,9 @@
 //! Turns a schedule into events, and holds each step against the model.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+};
 
 use super::{
     super::*,
@@ -72,9 +75,7 @@ impl<'a> World<'a> {
     }
 
     fn play_all(&mut self, schedule: &Schedule) -> Check {
-        for which in 0..self.partitions.len() {
-            self.assign(which)?;
-        }
+        self.assign(0..self.partitions.len())?;
         for _ in 1..schedule.lanes {
             self.open(0, 0)?;
         }
@@ -94,6 +95,10 @@ impl<'a> World<'a> {
         self.model.apply(&event, self.now);
         let actions = self.engine.step(event.clone(), self.now);
         let ticked = matches!(event, Event::Tick);
+        let received = match &event {
+            Event::Received { record, .. } => Some(record.at.clone()),
+            _ => None,
+        };
         if self.last_steps.len() == TOLD {
             self.last_steps.pop_front();
         }
@@ -117,7 +122,7 @@ impl<'a> World<'a> {
                 _ => {}
             }
         }
-        self.model.check(&self.engine, ticked)
+        self.model.check(&self.engine, ticked, received.as_ref())
     }
 
     fn last_steps(&self) -> String {
@@ -130,14 +135,14 @@ impl<'a> World<'a> {
 
     fn perform(&mut self, what: &What) -> Check {
         match what {
-            What::Assign(which) => self.assign(*which),
+            What::Assign(which) => self.assign(*which..*which + 1 + which % 2),
             What::Drain(which) => {
-                let at = self.partition(*which);
-                self.step(Event::Draining { at })
+                let partitions = self.some(*which);
+                self.step(Event::Draining { partitions })
             }
             What::Revoke(which) => {
-                let at = self.partition(*which);
-                self.step(Event::Revoked { at })
+                let partitions = self.some(*which);
+                self.step(Event::Revoked { partitions })
             }
             What::Receive {
                 at,
@@ -179,18 +184,27 @@ impl<'a> World<'a> {
         self.partitions[which % self.partitions.len()].clone()
     }
 
+    /// One partition, or two.
+    fn some(&self, which: usize) -> Vec<TopicPartition> {
+        let some = which..which + 1 + which % 2;
+        some.map(|which| self.partition(which)).collect()
+    }
+
     /// Goes on where the group has committed, as a new member does; what it has from
     /// another member is finished here and there.
-    fn assign(&mut self, which: usize) -> Check {
-        let at = self.partition(which);
-        self.last_epoch.0 += 1;
-        let committed = self.engine.progress(&at);
-        let start = committed.unwrap_or_else(|| Progress {
-            point: Offset(0),
-            above: vec![Offset(1)..Offset(3), Offset(5)..Offset(6)],
+    fn assign(&mut self, some: Range<usize>) -> Check {
+        let partitions = some.map(|which| {
+            let at = self.partition(which);
+            self.last_epoch.0 += 1;
+            let committed = self.engine.progress(&at);
+            let start = committed.unwrap_or_else(|| Progress {
+                point: Offset(0),
+                above: vec![Offset(1)..Offset(3), Offset(5)..Offset(6)],
+            });
+            (at, self.last_epoch, start)
         });
-        let epoch = self.last_epoch;
-        self.step(Event::Assigned { at, epoch, start })
+        let partitions = partitions.collect();
+        self.step(Event::Assigned { partitions })
     }
 
     /// The epoch and the offset of what is read; `None` if nothing is.
@@ -333,10 +347,8 @@ impl<'a> World<'a> {
         self.step(Event::Resumed)?;
         let owned = self.model.owned.iter();
         let draining = owned.filter(|(_, owned)| owned.draining);
-        let draining: Vec<_> = draining.map(|(at, _)| at.clone()).collect();
-        for at in draining {
-            self.step(Event::Revoked { at })?;
-        }
+        let partitions = draining.map(|(at, _)| at.clone()).collect();
+        self.step(Event::Revoked { partitions })?;
         for topic in 0..TOPICS.len() {
             self.open(topic, topic)?;
         }
