@@ -16,12 +16,12 @@ use crate::{
     },
     config,
     dapr::{Instances, Server, ServerError, socket::Access, warn_if_shut_out},
-    delivery::Drained,
+    delivery::{Budget, Drained},
     dlq,
     doctor::{self, Verdict},
     heal::{Healer, Healing},
     kafka::{Cause, EmbeddedBroker},
-    lanes, probe, shutdown,
+    lanes, memory, probe, shutdown,
     telemetry::{metrics::Metrics, readiness::Readiness},
     topics,
 };
@@ -105,7 +105,8 @@ pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
     let private = AdminFolder::make(&folder, &args.names)
         .inspect_err(|error| tracing::warn!("no admin socket: {error}"));
     let readiness = Readiness::default();
-    let instances = Instances::new(readiness.clone());
+    let for_reading_ahead = memory::for_reading_ahead(args.memory_mib);
+    let instances = Instances::new(readiness.clone(), Budget::new(for_reading_ahead));
     let told = Told {
         metrics: Metrics::install()?,
         readiness: readiness.clone(),

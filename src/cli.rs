@@ -140,6 +140,16 @@ pub struct RunArgs {
                 request is in memory as a whole"
     )]
     pub max_request_mib: u32,
+    /// How much memory the process may take, in MiB.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(32..=1_048_576),
+        help = "How much memory the process may take, in MiB, 32 to 1048576: a quarter of it is for \
+                records that are read ahead, of all components together. By default the memory limit \
+                of the process's control group (the container's), else 128"
+    )]
+    pub memory_mib: Option<u32>,
     /// Where metrics and health are served over HTTP.
     #[arg(
         long,

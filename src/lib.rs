@@ -36,6 +36,8 @@ pub mod topics;
 
 pub mod lanes;
 
+pub mod memory;
+
 pub mod shutdown;
 
 pub mod cli;

@@ -208,6 +208,7 @@ mod tests {
     use super::*;
     use crate::{
         dapr::Component,
+        delivery::Budget,
         telemetry::{metrics::Metrics, readiness::Readiness},
     };
 
@@ -218,7 +219,7 @@ mod tests {
         Told {
             metrics: METRICS.clone(),
             readiness: readiness.clone(),
-            instances: Instances::new(readiness),
+            instances: Instances::new(readiness, Budget::new(0)),
             healing: None,
         }
     }

@@ -24,7 +24,7 @@ use super::{
     status,
 };
 use crate::{
-    delivery::{self, Drained, Group, Lane, Refused, Subscriber},
+    delivery::{self, Budget, Drained, Group, Lane, Refused, Subscriber},
     doctor,
     kafka::{BrokerWatch, Cause, Outgoing, Producer, Session},
     metadata::{self, Headers, Settings},
@@ -62,6 +62,8 @@ pub(super) struct Instance {
     settings: Settings,
     producer: Producer,
     group: OnceCell<Group>,
+    /// For what the group reads ahead; shared with other instances.
+    budget: Budget,
     /// It was ended: no group starts any more.
     retired: AtomicBool,
     reach: Reach,
@@ -89,6 +91,7 @@ impl Instance {
         kind: &str,
         properties: &HashMap<String, String>,
         readiness: &Readiness,
+        budget: Budget,
     ) -> Result<Self, Status> {
         let resolved = metadata::resolve_for(kind, properties).map_err(|problems| {
             Status::invalid_argument(format!("{}: {problems}", doctor::metadata_code()))
@@ -127,6 +130,7 @@ impl Instance {
             settings,
             producer,
             group: OnceCell::new(),
+            budget,
             retired: AtomicBool::new(false),
             reach: Reach::default(),
             properties: properties.clone(),
@@ -217,7 +221,7 @@ impl Instance {
                          as consumerID by itself)",
                     )
                 })?;
-                delivery::start(&self.settings, group, self.name.clone())
+                delivery::start(&self.settings, group, self.name.clone(), &self.budget)
                     .map_err(|cause| status::cause("creating the consumer", &cause))
             })
             .await
@@ -382,7 +386,7 @@ mod tests {
         let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let given = HashMap::from(given);
         let readiness = Readiness::default();
-        let started = Instance::start("todo".into(), "kafka", &given, &readiness);
+        let started = Instance::start("todo".into(), "kafka", &given, &readiness, Budget::new(0));
         let instance = started.await.expect("it starts");
         instance.drain(Instant::now()).await;
         let opened = instance.subscribe("orders", HashMap::new()).await;

@@ -25,7 +25,7 @@ use super::{
     uninitialised::{Component, Ledger, Uninitialised},
 };
 use crate::{
-    delivery::Drained,
+    delivery::{Budget, Drained},
     telemetry::{events, readiness::Readiness},
 };
 
@@ -91,6 +91,8 @@ impl Identity {
 #[derive(Clone)]
 pub struct Instances {
     map: Arc<DashMap<Identity, Arc<Instance>>>,
+    /// Shared by all of them.
+    budget: Budget,
     /// Why others are not in the map.
     inits: Arc<Inits>,
     ledger: Arc<Ledger>,
@@ -102,9 +104,11 @@ pub struct Instances {
 }
 
 impl Instances {
-    /// None yet; `readiness` is held while one of them has no broker.
-    pub fn new(readiness: Readiness) -> Self {
+    /// None yet; `readiness` is held while one of them has no broker, and what they read ahead
+    /// they take from `budget`.
+    pub fn new(readiness: Readiness, budget: Budget) -> Self {
         Self {
+            budget,
             map: Arc::default(),
             inits: Arc::default(),
             ledger: Arc::default(),
@@ -143,14 +147,17 @@ impl Instances {
         });
         let name = identity.name.as_str().into();
         let kind = &identity.socket;
-        let instance = match Instance::start(name, kind, properties, &self.readiness).await {
-            Ok(instance) => instance,
-            Err(status) => {
-                self.inits.keep(&identity, properties);
-                self.failed(&identity, replaced.is_some(), status.message());
-                return Err(status);
-            }
-        };
+        let instance =
+            match Instance::start(name, kind, properties, &self.readiness, self.budget.clone())
+                .await
+            {
+                Ok(instance) => instance,
+                Err(status) => {
+                    self.inits.keep(&identity, properties);
+                    self.failed(&identity, replaced.is_some(), status.message());
+                    return Err(status);
+                }
+            };
         if let Some(retired) = replaced
             && tokio::time::timeout_at(until.into(), retired)
                 .await

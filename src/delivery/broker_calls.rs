@@ -202,16 +202,10 @@ impl BrokerCalls {
         });
     }
 
-    /// Asks for the ends of partitions that are not read.
-    pub(super) fn ends(&mut self, consumer: GroupConsumer, unread: Vec<TopicPartition>) {
+    /// Asks for the ends of partitions: one request for each leader.
+    pub(super) fn ends(&mut self, consumer: GroupConsumer, partitions: Vec<TopicPartition>) {
         self.spawn(Done::Ends(Vec::new()), async move {
-            let mut ends = Vec::new();
-            for at in unread {
-                if let Ok((_, high)) = consumer.ends(&at).await {
-                    ends.push((at, high));
-                }
-            }
-            Done::Ends(ends)
+            Done::Ends(consumer.newest(partitions).await)
         });
     }
 

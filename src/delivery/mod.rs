@@ -7,6 +7,7 @@
 //! events too.
 
 mod broker_calls;
+mod budget;
 mod calls;
 mod commits;
 mod dead_letters;
@@ -17,12 +18,14 @@ mod membership;
 mod out_of_range;
 mod owner;
 mod question;
+mod read_ahead;
 mod readers;
 mod report;
 mod stall;
 mod subscription;
 mod topic_ids;
 
+pub use budget::Budget;
 pub use group::{Closed, Group, Refused};
 pub use inbox::Drained;
 pub use lanes::{Conflict, Delivery, Lane, Subscriber};

@@ -18,6 +18,7 @@ use tokio::sync::{
 
 use super::{
     broker_calls::BrokerCalls,
+    budget::{Budget, Share},
     commits::Commits,
     dead_letters::{DeadLetters, explain},
     group::Group,
@@ -25,6 +26,7 @@ use super::{
     lanes::{Conflict, Delivery, Lane, Lanes, Subscriber},
     membership::{self, Facts, Generation, Membership},
     out_of_range::{Decision, OutOfRange, decide},
+    read_ahead::{self, ReadAhead},
     readers::Readers,
     report,
     stall::{self, Quiet, Stall},
@@ -42,7 +44,7 @@ use crate::{
     telemetry::{
         Member,
         events::{self, MadeAnew},
-        group_state::GroupState,
+        group_state::{GroupState, ReadAheadState},
     },
 };
 
@@ -89,18 +91,31 @@ const LANE_HOLD: Duration = Duration::from_secs(1);
 /// How long to wait before something is asked for again that a broker did not say.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Starts a group's owner. It joins the group with the first subscription.
+/// Starts a group's owner. It joins the group with the first subscription; what it reads ahead it
+/// takes from the budget.
 ///
 /// # Errors
 /// When librdkafka refuses the configuration.
-pub fn start(settings: &Settings, group: &str, instance: Arc<str>) -> Result<Group, Cause> {
+pub fn start(
+    settings: &Settings,
+    group: &str,
+    instance: Arc<str>,
+    budget: &Budget,
+) -> Result<Group, Cause> {
     let instance = Member {
         component: instance,
         group: group.into(),
     };
     let (consumer, signals) = GroupConsumer::new(settings, instance.clone())?;
     let (group, commands) = Group::new();
-    let owner = Owner::new(settings, instance, consumer, signals, commands);
+    let owner = Owner::new(
+        settings,
+        instance,
+        consumer,
+        signals,
+        commands,
+        budget.join(),
+    );
     tokio::spawn(owner.run());
     Ok(group)
 }
@@ -118,7 +133,10 @@ struct Owner {
     topic_ids: TopicIds,
     out_of_range: OutOfRange,
     stall: Stall,
+    read_ahead: ReadAhead,
+    read_ahead_state: ReadAheadState,
     // What is done.
+    share: Share,
     lanes: Lanes,
     readers: Readers,
     calls: BrokerCalls,
@@ -149,6 +167,7 @@ impl Owner {
         consumer: GroupConsumer,
         signals: mpsc::Receiver<Signal>,
         commands: mpsc::Receiver<Command>,
+        share: Share,
     ) -> Self {
         let (readers, reads) = Readers::new();
         let now = Instant::now();
@@ -163,6 +182,9 @@ impl Owner {
             topic_ids: TopicIds::new(now),
             out_of_range: OutOfRange::default(),
             stall: Stall::new(settings.stall_timeout, now),
+            read_ahead: ReadAhead::new(settings.group.fetch_default, now),
+            read_ahead_state: ReadAheadState::default(),
+            share,
             lanes: Lanes::default(),
             readers,
             calls: BrokerCalls::default(),
@@ -226,6 +248,7 @@ impl Owner {
             self.membership.next_wake(),
             Some(self.stall.due()),
             self.out_of_range.due(),
+            self.read_ahead.due(),
         ]
         .into_iter()
         .flatten()
@@ -249,6 +272,9 @@ impl Owner {
         if due(self.out_of_range.due()) {
             let epochs = self.out_of_range.take();
             self.calls.logs(self.consumer.clone(), epochs);
+        }
+        if due(self.read_ahead.due()) {
+            self.read_ahead(now);
         }
         if due(Some(self.stall.due())) {
             self.look(now);
@@ -359,7 +385,10 @@ impl Owner {
                 ..
             } => self.deliver(lane, Delivery { id, record }),
             Action::Commit { at, .. } | Action::CommitAbove { at } => self.commits.add(at, now),
-            Action::Read { at } => self.readers.set_open(&at, true),
+            Action::Read { at } => {
+                self.readers.set_open(&at, true);
+                self.read_ahead.wanted(&at, now);
+            }
             Action::Pause { at, .. } => self.readers.set_open(&at, false),
             Action::DeadLetter { letter, content } => self.dead_letters.write(letter, content),
             // These only report.
@@ -689,11 +718,18 @@ impl Owner {
             starts: &starts,
         }
         .emit();
+        let now = Instant::now();
+        let added = starts.iter().map(|(at, _)| at.clone());
+        self.read_ahead.assigned(added, now);
         let partitions = starts.into_iter().zip(epochs);
         let partitions = partitions.map(|((at, start), epoch)| (at, epoch, start));
         self.step(Event::Assigned {
             partitions: partitions.collect(),
         });
+        let partitions = self.engine.partitions().count();
+        let fetch = self.settings.group.fetch_default;
+        report::little_memory(&self.instance, partitions, fetch, self.share.may_use());
+        self.read_ahead(now);
     }
 
     /// Begins to read partitions, each in an epoch of its own: a record that is read at once
@@ -752,6 +788,8 @@ impl Owner {
             self.commits.forget(at);
         }
         self.step(Event::Revoked { partitions: owned });
+        let paused = self.read_ahead.clear();
+        self.fetch(&[], &paused);
         if let Err(cause) = self.consumer.unassign() {
             report::failed(&self.instance, "giving the assignment back", &cause);
         }
@@ -829,6 +867,68 @@ impl Owner {
                     self.out_of_range.again(at.clone(), epoch, now);
                 }
             }
+        }
+    }
+}
+
+/// What is read ahead.
+impl Owner {
+    /// Lets partitions be fetched as far as what they read ahead fits into memory.
+    fn read_ahead(&mut self, now: Instant) {
+        let queues: Vec<_> = self.engine.partitions().map(|at| self.queue(at)).collect();
+        let budget = self.share.may_use();
+        let changes = self.read_ahead.look(&queues, budget, now);
+        self.share.uses(changes.takes);
+        self.fetch(&changes.pause, &changes.resume);
+        if !changes.pause.is_empty() {
+            // Those without a backlog need not wait.
+            let unknown = queues.iter().filter(|queue| queue.left.is_none());
+            let unknown: Vec<_> = unknown.map(|queue| queue.at.clone()).collect();
+            if !unknown.is_empty() {
+                self.calls.ends(self.consumer.clone(), unknown);
+            }
+        }
+        report::read_ahead(&self.instance, &changes, budget);
+        self.read_ahead_state = ReadAheadState {
+            bytes: changes.has,
+            limit: budget,
+            waiting: changes.waiting,
+        };
+    }
+
+    /// What librdkafka has of a partition.
+    fn queue(&self, at: &TopicPartition) -> read_ahead::Queue {
+        let queued = self.consumer.queued(at);
+        let position = self.engine.position(at);
+        let left = self.end(at).zip(position);
+        let left =
+            left.map(|(end, position)| u64::try_from(end.0 - position.0).unwrap_or_default());
+        read_ahead::Queue {
+            at: at.clone(),
+            queued,
+            record: self.engine.record_size(at),
+            wanted: self.engine.is_reading(at),
+            left: left.map(|left| left.saturating_sub(queued as u64)),
+        }
+    }
+
+    /// The offset after a partition's last record, as far as it is known: what was seen while
+    /// fetching, and what was asked for since.
+    fn end(&self, at: &TopicPartition) -> Option<Offset> {
+        let seen = self.consumer.known_end(at);
+        seen.max(self.stall.end(at))
+    }
+
+    fn fetch(&self, pause: &[TopicPartition], resume: &[TopicPartition]) {
+        if !pause.is_empty()
+            && let Err(cause) = self.consumer.pause(pause)
+        {
+            self.tries_again("pausing partitions", &cause);
+        }
+        if !resume.is_empty()
+            && let Err(cause) = self.consumer.resume(resume)
+        {
+            self.tries_again("resuming partitions", &cause);
         }
     }
 }
@@ -1042,15 +1142,13 @@ impl Owner {
             .collect();
         for partition in partitions {
             if let Some(state) = states.get_mut(&partition.at.topic) {
-                // What was seen while fetching, and what was asked for since.
-                let seen = self.consumer.known_end(&partition.at);
-                let end = seen.max(self.stall.end(&partition.at));
-                report::add_partition(state, partition, end, now);
+                report::add_partition(state, partition, self.end(&partition.at), now);
             }
         }
         GroupState {
             member: self.instance.clone(),
             topics: states.into_values().collect(),
+            read_ahead: self.read_ahead_state,
         }
         .publish();
     }
@@ -1131,6 +1229,7 @@ impl Owner {
         self.calls = BrokerCalls::default();
         self.commits = Commits::default();
         self.out_of_range = OutOfRange::default();
+        self.read_ahead.start_over();
         self.stall.start_over();
         self.topic_ids.start_over();
         self.subscription.start_over(now);
@@ -1173,7 +1272,10 @@ impl Owner {
             Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, &ids),
             Done::Looked { stuck } => self.looked(stuck),
             Done::Joining(answers) => self.join_answered(answers),
-            Done::Ends(ends) => self.stall.ends_came(ends),
+            Done::Ends(ends) => {
+                self.stall.ends_came(ends);
+                self.read_ahead.ends_came(Instant::now());
+            }
             Done::Identities(told) => self.identities(told),
             Done::ShortLogs(short) => self.short_logs(short),
             Done::Depths(depths) => self.stall.depths_came(depths),

@@ -9,6 +9,7 @@ use std::{
 use super::{
     inbox::Written,
     out_of_range::Decision,
+    read_ahead::Changes,
     stall::{Awaited, Partition, Standstill},
 };
 use crate::{
@@ -205,6 +206,34 @@ fn moved(instance: &Member, at: &TopicPartition, from: Offset, to: Offset, reaso
         reason,
     }
     .emit();
+}
+
+/// Reports a partition that alone exceeds the memory for reading ahead.
+pub(super) fn read_ahead(instance: &Member, changes: &Changes, limit: usize) {
+    if let Some((at, bytes)) = &changes.too_large {
+        let bytes = *bytes;
+        events::ReadAheadExceeded {
+            instance,
+            at,
+            bytes,
+            limit,
+        }
+        .emit();
+    }
+}
+
+/// Reports that so many partitions, each of which may have this fetched, share the memory.
+pub(super) fn little_memory(instance: &Member, partitions: usize, fetch: usize, limit: usize) {
+    let at_a_time = (limit / fetch).max(1);
+    if partitions > at_a_time {
+        events::LittleMemory {
+            instance,
+            partitions,
+            at_a_time,
+            limit,
+        }
+        .emit();
+    }
 }
 
 /// Reports a dead letter that was written; one that was not is tried again.

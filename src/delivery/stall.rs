@@ -21,9 +21,8 @@ const EVERY: Duration = Duration::from_secs(1);
 /// costs a request for each partition.
 const DEPTHS_EVERY: Duration = Duration::from_secs(30);
 
-/// How often, and of how many partitions, the ends are asked for.
+/// How often the ends are asked for: one request for each leader.
 const ENDS_EVERY: Duration = Duration::from_secs(5);
-const ASKED_FOR: usize = 64;
 
 /// Quiet partitions that are looked at together: each may cost a request.
 const LOOKED_AT: usize = 16;
@@ -211,7 +210,6 @@ impl Stall {
         let mut unread = partitions.iter().filter(|it| !it.is_reading).peekable();
         if self.ends_asked.is_due(now) && unread.peek().is_some() {
             self.ends_asked.asked(now);
-            let unread = unread.take(ASKED_FOR);
             look.ask_for_ends = unread.map(|it| it.at.clone()).collect();
         }
         look.ask_for_depths = self.depths_asked.is_due(now);

@@ -121,6 +121,11 @@ impl Partition {
         self.window.size()
     }
 
+    /// The average size of its unfinished records, in bytes.
+    pub(super) fn average(&self) -> Option<usize> {
+        self.window.average()
+    }
+
     /// Whether too much of it is not committed.
     pub(super) fn is_held(&self, limits: &Limits) -> bool {
         self.offsets.uncommitted() >= limits.max_uncommitted

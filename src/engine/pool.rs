@@ -170,9 +170,7 @@ impl Pool {
             !others.any(competes)
         };
         let half = self.shared.map(|shared| shared.div_ceil(2));
-        !self.full
-            && self.taken.is_below(self.shared)
-            && (self.taken_by(topic).is_below(half) || is_alone())
+        !self.full && (self.taken_by(topic).is_below(half) || is_alone())
     }
 
     fn take(&mut self, topic: &Arc<str>, share: &mut Share, taken: Size) {

@@ -80,6 +80,11 @@ impl Engine {
         self.partitions.get(at).map_or(0, Partition::unfinished)
     }
 
+    /// The average size of this partition's unfinished records, in bytes; `None` if there is none.
+    pub fn record_size(&self, at: &TopicPartition) -> Option<usize> {
+        self.partitions.get(at)?.average()
+    }
+
     /// The period of owning this partition, if it is ours.
     pub fn epoch(&self, at: &TopicPartition) -> Option<Epoch> {
         Some(self.partitions.get(at)?.epoch)

@@ -51,6 +51,11 @@ impl Window {
         self.parked -= records;
     }
 
+    /// The average size of what is unfinished, in bytes.
+    pub(super) fn average(&self) -> Option<usize> {
+        self.bytes.checked_div(self.records)
+    }
+
     /// What counts against the bounds.
     pub(super) fn size(&self) -> Size {
         Size {

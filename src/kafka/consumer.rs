@@ -401,6 +401,48 @@ impl GroupConsumer {
         .await
     }
 
+    /// The offset after the last record of each partition that the group may see; partitions
+    /// whose leader did not answer are left out.
+    pub async fn newest(&self, partitions: Vec<TopicPartition>) -> Vec<(TopicPartition, Offset)> {
+        let told = self.list_offsets(partitions, self.newest).await;
+        let told = told.into_iter();
+        told.filter_map(|(at, end)| Some((at, end.ok()?))).collect()
+    }
+
+    /// How many records of an assigned partition librdkafka has read and nobody has taken: asks
+    /// nobody.
+    pub fn queued(&self, at: &TopicPartition) -> usize {
+        let Ok(topic) = CString::new(at.topic.as_bytes()) else {
+            return 0;
+        };
+        // SAFETY: the client lives as long as `self.inner`, and the name is a C string. The queue
+        // is a reference of its own, which is used while it is held, and given back. rdkafka has
+        // no safe function for it (0.39).
+        unsafe {
+            let client = self.inner.client().native_ptr();
+            let queue =
+                bindings::rd_kafka_queue_get_partition(client, topic.as_ptr(), at.partition);
+            if queue.is_null() {
+                return 0;
+            }
+            let queued = bindings::rd_kafka_queue_length(queue);
+            bindings::rd_kafka_queue_destroy(queue);
+            queued
+        }
+    }
+
+    /// Stops fetching partitions, and drops what was read of them and not taken. Microseconds.
+    pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), Cause> {
+        let list = convert::list(partitions.iter().map(|at| (at, Offset(0))))?;
+        self.inner.pause(&list).map_err(Cause::from)
+    }
+
+    /// Fetches partitions again that were paused, from what was taken last. Microseconds.
+    pub fn resume(&self, partitions: &[TopicPartition]) -> Result<(), Cause> {
+        let list = convert::list(partitions.iter().map(|at| (at, Offset(0))))?;
+        self.inner.resume(&list).map_err(Cause::from)
+    }
+
     /// The offset after a partition's last record, as far as it was seen while
     /// fetching: asks nobody.
     pub fn known_end(&self, at: &TopicPartition) -> Option<Offset> {

@@ -169,9 +169,18 @@ pub fn producer(settings: &Settings) -> Pairs {
     pairs
 }
 
-/// librdkafka refuses a `fetch.max.bytes` below its `message.max.bytes`, which is 1 MB for
-/// a consumer (librdkafka 2.12, CONFIGURATION.md).
-const LEAST_FETCH: usize = 1024 * 1024;
+/// The most that one fetch from a broker brings of all partitions together, as it is stored; a
+/// partition may have more, if `consumerFetchDefault` says so. librdkafka inflates a whole answer
+/// at once, however large that becomes.
+const FETCH_MAX: usize = 512 * 1024;
+
+/// librdkafka refuses a `fetch.max.bytes` below its `message.max.bytes`, which bounds nothing
+/// else in a consumer (librdkafka 2.12, CONFIGURATION.md).
+const MESSAGE_MAX: usize = 64 * 1024;
+
+/// A partition is fetched again when fewer records are queued: enough to bridge the way to a
+/// broker and back, some 10,000 records a second where that takes 50 ms.
+const QUEUED_MIN: usize = 500;
 
 /// For the consumer of a group.
 pub fn consumer(settings: &Settings, group: &str) -> Pairs {
@@ -181,11 +190,7 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
     // bridge the way to a broker and back: the engine's window is what bounds the whole.
     let queue_kbytes = (settings.max_in_flight_bytes / 1024 / 256).max(64);
     let member = &settings.group;
-    // librdkafka derives it from the queue's bound, and would cap
-    // consumerFetchDefault with it.
-    let fetch_max = (queue_kbytes * 1024)
-        .max(member.fetch_default)
-        .max(LEAST_FETCH);
+    let fetch_max = FETCH_MAX.max(member.fetch_default);
     let strategies = match member.rebalance {
         // The built-in joins with one: with both, a group can hold both components.
         Rebalance::Range => "range,roundrobin",
@@ -214,12 +219,13 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
             member.fetch_default.to_string(),
         ),
         ("fetch.max.bytes", fetch_max.to_string()),
+        ("message.max.bytes", MESSAGE_MAX.to_string()),
         (
             "topic.metadata.refresh.interval.ms",
             millis(settings.network.metadata_refresh.min(CONSUMER_REFRESH)),
         ),
         ("queued.max.messages.kbytes", queue_kbytes.to_string()),
-        ("queued.min.messages", "1000".into()),
+        ("queued.min.messages", QUEUED_MIN.to_string()),
         ("fetch.queue.backoff.ms", "10".into()),
     ]);
     pairs

@@ -323,6 +323,75 @@ impl CommitFailed<'_> {
     }
 }
 
+/// What was fetched of one partition alone exceeds the memory for reading ahead.
+#[derive(Debug)]
+pub struct ReadAheadExceeded<'a> {
+    /// The component instance.
+    pub instance: &'a Member,
+    /// The partition.
+    pub at: &'a TopicPartition,
+    /// What was fetched takes so many bytes.
+    pub bytes: usize,
+    /// It may take so many.
+    pub limit: usize,
+}
+
+impl ReadAheadExceeded<'_> {
+    /// Logs and counts it.
+    pub fn emit(self) {
+        let Member { component, group } = self.instance;
+        counter!(
+            names::READ_AHEAD_EXCEEDED,
+            "component" => component.clone(),
+            "topic" => self.at.topic.clone(),
+            "group" => group.clone()
+        )
+        .increment(1);
+        warn!(
+            instance = %self.instance,
+            "one fetch of {} takes about {} MiB of memory, and {} MiB are for reading ahead (a quarter \
+             of the process's memory): raise the container's memory limit (--memory-mib without one), \
+             or lower consumerFetchDefault",
+            self.at,
+            mib(self.bytes),
+            mib(self.limit)
+        );
+    }
+}
+
+/// More partitions were assigned than fit into the memory for reading ahead at a time, even if
+/// their records are not compressed.
+#[derive(Debug)]
+pub struct LittleMemory<'a> {
+    /// The component instance.
+    pub instance: &'a Member,
+    /// Partitions that are assigned.
+    pub partitions: usize,
+    /// How many are fetched at a time, at the most, while all have a backlog.
+    pub at_a_time: usize,
+    /// So many bytes are for reading ahead.
+    pub limit: usize,
+}
+
+impl LittleMemory<'_> {
+    /// Logs it.
+    pub fn emit(self) {
+        warn!(
+            instance = %self.instance,
+            "{} partitions are assigned, and {} MiB are for reading ahead (a quarter of the process's \
+             memory): while all have a backlog, at most {} are fetched at a time, in turns. More \
+             memory makes that faster: raise the container's limit (--memory-mib without one)",
+            self.partitions,
+            mib(self.limit),
+            self.at_a_time
+        );
+    }
+}
+
+fn mib(bytes: usize) -> usize {
+    bytes.div_ceil(1024 * 1024)
+}
+
 /// The brokers refused a commit for what it says of records above the offset. It is committed
 /// without that, from now on.
 #[derive(Debug)]

@@ -13,6 +13,19 @@ pub struct GroupState {
     pub member: Member,
     /// The topics that are subscribed to now.
     pub topics: Vec<TopicState>,
+    /// What librdkafka has read ahead.
+    pub read_ahead: ReadAheadState,
+}
+
+/// Records that librdkafka has read and nobody has taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadAheadState {
+    /// What they take, in bytes, as far as that can be seen.
+    pub bytes: usize,
+    /// What they may take, in bytes: other groups of the process leave no more.
+    pub limit: usize,
+    /// Partitions with a backlog that are not fetched, because others fill the limit.
+    pub waiting: usize,
 }
 
 /// One subscribed topic. What is not known, because no broker said so yet, is
@@ -65,6 +78,27 @@ impl GroupState {
         for topic in &self.topics {
             topic.publish(&self.member);
         }
+        self.read_ahead.publish(&self.member);
+    }
+}
+
+impl ReadAheadState {
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; beyond 2^53 nobody counts on the last digit"
+    )]
+    fn publish(self, member: &Member) {
+        let set = |name: &'static str, value: usize| {
+            gauge!(
+                name,
+                "component" => member.component.clone(),
+                "group" => member.group.clone()
+            )
+            .set(value as f64);
+        };
+        set(names::READ_AHEAD, self.bytes);
+        set(names::READ_AHEAD_LIMIT, self.limit);
+        set(names::READ_AHEAD_WAITING, self.waiting);
     }
 }
 
@@ -135,6 +169,11 @@ mod tests {
                 group: "todo".into(),
             },
             topics: topics.iter().map(topic).collect(),
+            read_ahead: ReadAheadState {
+                bytes: 1000,
+                limit: 2000,
+                waiting: 3,
+            },
         }
     }
 
@@ -156,6 +195,20 @@ mod tests {
             ("dlq_depth", "5"),
         ] {
             let labels = "component=\"todo-pubsub\",topic=\"orders\",group=\"todo\"";
+            let line = format!("dapr_rdkafka_{name}{{{labels}}} {value}\n");
+            assert!(text.contains(&line), "{line} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_shown_for_the_group() {
+        let text = tests::rendered(|| state(&[]).publish());
+        for (name, value) in [
+            ("read_ahead_bytes", "1000"),
+            ("read_ahead_limit_bytes", "2000"),
+            ("read_ahead_waiting_partitions", "3"),
+        ] {
+            let labels = "component=\"todo-pubsub\",group=\"todo\"";
             let line = format!("dapr_rdkafka_{name}{{{labels}}} {value}\n");
             assert!(text.contains(&line), "{line} is not in:\n{text}");
         }

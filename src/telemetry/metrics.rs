@@ -81,6 +81,10 @@ metrics! {
     CONSUMER_LAG_SECONDS: Gauge("consumer_lag_seconds", Seconds, ["component", "topic", "group"], "Age of the oldest message that is not committed; 0 if there is none.");
     ASSIGNED_PARTITIONS: Gauge("assigned_partitions", Count, ["component", "topic", "group"], "Partitions assigned to this process.");
     PAUSED_PARTITIONS: Gauge("paused_partitions", Count, ["component", "topic", "group"], "Assigned partitions that are not read at the moment, because a bound was reached.");
+    READ_AHEAD: Gauge("read_ahead_bytes", Bytes, ["component", "group"], "Memory of records that were fetched and that nobody has taken yet, estimated from their number and size.");
+    READ_AHEAD_LIMIT: Gauge("read_ahead_limit_bytes", Bytes, ["component", "group"], "The bound of `dapr_rdkafka_read_ahead_bytes`: a quarter of the process's memory, less what other groups of the process use.");
+    READ_AHEAD_WAITING: Gauge("read_ahead_waiting_partitions", Count, ["component", "group"], "Assigned partitions with a backlog that wait for their turn to be fetched, because others fill `dapr_rdkafka_read_ahead_limit_bytes`.");
+    READ_AHEAD_EXCEEDED: Counter("read_ahead_exceeded_total", Count, ["component", "topic", "group"], "Times that what was fetched of one partition alone exceeded `dapr_rdkafka_read_ahead_limit_bytes`, at most once a minute for each partition; the log names the partition.");
     BREAKER_STATE: Gauge("breaker_state", Count, ["component", "topic", "group"], "0: messages flow. 1: nearly all failed, so delivery rests. 2: single messages probe the app.");
     STALLED: Gauge("stalled", Count, ["component", "topic", "group"], "1 if a partition has not progressed for stallTimeout, because a record holds it or its commits fail; the log names which, and what it waits for.");
     DLQ_DEPTH: Gauge("dlq_depth", Count, ["component", "topic", "group"], "Messages in the topic's dead-letter topic.");

@@ -44,7 +44,8 @@ fn defaults_are_the_built_in_components() {
     assert_eq!(settings.group.rebalance, Rebalance::Range);
     assert_eq!(
         (settings.group.fetch_min, settings.group.fetch_default),
-        (1, 1 << 20)
+        (1, 1 << 17),
+        "the second is ours"
     );
     assert_eq!(settings.network.read_timeout, Duration::from_secs(30));
     assert_eq!(settings.network.metadata_refresh, Duration::from_secs(480));

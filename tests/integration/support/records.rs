@@ -9,7 +9,7 @@ use rdkafka::{
     error::KafkaError,
     message::{BorrowedMessage, Header, Headers as _, OwnedHeaders},
     metadata::MetadataTopic,
-    producer::{FutureProducer, FutureRecord},
+    producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer as _},
 };
 
 use super::SOON;
@@ -102,6 +102,35 @@ pub async fn write_to(
         headers: Some(plain.owned_headers()),
     });
     send(brokers, records).await
+}
+
+/// Writes so many records to each partition of a topic, compressed, in batches as large as they get.
+pub async fn write_compressed(
+    brokers: &str,
+    topic: &str,
+    partitions: i32,
+    of_each: usize,
+    value: impl Fn(usize) -> Vec<u8>,
+) -> Result<()> {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("compression.type", "gzip")
+        .set("linger.ms", "100")
+        .set("queue.buffering.max.messages", "1000000")
+        .set("queue.buffering.max.kbytes", "1000000")
+        .create()?;
+    for number in 0..of_each {
+        for partition in 0..partitions {
+            let value = value(number);
+            let record = BaseRecord::<(), _>::to(topic)
+                .partition(partition)
+                .payload(&value);
+            producer.send(record).map_err(|(error, _)| error)?;
+        }
+        producer.poll(Duration::ZERO);
+    }
+    let flushed = tokio::task::spawn_blocking(move || producer.flush(SOON));
+    Ok(flushed.await??)
 }
 
 /// Writes records in their order, and waits for each.

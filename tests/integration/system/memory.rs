@@ -1,6 +1,6 @@
 //! How much memory the component takes where records wait for it.
 
-use std::{fs, sync::Arc};
+use std::{collections::BTreeSet, fs, sync::Arc, time::Instant};
 
 use futures_util::future::try_join_all;
 use harness::{Result, root};
@@ -10,7 +10,7 @@ use crate::{
     support::{
         Fixture, Place, SOON, admin,
         player::{Player, Pull, properties},
-        records::{Plain, write},
+        records::{Plain, write, write_compressed},
     },
 };
 
@@ -40,6 +40,64 @@ fn peak(process: u32) -> Result<usize> {
         Ok(value.ok_or_else(|| format!("no {name}"))?.parse()?)
     };
     Ok(value("VmHWM:")?.saturating_sub(value("RssFile:")?))
+}
+
+/// What a process may take whose app is slow and has a few partitions, in KiB.
+const SLOW_LIMIT: usize = 64 * 1024;
+
+/// An event as apps publish it, some 300 bytes: such compress to a fifth or less.
+fn event(number: usize) -> Vec<u8> {
+    let (customer, price) = (number * 7919 % 100_000, number * 104_729 % 50_000);
+    format!(
+        r#"{{"specversion":"1.0","id":"{number:08}","source":"shop","type":"com.example.order.created","datacontenttype":"application/json","data":{{"orderId":{number},"customer":{customer},"currency":"EUR","price":{price},"status":"created","address":{{"city":"Springfield","country":"US"}}}}}}"#
+    )
+    .into_bytes()
+}
+
+/// Compressed records take many times their size when they are read, for each partition: here
+/// more than ten times, since they are small. Some 180 MB wait.
+pub async fn a_compressed_backlog_and_a_slow_app_fit_as_well(fixture: Arc<Fixture>) -> Result<()> {
+    compressed(&fixture, 24, 25_000, SLOW_LIMIT).await
+}
+
+/// The records of so many partitions don't fit together: they take turns.
+pub async fn many_partitions_with_a_backlog_take_turns(fixture: Arc<Fixture>) -> Result<()> {
+    compressed(&fixture, 200, 3_000, LIMIT).await
+}
+
+/// An app that works on one record at a time comes back to so many partitions with so many
+/// compressed records each. It gets records of all partitions, within a limit in KiB.
+async fn compressed(
+    fixture: &Fixture,
+    partitions: i32,
+    records: usize,
+    limit: usize,
+) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let topic = fixture.name("compressed");
+    admin::create_topic(kafka, &topic, partitions, &[]).await?;
+    write_compressed(kafka, &topic, partitions, records, event).await?;
+    let place = Place::new()?;
+    let memory = ["--memory-mib", &(LIMIT / 1024).to_string()];
+    let component = place.component_with(&["rdkafka"], &memory).await?;
+    let group = fixture.name("group");
+    let mut player =
+        Player::start(&place.socket("rdkafka"), properties(kafka, &group, &[])).await?;
+    let process = component.process.id().ok_or("it has ended")?;
+    let before = peak(process)?;
+    let mut pull = player.pull(&topic).await?;
+    let mut missing: BTreeSet<_> = (0..partitions).map(|number| number.to_string()).collect();
+    let until = Instant::now() + 2 * SOON;
+    while !missing.is_empty() {
+        ensure!(Instant::now() < until, "nothing came from {missing:?}");
+        let message = pull.next(SOON).await?;
+        pull.ack(&message).await?;
+        missing.remove(&message.metadata["__partition"]);
+    }
+    let after = peak(process)?;
+    println!("{partitions} partitions: {before} KiB before, {after} KiB at most");
+    ensure!(after < limit, "{after} KiB are more than {limit}");
+    Ok(())
 }
 
 /// An app that was down for hours comes back to six topics of large records.

@@ -88,6 +88,8 @@ tests!("system":
     lanes::that_one_stream_is_not_enough_is_told,
     ledger::nothing_is_lost_whatever_breaks,
     memory::a_backlog_fits_into_a_pods_limit,
+    memory::a_compressed_backlog_and_a_slow_app_fit_as_well,
+    memory::many_partitions_with_a_backlog_take_turns,
     metrics::a_group_shows_how_it_is_doing,
     migration::a_group_may_hold_both,
     migration::the_component_takes_over_and_gives_back,

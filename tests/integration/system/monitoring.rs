@@ -28,11 +28,12 @@ use crate::{
 /// that is broken for good, a login by token, retention that overtakes a reader, and a daprd
 /// that is shut down. They are in the table all the same: see
 /// `monitoring::what_is_asked_for_is_exported`.
-const NOT_MADE: [&str; 4] = [
+const NOT_MADE: [&str; 5] = [
     names::CLIENTS_MADE_ANEW,
     names::TOKENS,
     names::OUT_OF_RANGE,
     names::DAPRD_SHUTDOWNS,
+    names::READ_AHEAD_EXCEEDED,
 ];
 
 /// Runs promtool, and fails with what it printed.
