@@ -7,16 +7,19 @@ use std::{
     time::Duration,
 };
 
+use tokio::{task::JoinHandle, time::timeout};
+
 use super::{
     calls::Calls,
-    inbox::{Done, Found},
+    commits::BatchId,
+    inbox::{AfterCommits, Done, Found},
     membership::Generation,
     stall::Quiet,
 };
 use crate::{
     kafka::{
-        Cause, GroupConsumer, New, Start, Starts, TopicId, Wanted, broker_answers, create_topic,
-        missed,
+        Cause, GroupConsumer, New, Start, Starts, TopicId, Wanted, Within, broker_answers,
+        create_topic, missed,
     },
     metadata::Settings,
     model::{Epoch, Offset, Progress, TopicPartition},
@@ -24,6 +27,17 @@ use crate::{
 
 /// How long a broker may take to tell topics' ids: a consumer that is to be closed waits for it.
 const IDS_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a leader may take to tell where its partitions begin and end: at first, when the
+/// partitions of all leaders wait for the slowest, and when it is asked for again.
+const ENDS_AT_FIRST: Duration = Duration::from_millis(500);
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long to wait before that is asked for again.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// After this it is told that a commit is still inside librdkafka.
+const COMMITS_END: Duration = Duration::from_secs(5);
 
 /// librdkafka reconnects and fetches again within this.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -36,15 +50,24 @@ const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 pub(super) type BrokerCalls = Calls<Done>;
 
 impl BrokerCalls {
-    /// Asks where partitions start, after a wait.
+    /// Asks where partitions start; `again`, after a wait, if it was asked for and no broker said.
     pub(super) fn find_starts(
         &mut self,
         consumer: GroupConsumer,
         wanted: Vec<Wanted>,
         known: HashMap<Arc<str>, TopicId>,
         generation: Generation,
-        wait: Duration,
+        again: bool,
     ) {
+        let (wait, ends) = if again {
+            (ASK_AGAIN, ENDS_WITHIN)
+        } else {
+            (Duration::ZERO, ENDS_AT_FIRST)
+        };
+        let within = Within {
+            ids: IDS_WITHIN,
+            ends,
+        };
         let places = wanted.iter().map(|wanted| wanted.at.clone());
         let early = Starts {
             results: places.map(|at| (at, Err(Cause::ended_early()))).collect(),
@@ -53,7 +76,7 @@ impl BrokerCalls {
         let done = move |starts| Done::Starts { generation, starts };
         self.spawn(done(early), async move {
             tokio::time::sleep(wait).await;
-            done(consumer.start_positions(wanted, known, IDS_WITHIN).await)
+            done(consumer.start_positions(wanted, known, within).await)
         });
     }
 
@@ -77,7 +100,7 @@ impl BrokerCalls {
         };
         self.spawn(done(starts.clone(), early), async move {
             tokio::time::sleep(wait).await;
-            let results = consumer.commit(offsets, ids).await;
+            let (results, _) = consumer.commit(offsets, ids).results().await;
             done(starts, results)
         });
     }
@@ -85,22 +108,59 @@ impl BrokerCalls {
     /// Commits progress.
     pub(super) fn commit(
         &mut self,
-        consumer: GroupConsumer,
+        consumer: &GroupConsumer,
+        batch: BatchId,
         offsets: Vec<(TopicPartition, Progress)>,
         epochs: Vec<Epoch>,
         ids: HashMap<Arc<str>, TopicId>,
     ) {
+        let commit = consumer.commit(offsets.clone(), ids);
         let early = Done::Committed {
+            batch,
             offsets: offsets.clone(),
             epochs: epochs.clone(),
             results: ended_early(&offsets),
+            inside: None,
         };
         self.spawn(early, async move {
-            let results = consumer.commit(offsets.clone(), ids).await;
+            let (results, inside) = commit.results().await;
             Done::Committed {
+                batch,
                 offsets,
                 epochs,
                 results,
+                inside: Some(inside),
+            }
+        });
+    }
+
+    /// Waits until a commit has left librdkafka.
+    pub(super) fn leave(&mut self, batch: BatchId, inside: JoinHandle<()>) {
+        self.spawn(Done::CommitLeft(batch), async move {
+            // It left, however it ended.
+            let _ = inside.await;
+            Done::CommitLeft(batch)
+        });
+    }
+
+    /// Waits until no commit is inside librdkafka.
+    pub(super) fn after_commits(
+        &mut self,
+        consumer: GroupConsumer,
+        generation: Generation,
+        then: AfterCommits,
+    ) {
+        let early = Done::CommitsEnded {
+            generation,
+            late: true,
+            then: then.clone(),
+        };
+        self.spawn(early, async move {
+            let ended = timeout(COMMITS_END, consumer.commits_ended()).await;
+            Done::CommitsEnded {
+                generation,
+                late: ended.is_err(),
+                then,
             }
         });
     }
@@ -120,7 +180,7 @@ impl BrokerCalls {
         };
         let early = ended_early(&offsets);
         self.spawn(done(offsets.clone(), early), async move {
-            let results = consumer.commit(offsets.clone(), ids).await;
+            let (results, _) = consumer.commit(offsets.clone(), ids).results().await;
             done(offsets, results)
         });
     }

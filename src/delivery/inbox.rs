@@ -6,9 +6,10 @@ use std::{
     time::Instant,
 };
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::{
+    commits::BatchId,
     lanes::{Conflict, Lane, Subscriber},
     membership::Generation,
     stall::Quiet,
@@ -101,10 +102,21 @@ pub(super) enum Done {
         results: Vec<Result<(), Cause>>,
     },
     Committed {
+        batch: BatchId,
         offsets: Vec<(TopicPartition, Progress)>,
         /// The period in which each was committed.
         epochs: Vec<Epoch>,
         results: Vec<Result<(), Cause>>,
+        /// It ends when the commit has left librdkafka.
+        inside: Option<JoinHandle<()>>,
+    },
+    /// A commit has left librdkafka.
+    CommitLeft(BatchId),
+    /// No commit is inside librdkafka any more, or that takes long: `late`.
+    CommitsEnded {
+        generation: Generation,
+        late: bool,
+        then: AfterCommits,
     },
     LastCommit {
         generation: Generation,
@@ -138,6 +150,15 @@ pub(super) enum Done {
         /// The ids of their topics, asked for after that.
         ids: Result<HashMap<Arc<str>, TopicId>, Cause>,
     },
+}
+
+/// What waited until no commit was inside librdkafka.
+#[derive(Clone)]
+pub(super) enum AfterCommits {
+    /// Read partitions.
+    TakeOn(Vec<Start>),
+    /// Read partitions on from other offsets.
+    ReadOn(HashMap<TopicPartition, Offset>),
 }
 
 /// What was found of a dead-letter topic.

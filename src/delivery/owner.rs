@@ -19,10 +19,10 @@ use tokio::sync::{
 use super::{
     broker_calls::BrokerCalls,
     budget::{Budget, Share},
-    commits::Commits,
+    commits::{Batch, BatchId, Commits},
     dead_letters::{DeadLetters, explain},
     group::Group,
-    inbox::{Command, Done, Drained, Found, Message, Read, Written},
+    inbox::{AfterCommits, Command, Done, Drained, Found, Message, Read, Written},
     lanes::{Conflict, Delivery, Lane, Lanes, Subscriber},
     membership::{self, Facts, Generation, Membership},
     out_of_range::{Decision, OutOfRange, decide},
@@ -149,6 +149,8 @@ struct Owner {
     abandoned: bool,
     /// What the membership has to take in.
     pending: VecDeque<membership::Event>,
+    /// How much waits until no commit is inside librdkafka.
+    after_commits: usize,
     /// Lanes that nobody reads from any more, and nobody closed.
     gone: Vec<LaneId>,
     last_epoch: Epoch,
@@ -194,6 +196,7 @@ impl Owner {
             reads,
             abandoned: false,
             pending: VecDeque::new(),
+            after_commits: 0,
             gone: Vec::new(),
             last_epoch: Epoch(0),
             leaving: Vec::new(),
@@ -257,7 +260,7 @@ impl Owner {
 
     fn commit_due(&self) -> Option<Instant> {
         let due = self.commits.due();
-        due.filter(|_| self.membership.may_commit())
+        due.filter(|_| self.membership.may_commit() && self.after_commits == 0)
     }
 
     fn tick(&mut self) {
@@ -267,7 +270,7 @@ impl Owner {
             self.step(Event::Tick);
         }
         if due(self.commit_due()) {
-            self.commit();
+            self.commit(now);
         }
         if due(self.out_of_range.due()) {
             let epochs = self.out_of_range.take();
@@ -527,24 +530,26 @@ impl Owner {
             .collect()
     }
 
-    fn commit(&mut self) {
-        let places = self.commits.take();
-        let offsets = self.progress(places);
-        // They are ours, or there would be no progress.
-        let epoch = |(at, _): &(_, _)| self.engine.epoch(at).unwrap_or_default();
-        let epochs: Vec<_> = offsets.iter().map(epoch).collect();
-        let ids = self.topic_ids.ids();
-        self.calls
-            .commit(self.consumer.clone(), offsets, epochs, ids);
+    fn commit(&mut self, now: Instant) {
+        for Batch { id, partitions } in self.commits.take(now) {
+            let offsets = self.progress(partitions);
+            // They are ours, or there would be no progress.
+            let epoch = |(at, _): &(_, _)| self.engine.epoch(at).unwrap_or_default();
+            let epochs: Vec<_> = offsets.iter().map(epoch).collect();
+            let ids = self.topic_ids.ids();
+            self.calls.commit(&self.consumer, id, offsets, epochs, ids);
+        }
     }
 
     fn committed(
         &mut self,
+        batch: BatchId,
         offsets: Vec<(TopicPartition, Progress)>,
         epochs: Vec<Epoch>,
         results: Vec<Result<(), Cause>>,
     ) {
         report::failed_commits(&self.instance, &offsets, &results);
+        let succeeded = results.iter().any(Result::is_ok);
         let mut failed = Vec::new();
         for (((at, progress), epoch), result) in offsets.into_iter().zip(epochs).zip(results) {
             let offset = progress.point;
@@ -555,7 +560,31 @@ impl Owner {
                 failed.push(at);
             }
         }
-        self.commits.ended(failed, Instant::now());
+        self.commits.ended(batch, failed, succeeded, Instant::now());
+    }
+
+    /// Does something once no commit is inside librdkafka: while one is, a new assignment would
+    /// stop what is being read until that commit has ended, and a coordinator that is silent
+    /// keeps it for a minute. Until then nothing else is committed.
+    fn after_commits(&mut self, then: AfterCommits) {
+        self.after_commits += 1;
+        let generation = self.membership.generation();
+        self.calls
+            .after_commits(self.consumer.clone(), generation, then);
+    }
+
+    async fn commits_ended(&mut self, generation: Generation, late: bool, then: AfterCommits) {
+        self.after_commits -= 1;
+        if !self.membership.accepts(generation) {
+            return;
+        }
+        if late {
+            report::commits_hang(&self.instance);
+        }
+        match then {
+            AfterCommits::TakeOn(starts) => self.take_on(starts).await,
+            AfterCommits::ReadOn(moved) => self.read_on(moved),
+        }
     }
 }
 
@@ -575,7 +604,7 @@ impl Owner {
             let facts = Facts {
                 // A commit that is under way could end after the last one, and undo it.
                 settled: self.engine.total_in_flight() == 0 && !self.commits.is_under_way(),
-                owns: self.engine.partitions().next().is_some(),
+                owns: self.is_reading(),
             };
             for action in self.membership.step(event, facts, Instant::now()) {
                 self.perform_membership(action).await;
@@ -593,7 +622,7 @@ impl Owner {
             }
             Action::FindStarts(partitions) => {
                 self.topic_ids.assigned(&partitions);
-                self.find_starts(partitions, Duration::ZERO);
+                self.find_starts(partitions, false);
             }
             Action::Drain => {
                 let partitions = self.owned();
@@ -615,7 +644,8 @@ impl Owner {
         }
     }
 
-    fn find_starts(&mut self, partitions: Vec<TopicPartition>, wait: Duration) {
+    /// Asks where partitions start; `again` if no broker said.
+    fn find_starts(&mut self, partitions: Vec<TopicPartition>, again: bool) {
         let wanted = partitions.into_iter().map(|at| Wanted {
             start: self.subscription.start_at(&at),
             recreated: self.topic_ids.is_of_a_topic_before(&at),
@@ -625,7 +655,7 @@ impl Owner {
         let known = self.topic_ids.ids();
         let generation = self.membership.generation();
         self.calls
-            .find_starts(self.consumer.clone(), wanted, known, generation, wait);
+            .find_starts(self.consumer.clone(), wanted, known, generation, again);
     }
 
     /// Reads what has a committed start; a start that we decided is committed
@@ -638,7 +668,7 @@ impl Owner {
         // Nothing of a topic is handed out, or committed, as if it were the one before.
         if self.take_ids(&ids) {
             let all = results.into_iter().map(|(at, _)| at).collect();
-            return self.find_starts(all, ASK_AGAIN);
+            return self.find_starts(all, true);
         }
         let mut again = Vec::new();
         let (mut committed, mut decided) = (Vec::new(), Vec::new());
@@ -653,7 +683,7 @@ impl Owner {
             }
         }
         if !again.is_empty() {
-            self.find_starts(again, ASK_AGAIN);
+            self.find_starts(again, true);
         }
         self.commit_starts(decided, Duration::ZERO);
         self.take_on(committed).await;
@@ -699,12 +729,15 @@ impl Owner {
         if starts.is_empty() {
             return;
         }
+        if self.is_reading() && self.consumer.is_committing() {
+            return self.after_commits(AfterCommits::TakeOn(starts));
+        }
         let epochs = match self.try_take_on(&starts).await {
             Ok(epochs) => epochs,
             Err(cause) => {
                 self.tries_again("taking the assignment", &cause);
                 let again = starts.into_iter().map(|start| start.at).collect();
-                return self.find_starts(again, ASK_AGAIN);
+                return self.find_starts(again, true);
             }
         };
         for start in &starts {
@@ -755,6 +788,11 @@ impl Owner {
         engine
             .partitions()
             .filter_map(|at| Some((at, engine.position(at)?)))
+    }
+
+    /// Whether any partition is being read.
+    fn is_reading(&self) -> bool {
+        self.engine.partitions().next().is_some()
     }
 
     fn owned(&self) -> Vec<TopicPartition> {
@@ -850,21 +888,25 @@ impl Owner {
         }
         self.commit_starts(starts, Duration::ZERO);
         if !moved.is_empty() {
-            self.read_on(&moved, now);
+            self.read_on(moved);
         }
     }
 
     /// Reads these partitions on from other offsets.
-    fn read_on(&mut self, moved: &HashMap<TopicPartition, Offset>, now: Instant) {
+    fn read_on(&mut self, moved: HashMap<TopicPartition, Offset>) {
+        if self.consumer.is_committing() {
+            return self.after_commits(AfterCommits::ReadOn(moved));
+        }
         let positions = self.positions().map(|(at, position)| {
             let position = moved.get(at).copied().unwrap_or(position);
             (at, position)
         });
         if let Err(cause) = self.consumer.assign(positions) {
             self.tries_again("reading on from other offsets", &cause);
-            for at in moved.keys() {
-                if let Some(epoch) = self.engine.epoch(at) {
-                    self.out_of_range.again(at.clone(), epoch, now);
+            let now = Instant::now();
+            for at in moved.into_keys() {
+                if let Some(epoch) = self.engine.epoch(&at) {
+                    self.out_of_range.again(at, epoch, now);
                 }
             }
         }
@@ -1228,6 +1270,7 @@ impl Owner {
         // Results of the old consumer's calls count for nothing.
         self.calls = BrokerCalls::default();
         self.commits = Commits::default();
+        self.after_commits = 0;
         self.out_of_range = OutOfRange::default();
         self.read_ahead.start_over();
         self.stall.start_over();
@@ -1260,10 +1303,24 @@ impl Owner {
                 results,
             } => self.decided(generation, starts, results).await,
             Done::Committed {
+                batch,
                 offsets,
                 epochs,
                 results,
-            } => self.committed(offsets, epochs, results),
+                inside,
+            } => {
+                self.committed(batch, offsets, epochs, results);
+                match inside.filter(|inside| !inside.is_finished()) {
+                    Some(inside) => self.calls.leave(batch, inside),
+                    None => self.commits.left(batch),
+                }
+            }
+            Done::CommitLeft(batch) => self.commits.left(batch),
+            Done::CommitsEnded {
+                generation,
+                late,
+                then,
+            } => self.commits_ended(generation, late, then).await,
             Done::LastCommit {
                 generation,
                 offsets,

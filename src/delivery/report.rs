@@ -171,6 +171,17 @@ pub(super) fn failed_commits(
     }
 }
 
+/// Reports that partitions wait because a commit does not end.
+pub(super) fn commits_hang(instance: &Member) {
+    events::TriesAgain {
+        instance,
+        what: "reading further partitions",
+        reason: "the group's coordinator does not answer a commit, and until it does librdkafka would \
+                 stop all others",
+    }
+    .emit();
+}
+
 /// Reports a start that is not where the group's commit says.
 pub(super) fn start(instance: &Member, start: &Start) {
     if let StartFrom::Moved { position, reason } = start.from {

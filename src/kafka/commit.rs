@@ -1,7 +1,7 @@
 //! Commits, and what came of them for each partition.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -32,7 +32,8 @@ pub(super) struct Commit {
 }
 
 impl Commit {
-    /// Commits all at once, or, when something was refused for a topic, each topic alone.
+    /// Commits all at once, or, when something was refused for a topic, each topic alone. Reports
+    /// each partition's result as it comes.
     ///
     /// librdkafka (2.12) tells one error for all partitions, be it that of a single one, and a
     /// topic that may not be read any more would keep all others from being committed.
@@ -40,35 +41,27 @@ impl Commit {
         &self,
         consumer: &StreamConsumer<Context>,
         offsets: &Offsets,
-    ) -> Vec<Result<(), Cause>> {
-        let result = match self.at_once(consumer, offsets) {
-            Err(error) if is_of_a_topic(&error) => return self.each_topic(consumer, offsets),
-            result => result.map_err(Cause::from),
+        mut report: impl FnMut(&TopicPartition, Result<(), Cause>),
+    ) {
+        let mut report_all = |offsets: &Offsets, result: Result<(), KafkaError>| {
+            let result = result.map_err(Cause::from);
+            for (at, _) in offsets {
+                report(at, result.clone());
+            }
         };
-        vec![result; offsets.len()]
-    }
-
-    fn each_topic(
-        &self,
-        consumer: &StreamConsumer<Context>,
-        offsets: &Offsets,
-    ) -> Vec<Result<(), Cause>> {
-        let mut topics: HashMap<&Arc<str>, Vec<_>> = HashMap::new();
-        for offset in offsets {
-            topics
-                .entry(&offset.0.topic)
-                .or_default()
-                .push(offset.clone());
+        match self.at_once(consumer, offsets) {
+            Err(error) if is_of_a_topic(&error) => {}
+            result => return report_all(offsets, result),
         }
-        let each = topics.into_iter();
-        let results: HashMap<_, _> = each
-            .map(|(topic, offsets)| (topic, self.at_once(consumer, &offsets)))
-            .collect();
-        let result = |(at, _): &(TopicPartition, _)| match &results[&at.topic] {
-            Ok(()) => Ok(()),
-            Err(error) => Err(Cause::from(error.clone())),
-        };
-        offsets.iter().map(result).collect()
+        let mut topics: BTreeMap<&Arc<str>, Vec<_>> = BTreeMap::new();
+        for offset in offsets {
+            let topic = topics.entry(&offset.0.topic).or_default();
+            topic.push(offset.clone());
+        }
+        for offsets in topics.into_values() {
+            let result = self.at_once(consumer, &offsets);
+            report_all(&offsets, result);
+        }
     }
 
     /// Commits without metadata where that is refused.

@@ -14,11 +14,14 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     util::DefaultRuntime,
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout_at,
+};
 
 use super::{
-    Cause, Kind, Shape, TopicId, classify,
-    commit::Commit,
+    Cause, Kind, Shape, TopicId, classify, commit,
     context::{Context, Failures},
     convert::{self, Committed},
     identity::{self, Origin, cluster, same_topic},
@@ -117,6 +120,15 @@ pub struct Starts {
     pub ids: HashMap<Arc<str>, TopicId>,
 }
 
+/// How long brokers may take to say what a start needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Within {
+    /// The topics' ids.
+    pub ids: Duration,
+    /// Where partitions begin or end: all that are asked for wait for the slowest leader.
+    pub ends: Duration,
+}
+
 /// What is needed to say where a partition starts.
 enum Need {
     /// Nothing more.
@@ -138,6 +150,48 @@ pub struct GroupConsumer {
     plain: Arc<AtomicBool>,
     /// Which end is the newest for this isolation level.
     newest: End,
+    /// How many commits are inside librdkafka.
+    commits: Arc<watch::Sender<usize>>,
+}
+
+/// A commit that is counted as long as it is inside librdkafka.
+struct Inside(Arc<watch::Sender<usize>>);
+
+impl Inside {
+    fn enter(commits: &Arc<watch::Sender<usize>>) -> Self {
+        commits.send_modify(|commits| *commits += 1);
+        Self(commits.clone())
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.send_modify(|commits| *commits -= 1);
+    }
+}
+
+/// A commit under way.
+pub struct Commit {
+    places: Vec<TopicPartition>,
+    results: mpsc::UnboundedReceiver<(TopicPartition, Result<(), Cause>)>,
+    ended: JoinHandle<()>,
+}
+
+impl Commit {
+    /// Each partition's result, in the order in which they were given, and what ends when the
+    /// commit has left librdkafka. The results come in time: librdkafka itself would wait for a
+    /// lost coordinator to come back, and may still commit what is an error here.
+    pub async fn results(mut self) -> (Vec<Result<(), Cause>>, JoinHandle<()>) {
+        let until = tokio::time::Instant::now() + REQUEST_TIMEOUT;
+        let mut known = HashMap::new();
+        while let Ok(Some((at, result))) = timeout_at(until, self.results.recv()).await {
+            known.insert(at, result);
+        }
+        let silent = || Err(Cause::other("the group's coordinator did not answer"));
+        let places = self.places.iter();
+        let results = places.map(|at| known.remove(at).unwrap_or_else(silent));
+        (results.collect(), self.ended)
+    }
 }
 
 impl GroupConsumer {
@@ -168,6 +222,7 @@ impl GroupConsumer {
             member,
             plain: Arc::default(),
             newest,
+            commits: Arc::new(watch::Sender::new(0)),
         };
         Ok((consumer, receiver))
     }
@@ -254,7 +309,7 @@ impl GroupConsumer {
         &self,
         wanted: Vec<Wanted>,
         known: HashMap<Arc<str>, TopicId>,
-        within: Duration,
+        within: Within,
     ) -> Starts {
         let list = convert::list(wanted.iter().map(|wanted| (&wanted.at, Offset(0))));
         let committed = self.blocking(move |consumer| {
@@ -275,7 +330,8 @@ impl GroupConsumer {
             .iter()
             .map(|wanted| wanted.at.topic.clone())
             .collect();
-        let told = self.topic_ids(topics.into_iter().collect(), within).await;
+        let topics = topics.into_iter().collect();
+        let told = self.topic_ids(topics, within.ids).await;
         let ids = told.as_ref().cloned().unwrap_or_default();
         let mut now = ids.clone();
         now.extend(known);
@@ -290,7 +346,7 @@ impl GroupConsumer {
             });
             needs.push((wanted.at, need));
         }
-        let results = self.resolve(needs).await;
+        let results = self.resolve(needs, within.ends).await;
         Starts { results, ids }
     }
 
@@ -298,6 +354,7 @@ impl GroupConsumer {
     async fn resolve(
         &self,
         needs: Vec<(TopicPartition, Result<Need, Cause>)>,
+        within: Duration,
     ) -> Vec<(TopicPartition, Result<Start, Cause>)> {
         let wanting = |wants: fn(&Need) -> bool| {
             let wants = |need: &Result<Need, Cause>| need.as_ref().is_ok_and(wants);
@@ -308,9 +365,9 @@ impl GroupConsumer {
         let last = wanting(|need| matches!(need, Need::Log(..)));
         let newest = wanting(|need| matches!(need, Need::Newest));
         let (mut first, mut last, mut newest) = tokio::join!(
-            self.list_offsets(first, End::First),
-            self.list_offsets(last, End::Last),
-            self.list_offsets(newest, self.newest),
+            self.list_offsets(first, End::First, within),
+            self.list_offsets(last, End::Last, within),
+            self.list_offsets(newest, self.newest, within),
         );
         let by_policy = |at: &TopicPartition, point: Offset| Start {
             at: at.clone(),
@@ -340,11 +397,16 @@ impl GroupConsumer {
 
     /// One end of each partition, as their leaders say; those that no broker spoke of are left
     /// out.
-    async fn list_offsets(&self, partitions: Vec<TopicPartition>, end: End) -> Offsets {
+    async fn list_offsets(
+        &self,
+        partitions: Vec<TopicPartition>,
+        end: End,
+        within: Duration,
+    ) -> Offsets {
         let asked = partitions.clone();
         let told = self.blocking(move |consumer| {
             let client = consumer.client().native_ptr();
-            list_offsets(client, &asked, end, REQUEST_TIMEOUT)
+            list_offsets(client, &asked, end, within)
         });
         told.await.unwrap_or_else(|cause| {
             let all = partitions.into_iter();
@@ -358,8 +420,8 @@ impl GroupConsumer {
         partitions: Vec<TopicPartition>,
     ) -> HashMap<TopicPartition, Result<Log, Cause>> {
         let (mut first, mut last) = tokio::join!(
-            self.list_offsets(partitions.clone(), End::First),
-            self.list_offsets(partitions.clone(), End::Last),
+            self.list_offsets(partitions.clone(), End::First, REQUEST_TIMEOUT),
+            self.list_offsets(partitions.clone(), End::Last, REQUEST_TIMEOUT),
         );
         let mut log = |at: &TopicPartition| {
             Ok(Log {
@@ -379,7 +441,9 @@ impl GroupConsumer {
     /// The offset after the last record of each partition, those of open transactions included;
     /// partitions whose leader did not answer are left out.
     pub async fn log_ends(&self, partitions: Vec<TopicPartition>) -> Vec<(TopicPartition, Offset)> {
-        let told = self.list_offsets(partitions, End::Last).await;
+        let told = self
+            .list_offsets(partitions, End::Last, REQUEST_TIMEOUT)
+            .await;
         let told = told.into_iter();
         told.filter_map(|(at, end)| Some((at, end.ok()?))).collect()
     }
@@ -404,7 +468,9 @@ impl GroupConsumer {
     /// The offset after the last record of each partition that the group may see; partitions
     /// whose leader did not answer are left out.
     pub async fn newest(&self, partitions: Vec<TopicPartition>) -> Vec<(TopicPartition, Offset)> {
-        let told = self.list_offsets(partitions, self.newest).await;
+        let told = self
+            .list_offsets(partitions, self.newest, REQUEST_TIMEOUT)
+            .await;
         let told = told.into_iter();
         told.filter_map(|(at, end)| Some((at, end.ok()?))).collect()
     }
@@ -524,34 +590,53 @@ impl GroupConsumer {
         }
     }
 
-    /// Commits, with the ids of the topics that the offsets belong to, as far as they have
-    /// some. Each partition has a result of its own, in the same order. It waits for the
-    /// answer, but not for long: librdkafka itself would wait for a lost coordinator to come
-    /// back.
+    /// Starts to commit, with the ids of the topics that the offsets belong to, as far as they have
+    /// some.
     ///
     /// It is librdkafka's synchronous commit, because nobody is told how an
     /// asynchronous one ended: rdkafka 0.39 takes events, and librdkafka makes
     /// none of a commit unless `offset_commit_cb` is set.
-    pub async fn commit(
+    pub fn commit(
         &self,
         offsets: Vec<(TopicPartition, Progress)>,
         ids: HashMap<Arc<str>, TopicId>,
-    ) -> Vec<Result<(), Cause>> {
-        let count = offsets.len();
+    ) -> Commit {
+        let places = offsets.iter().map(|(at, _)| at.clone()).collect();
+        let (told, results) = mpsc::unbounded_channel();
         let (instance, plain) = (self.member.clone(), self.plain.clone());
-        let committed = self.blocking(move |consumer| {
+        let inside = Inside::enter(&self.commits);
+        let consumer = self.inner.clone();
+        let ended = tokio::task::spawn_blocking(move || {
             let cluster = cluster(consumer.client().native_ptr());
-            let commit = Commit {
+            let commit = commit::Commit {
                 origins: origins(&ids, cluster.as_ref()),
                 instance,
                 plain,
             };
-            Ok(commit.by_topic(consumer, &offsets))
+            commit.by_topic(&consumer, &offsets, |at, result| {
+                // Nobody waits for it any more.
+                let _ = told.send((at.clone(), result));
+            });
+            drop(inside);
         });
-        let committed = tokio::time::timeout(REQUEST_TIMEOUT, committed)
-            .await
-            .unwrap_or_else(|_| Err(Cause::other("the group's coordinator did not answer")));
-        committed.unwrap_or_else(|cause| vec![Err(cause); count])
+        Commit {
+            places,
+            results,
+            ended,
+        }
+    }
+
+    /// Waits until no commit is inside librdkafka: while one is, a new assignment starts no
+    /// partition (2.12, `rd_kafka_assignment_serve`), and those that were read before stand still.
+    pub async fn commits_ended(&self) {
+        let mut commits = self.commits.subscribe();
+        // The sender is in `self`.
+        let _ = commits.wait_for(|commits| *commits == 0).await;
+    }
+
+    /// Whether a commit is inside librdkafka.
+    pub fn is_committing(&self) -> bool {
+        *self.commits.borrow() > 0
     }
 
     /// Leaves the group, so that its partitions go to others at once. Readers

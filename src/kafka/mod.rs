@@ -33,7 +33,8 @@ mod watch;
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
 pub use consumer::{
-    GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom, Starts, Wanted,
+    Commit, GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom, Starts, Wanted,
+    Within,
 };
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;

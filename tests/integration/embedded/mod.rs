@@ -14,6 +14,7 @@ mod publish;
 mod renewal;
 mod secrets;
 mod shutdown;
+mod silent;
 mod sockets;
 mod topics;
 
@@ -94,6 +95,7 @@ tests!("embedded":
     secrets::no_secret_is_shown_in_text,
     shutdown::publish_is_served_until_daprd_has_gone,
     shutdown::what_is_not_answered_in_time_is_told_by_the_exit_code,
+    silent::a_silent_coordinator_stops_no_partition,
     sockets::a_socket_that_daprd_may_not_open_is_told_at_start,
     sockets::daprd_can_discover_the_service,
     sockets::others_may_not_write_whatever_the_umask,

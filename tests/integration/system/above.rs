@@ -162,7 +162,7 @@ pub async fn a_topic_that_is_gone_keeps_no_other_from_being_committed(
     let (consumer, _signals) = GroupConsumer::new(&settings, member)?;
     let at = |topic: &str| (TopicPartition::new(topic, 0), Offset(7).into());
     let both = vec![at(&fixture.name("gone")), at(&topic)];
-    let results = consumer.commit(both, HashMap::new()).await;
+    let results = consumer.commit(both, HashMap::new()).results().await.0;
     ensure!(results[0].is_err() && results[1].is_ok(), "{results:?}");
     let committed = admin::committed(kafka, &group, &topic, 1).await?;
     ensure!(committed == [Some(7)], "{committed:?}");
