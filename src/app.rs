@@ -16,7 +16,7 @@ use crate::{
     },
     config,
     dapr::{Instances, Server, ServerError, socket::Access, warn_if_shut_out},
-    delivery::{Budget, Drained},
+    delivery::Drained,
     dlq,
     doctor::{self, Verdict},
     heal::{Healer, Healing},
@@ -106,7 +106,7 @@ pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
         .inspect_err(|error| tracing::warn!("no admin socket: {error}"));
     let readiness = Readiness::default();
     let for_reading_ahead = memory::for_reading_ahead(args.memory_mib);
-    let instances = Instances::new(readiness.clone(), Budget::new(for_reading_ahead));
+    let instances = Instances::new(readiness.clone(), for_reading_ahead);
     let told = Told {
         metrics: Metrics::install()?,
         readiness: readiness.clone(),

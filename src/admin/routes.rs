@@ -208,7 +208,6 @@ mod tests {
     use super::*;
     use crate::{
         dapr::Component,
-        delivery::Budget,
         telemetry::{metrics::Metrics, readiness::Readiness},
     };
 
@@ -219,7 +218,7 @@ mod tests {
         Told {
             metrics: METRICS.clone(),
             readiness: readiness.clone(),
-            instances: Instances::new(readiness, Budget::new(0)),
+            instances: Instances::new(readiness, 0),
             healing: None,
         }
     }

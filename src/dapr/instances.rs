@@ -104,11 +104,11 @@ pub struct Instances {
 }
 
 impl Instances {
-    /// None yet; `readiness` is held while one of them has no broker, and what they read ahead
-    /// they take from `budget`.
-    pub fn new(readiness: Readiness, budget: Budget) -> Self {
+    /// None yet; `readiness` is held while one of them has no broker, and all of them together
+    /// may read ahead so many bytes.
+    pub fn new(readiness: Readiness, for_reading_ahead: usize) -> Self {
         Self {
-            budget,
+            budget: Budget::new(for_reading_ahead),
             map: Arc::default(),
             inits: Arc::default(),
             ledger: Arc::default(),

@@ -14,12 +14,12 @@ use super::{
     commits::BatchId,
     inbox::{AfterCommits, Done, Found},
     membership::Generation,
-    stall::Quiet,
+    stall::{Quiet, Stands},
 };
 use crate::{
     kafka::{
-        Cause, GroupConsumer, New, Start, Starts, TopicId, Wanted, Within, broker_answers,
-        create_topic, missed,
+        AtPosition, Cause, GroupConsumer, New, Start, Starts, TopicId, Wanted, Within,
+        at_positions, broker_answers, create_topic,
     },
     metadata::Settings,
     model::{Epoch, Offset, Progress, TopicPartition},
@@ -282,33 +282,15 @@ impl BrokerCalls {
         });
     }
 
-    /// Finds out whether quiet partitions hold records that never came.
+    /// Finds out what stands at the positions of quiet partitions.
     pub(super) fn look_at(
         &mut self,
         consumer: GroupConsumer,
         settings: Settings,
         quiet: Vec<Quiet>,
     ) {
-        self.spawn(Done::Looked { stuck: None }, async move {
-            for quiet in quiet {
-                let ends = consumer.ends(&quiet.at).await;
-                if ends.is_ok_and(|(_, high)| high == quiet.position) {
-                    continue;
-                }
-                // Transaction markers stand there too: only a record that a fresh
-                // client gets shows that this one hangs. An end before the position
-                // shows it likewise: this one should be told that it is out of range.
-                let found = missed(&settings, &quiet.at, quiet.position).await;
-                if let Ok(Some(missed)) = found {
-                    // Brokers that have just come back may need a moment: the
-                    // record then comes by itself.
-                    tokio::time::sleep(RECOVERY).await;
-                    return Done::Looked {
-                        stuck: Some((quiet, missed)),
-                    };
-                }
-            }
-            Done::Looked { stuck: None }
+        self.spawn(Done::Looked(Vec::new()), async move {
+            Done::Looked(look_at(&consumer, &settings, quiet).await)
         });
     }
 
@@ -343,6 +325,52 @@ impl BrokerCalls {
             }
         });
     }
+}
+
+async fn look_at(
+    consumer: &GroupConsumer,
+    settings: &Settings,
+    quiet: Vec<Quiet>,
+) -> Vec<(Quiet, Stands)> {
+    let places: Vec<_> = quiet.iter().map(|quiet| quiet.at.clone()).collect();
+    let (newest, last) = tokio::join!(
+        consumer.newest(places.clone()),
+        consumer.log_ends(places.clone())
+    );
+    let [newest, last] = [newest, last].map(HashMap::<_, _>::from_iter);
+    let (mut found, mut unclear) = (Vec::new(), Vec::new());
+    for quiet in quiet {
+        let (newest, last) = (newest.get(&quiet.at), last.get(&quiet.at));
+        if newest != Some(&quiet.position) {
+            unclear.push(quiet);
+        } else if last > Some(&quiet.position) {
+            found.push((quiet, Stands::OpenTransaction));
+        }
+    }
+    if unclear.is_empty() {
+        return found;
+    }
+    // Markers of transactions stand there too: only a record that a fresh client gets shows that
+    // this one hangs. An end before the position shows it likewise: this one should be told that
+    // it is out of range.
+    let positions = unclear.iter();
+    let positions = positions.map(|quiet| (quiet.at.clone(), quiet.position));
+    let at_position = at_positions(settings, positions.collect()).await;
+    let mut at_position = at_position.unwrap_or_default();
+    let unclear = unclear.into_iter();
+    found.extend(unclear.filter_map(|quiet| {
+        let at_position = at_position.remove(&quiet.at)?;
+        Some((quiet, Stands::Found(at_position)))
+    }));
+    let misses = |(_, stands): &(Quiet, Stands)| {
+        use AtPosition::{EndsBefore, Record};
+        matches!(stands, Stands::Found(Record | EndsBefore))
+    };
+    if found.iter().any(misses) {
+        // Brokers that have just come back may need a moment: the record then comes by itself.
+        tokio::time::sleep(RECOVERY).await;
+    }
+    found
 }
 
 async fn find_dead_letter_topic(

@@ -12,11 +12,11 @@ use super::{
     commits::BatchId,
     lanes::{Conflict, Lane, Subscriber},
     membership::Generation,
-    stall::Quiet,
+    stall::{Quiet, Stands},
 };
 use crate::{
     engine::{DeliveryId, LaneId, Letter, LetterId},
-    kafka::{Cause, Missed, SendError, Shape, Signal, Start, Starts, TopicId},
+    kafka::{Cause, SendError, Shape, Signal, Start, Starts, TopicId},
     model::{Epoch, Log, Offset, Outcome, Progress, Record, TopicPartition},
 };
 
@@ -129,10 +129,8 @@ pub(super) enum Done {
         topic: Arc<str>,
         found: Result<Found, Cause>,
     },
-    /// Whether a quiet partition holds records that never came.
-    Looked {
-        stuck: Option<(Quiet, Missed)>,
-    },
+    /// What stands at the positions of quiet partitions, as far as it was found.
+    Looked(Vec<(Quiet, Stands)>),
     /// Whether a broker answers a fresh client, while no assignment comes.
     Joining(bool),
     /// The ends of partitions that are not read.

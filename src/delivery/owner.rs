@@ -29,14 +29,14 @@ use super::{
     read_ahead::{self, ReadAhead},
     readers::Readers,
     report,
-    stall::{self, Quiet, Stall},
+    stall::{self, Quiet, Stall, Stands},
     subscription::{CREATE_AGAIN, Step, Subscription},
     topic_ids::TopicIds,
 };
 use crate::{
     engine::{Action, BreakerLimits, Engine, Event, Hold, LaneId, Limits},
     kafka::{
-        Cause, GroupConsumer, Kind, Missed, SendError, Shape, Signal, Start, StartFrom, Starts,
+        AtPosition, Cause, GroupConsumer, Kind, SendError, Shape, Signal, Start, StartFrom, Starts,
         TopicId, Wanted,
     },
     metadata::Settings,
@@ -1179,7 +1179,9 @@ impl Owner {
                 let stalled = self.stall.is_stalled(&name);
                 let depth = self.stall.depth(&name);
                 let limit = self.settings.max_in_flight;
-                (name, report::topic_state(topic, limit, stalled, depth))
+                let mut state = report::topic_state(topic, limit, stalled, depth);
+                state.open_transactions = self.stall.in_transaction(&name);
+                (name, state)
             })
             .collect();
         for partition in partitions {
@@ -1195,27 +1197,42 @@ impl Owner {
         .publish();
     }
 
-    /// A fresh client looked whether quiet partitions hold records that never came.
-    fn looked(&mut self, stuck: Option<(Quiet, Missed)>) {
-        self.stall.looked();
-        let Some((quiet, missed)) = stuck else {
-            return;
-        };
-        let Quiet {
-            at,
-            epoch,
-            position,
-        } = &quiet;
-        let still = self.engine.owns(at, *epoch) && self.engine.position(at) == Some(*position);
-        if !still || !self.stall.may_replace(Instant::now()) {
-            return;
+    /// What stands at the positions of quiet partitions was found.
+    fn looked(&mut self, found: Vec<(Quiet, Stands)>) {
+        self.stall.looked(&found);
+        for (quiet, stands) in found {
+            let Quiet {
+                at,
+                epoch,
+                position,
+            } = &quiet;
+            let still = self.engine.owns(at, *epoch) && self.engine.position(at) == Some(*position);
+            if !still {
+                continue;
+            }
+            if let Some(reason) = self.stall.misses(&quiet, stands) {
+                if !self.stall.may_replace(Instant::now()) {
+                    continue;
+                }
+                if stands == Stands::Found(AtPosition::EndsBefore) {
+                    self.subscription.made_again(&at.topic);
+                    self.topic_ids.created_again([at.clone()]);
+                }
+                return self.renew(reason);
+            }
+            match stands {
+                Stands::OpenTransaction => {
+                    report::open_transaction(&self.instance, at, *position);
+                }
+                // Markers are committed with what stands before them: else there would be lag.
+                Stands::Found(AtPosition::NoRecordBefore(end)) if end > *position => {
+                    let offset = Offset(end.0 - 1);
+                    let (at, epoch) = (at.clone(), *epoch);
+                    self.step(Event::Passed { at, epoch, offset });
+                }
+                Stands::Found(_) => {}
+            }
         }
-        if missed == Missed::End {
-            self.subscription.made_again(&at.topic);
-            self.topic_ids.created_again([at.clone()]);
-        }
-        let reason = self.stall.misses(&quiet, missed);
-        self.renew(reason);
     }
 
     fn join_answered(&mut self, answers: bool) {
@@ -1327,7 +1344,7 @@ impl Owner {
                 results,
             } => self.last_commit_ended(generation, &offsets, &results),
             Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, &ids),
-            Done::Looked { stuck } => self.looked(stuck),
+            Done::Looked(found) => self.looked(found),
             Done::Joining(answers) => self.join_answered(answers),
             Done::Ends(ends) => {
                 self.stall.ends_came(ends);

@@ -264,6 +264,16 @@ pub(super) fn written(instance: &Member, written: &Written) {
     }
 }
 
+/// Reports a partition that waits for a transaction.
+pub(super) fn open_transaction(instance: &Member, at: &TopicPartition, position: Offset) {
+    events::OpenTransaction {
+        instance,
+        at,
+        position,
+    }
+    .emit();
+}
+
 /// Reports a partition that stands still.
 pub(super) fn standstill(instance: &Member, standstill: &Standstill<'_>) {
     let Partition {
@@ -327,6 +337,7 @@ pub(super) fn topic_state(
         paused_partitions: 0,
         breaker,
         stalled,
+        open_transactions: 0,
         dlq_depth,
     }
 }

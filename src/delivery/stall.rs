@@ -10,7 +10,7 @@ use std::{
 use super::question::Question;
 use crate::{
     engine::{Hold, WaitsFor},
-    kafka::{Health, Missed},
+    kafka::{AtPosition, Health},
     model::{Epoch, Offset, TopicPartition},
 };
 
@@ -24,8 +24,9 @@ const DEPTHS_EVERY: Duration = Duration::from_secs(30);
 /// How often the ends are asked for: one request for each leader.
 const ENDS_EVERY: Duration = Duration::from_secs(5);
 
-/// Quiet partitions that are looked at together: each may cost a request.
-const LOOKED_AT: usize = 16;
+/// Quiet partitions that are looked at together: one request for each of their leaders, and a
+/// fresh client that may read each of them.
+const LOOKED_AT: usize = 64;
 
 /// A partition as it is when the group is looked at.
 #[derive(Clone, Debug)]
@@ -49,6 +50,15 @@ pub(super) struct Quiet {
     pub(super) at: TopicPartition,
     pub(super) epoch: Epoch,
     pub(super) position: Offset,
+}
+
+/// What stands at the position of a quiet partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stands {
+    /// What a fresh client found there.
+    Found(AtPosition),
+    /// A transaction that is open: nothing comes before it ends.
+    OpenTransaction,
 }
 
 /// What a partition that stands still waits for.
@@ -115,6 +125,8 @@ struct Seen {
     told: Option<Instant>,
     /// Since when all is finished, and the broker has not confirmed a commit of it.
     unconfirmed: Option<Instant>,
+    /// Its next record is one of a transaction that is open.
+    in_transaction: bool,
 }
 
 impl Stall {
@@ -256,12 +268,14 @@ impl Stall {
             received: now,
             told: None,
             unconfirmed: None,
+            in_transaction: false,
         });
         if seen.commit_point != commit_point {
             (seen.commit_point, seen.committed, seen.told) = (commit_point, now, None);
         }
         if seen.position != position {
             (seen.position, seen.received) = (position, now);
+            seen.in_transaction = false;
             self.health.succeeded();
         }
         let is_due = partition.unfinished == 0 && partition.uncommitted > 0;
@@ -299,20 +313,38 @@ impl Stall {
         now - *self.joining.get_or_insert(now)
     }
 
-    /// A fresh client looked at quiet partitions.
-    pub(super) fn looked(&mut self) {
+    /// Quiet partitions were looked at.
+    pub(super) fn looked(&mut self, found: &[(Quiet, Stands)]) {
         self.looking = false;
+        for (quiet, stands) in found {
+            if let Some(seen) = self.seen.get_mut(&quiet.at) {
+                let is_open = *stands == Stands::OpenTransaction;
+                seen.in_transaction = is_open && seen.position == quiet.position;
+            }
+        }
     }
 
-    /// Why the consumer is to be replaced that misses this.
-    pub(super) fn misses(&self, quiet: &Quiet, missed: Missed) -> String {
-        let (patience, position) = (self.patience, quiet.position);
-        let finds = match missed {
-            Missed::Record => format!("gets the record at offset {position} or a later one"),
-            Missed::End => format!("finds that it ends before offset {position}"),
+    /// How many partitions of a topic wait for a transaction that has been open for `stallTimeout`.
+    pub(super) fn in_transaction(&self, topic: &str) -> usize {
+        let of_topic = self.seen.iter().filter(|(at, _)| *at.topic == *topic);
+        of_topic.filter(|(_, seen)| seen.in_transaction).count()
+    }
+
+    /// Why the consumer is to be replaced, if it misses what stands there.
+    pub(super) fn misses(&self, quiet: &Quiet, stands: Stands) -> Option<String> {
+        let (at, patience, position) = (&quiet.at, self.patience, quiet.position);
+        let finds = match stands {
+            Stands::Found(AtPosition::Record) => {
+                format!("gets the record at offset {position} or a later one")
+            }
+            Stands::Found(AtPosition::EndsBefore) => {
+                format!("finds that it ends before offset {position}")
+            }
+            Stands::Found(AtPosition::NoRecordBefore(_)) | Stands::OpenTransaction => return None,
         };
-        let at = &quiet.at;
-        format!("nothing came from {at} for {patience:?}, and a fresh connection {finds}")
+        Some(format!(
+            "nothing came from {at} for {patience:?}, and a fresh connection {finds}"
+        ))
     }
 
     /// Takes in whether a broker answers a fresh client while no assignment comes: librdkafka
@@ -458,7 +490,7 @@ mod tests {
     #[test]
     fn quiet_partitions_are_looked_at_once_per_patience_a_few_at_a_time() {
         let (mut stall, begun) = stall();
-        let partitions: Vec<_> = (0..20)
+        let partitions: Vec<_> = (0..80)
             .map(|number| Partition {
                 at: TopicPartition::new("orders", number),
                 ..partition(5, 5)
@@ -470,12 +502,28 @@ mod tests {
         assert_eq!(first.len(), LOOKED_AT);
         let next = late + SECOND;
         assert_eq!(stall.look(&partitions, false, next).quiet, [], "under way");
-        stall.looked();
+        stall.looked(&[]);
         let second = stall.look(&partitions, false, next).quiet;
-        assert_eq!(second.len(), 20 - LOOKED_AT);
+        assert_eq!(second.len(), 80 - LOOKED_AT);
         assert!(second.iter().all(|quiet| !first.contains(quiet)));
-        stall.looked();
+        stall.looked(&[]);
         assert_eq!(stall.look(&partitions, false, next).quiet, [], "too soon");
+    }
+
+    #[test]
+    fn a_partition_waits_for_a_transaction_until_its_position_moves() {
+        let (mut stall, begun) = stall();
+        stall.look(&[partition(5, 5)], false, begun);
+        let partitions = [partition(5, 5)];
+        let quiet = stall.look(&partitions, false, begun + PATIENCE).quiet;
+        let open = [(quiet[0].clone(), Stands::OpenTransaction)];
+        assert_eq!(stall.misses(&open[0].0, open[0].1), None);
+        stall.looked(&open);
+        assert_eq!(stall.in_transaction("orders"), 1);
+        stall.look(&[partition(6, 6)], false, begun + PATIENCE);
+        assert_eq!(stall.in_transaction("orders"), 0, "it has ended");
+        stall.looked(&open);
+        assert_eq!(stall.in_transaction("orders"), 0, "that is over");
     }
 
     #[test]

@@ -30,7 +30,7 @@ use super::{
     progress,
 };
 use crate::{
-    metadata::{Isolation, Settings, librdkafka},
+    metadata::{Settings, librdkafka},
     model::{
         Continue, Evidence, Log, Offset, Progress, Reason, Record, SameTopic, TopicPartition,
         resume,
@@ -213,10 +213,7 @@ impl GroupConsumer {
             context,
         )?;
         let inner = LoggedIn::shared(inner);
-        let newest = match settings.isolation {
-            Isolation::ReadCommitted => End::LastStable,
-            Isolation::ReadUncommitted => End::Last,
-        };
+        let newest = End::newest(settings.isolation);
         let consumer = Self {
             inner,
             member,
@@ -455,16 +452,6 @@ impl GroupConsumer {
         origins(ids, cluster.as_ref())
     }
 
-    /// A partition's first offset, and the one after its last.
-    pub async fn ends(&self, at: &TopicPartition) -> Result<(Offset, Offset), Cause> {
-        let TopicPartition { topic, partition } = at.clone();
-        self.blocking(move |consumer| {
-            let (low, high) = consumer.fetch_watermarks(&topic, partition, REQUEST_TIMEOUT)?;
-            Ok((Offset(low), Offset(high)))
-        })
-        .await
-    }
-
     /// The offset after the last record of each partition that the group may see; partitions
     /// whose leader did not answer are left out.
     pub async fn newest(&self, partitions: Vec<TopicPartition>) -> Vec<(TopicPartition, Offset)> {
@@ -530,14 +517,16 @@ impl GroupConsumer {
         (known && high >= 0).then_some(Offset(high))
     }
 
-    /// How many records stand in a topic, counting gaps.
+    /// How many records stand in a topic, counting gaps: one request for each leader and end.
     pub async fn records(&self, topic: &str) -> Result<u64, Cause> {
         let shape = self.shape(topic).await?;
         let partitions = shape.map_or(0, |shape| shape.partitions);
+        let partitions = (0..i32::try_from(partitions).unwrap_or_default())
+            .map(|partition| TopicPartition::new(topic, partition));
         let mut records = 0;
-        for partition in 0..i32::try_from(partitions).unwrap_or_default() {
-            let (low, high) = self.ends(&TopicPartition::new(topic, partition)).await?;
-            records += u64::try_from(high.0 - low.0).unwrap_or_default();
+        for (_, log) in self.logs(partitions.collect()).await {
+            let Log { first, end } = log?;
+            records += u64::try_from(end.0 - first.0).unwrap_or_default();
         }
         Ok(records)
     }

@@ -13,7 +13,10 @@ use super::{
     admin_request::{Answer, Owned, request},
     convert,
 };
-use crate::model::{Offset, TopicPartition};
+use crate::{
+    metadata::Isolation,
+    model::{Offset, TopicPartition},
+};
 
 /// Which end of a partition.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +28,16 @@ pub(super) enum End {
     /// The offset after the last record that a reader of committed records may see: the first
     /// one of an open transaction, if there is any.
     LastStable,
+}
+
+impl End {
+    /// The newest offset that a group may see.
+    pub(super) fn newest(isolation: Isolation) -> Self {
+        match isolation {
+            Isolation::ReadCommitted => Self::LastStable,
+            Isolation::ReadUncommitted => Self::Last,
+        }
+    }
 }
 
 /// A result for each partition that was asked for, and that a broker spoke of.

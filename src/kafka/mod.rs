@@ -5,6 +5,7 @@
 
 mod acked;
 mod admin_request;
+mod at_position;
 mod browse;
 mod classify;
 mod commit;
@@ -17,7 +18,6 @@ mod health;
 mod identity;
 mod list_offsets;
 mod logged_in;
-mod missed;
 mod oauth;
 mod producer;
 mod progress;
@@ -30,6 +30,7 @@ mod topics;
 mod trailing_dot;
 mod watch;
 
+pub use at_position::{AtPosition, at_positions};
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
 pub use consumer::{
@@ -39,7 +40,6 @@ pub use consumer::{
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;
 pub use identity::{Origin, TopicId};
-pub use missed::{Missed, missed};
 pub use oauth::Session;
 pub use producer::{Outgoing, Producer, SendError};
 pub use purge::delete_records;

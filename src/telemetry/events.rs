@@ -323,6 +323,31 @@ impl CommitFailed<'_> {
     }
 }
 
+/// A transaction that is open keeps a partition's next records from the group.
+#[derive(Debug)]
+pub struct OpenTransaction<'a> {
+    /// The component instance.
+    pub instance: &'a Member,
+    /// The partition.
+    pub at: &'a TopicPartition,
+    /// The first offset that is not handed out.
+    pub position: Offset,
+}
+
+impl OpenTransaction<'_> {
+    /// Logs it; a gauge shows how many partitions wait.
+    pub fn emit(self) {
+        let Self { at, position, .. } = self;
+        warn!(
+            instance = %self.instance,
+            "{at}: a transaction is open at offset {position}, and nothing behind it is delivered \
+             before it ends: `kafka-transactions.sh describe-producers --topic {} --partition {}` names \
+             its producer, and `abort` ends one that hangs",
+            at.topic, at.partition
+        );
+    }
+}
+
 /// What was fetched of one partition alone exceeds the memory for reading ahead.
 #[derive(Debug)]
 pub struct ReadAheadExceeded<'a> {

@@ -56,6 +56,8 @@ pub struct TopicState {
     pub breaker: Breaker,
     /// There is lag, and nothing progresses.
     pub stalled: bool,
+    /// Partitions that wait for a transaction that has been open for `stallTimeout`.
+    pub open_transactions: usize,
     /// Records in the topic's dead-letter topic, if it has one.
     pub dlq_depth: Option<u64>,
 }
@@ -129,6 +131,7 @@ impl TopicState {
         set(names::PAUSED_PARTITIONS, self.paused_partitions as f64);
         set(names::BREAKER_STATE, f64::from(self.breaker as u8));
         set(names::STALLED, f64::from(u8::from(self.stalled)));
+        set(names::OPEN_TRANSACTIONS, self.open_transactions as f64);
         if let Some(lag) = self.lag {
             set(names::CONSUMER_LAG, lag as f64);
         }
@@ -161,6 +164,7 @@ mod tests {
             paused_partitions: 1,
             breaker: Breaker::Probing,
             stalled: true,
+            open_transactions: 2,
             dlq_depth: Some(5),
         };
         GroupState {
@@ -192,6 +196,7 @@ mod tests {
             ("paused_partitions", "1"),
             ("breaker_state", "2"),
             ("stalled", "1"),
+            ("open_transactions", "2"),
             ("dlq_depth", "5"),
         ] {
             let labels = "component=\"todo-pubsub\",topic=\"orders\",group=\"todo\"";

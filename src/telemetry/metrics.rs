@@ -87,6 +87,7 @@ metrics! {
     READ_AHEAD_EXCEEDED: Counter("read_ahead_exceeded_total", Count, ["component", "topic", "group"], "Times that what was fetched of one partition alone exceeded `dapr_rdkafka_read_ahead_limit_bytes`, at most once a minute for each partition; the log names the partition.");
     BREAKER_STATE: Gauge("breaker_state", Count, ["component", "topic", "group"], "0: messages flow. 1: nearly all failed, so delivery rests. 2: single messages probe the app.");
     STALLED: Gauge("stalled", Count, ["component", "topic", "group"], "1 if a partition has not progressed for stallTimeout, because a record holds it or its commits fail; the log names which, and what it waits for.");
+    OPEN_TRANSACTIONS: Gauge("open_transactions", Count, ["component", "topic", "group"], "Partitions whose next record is one of a transaction that has been open for stallTimeout: nothing of them is delivered before it ends. The log names them.");
     DLQ_DEPTH: Gauge("dlq_depth", Count, ["component", "topic", "group"], "Messages in the topic's dead-letter topic.");
     DAPRD_SHUTDOWNS: Counter("daprd_shutdowns_total", Count, ["result"], "Times that daprd was asked to shut down, because it never initialised this process (--heal-daprd).");
 }

@@ -26,7 +26,7 @@ fn of(socket: &str, process: Option<i32>, name: &str) -> Identity {
 
 #[tokio::test]
 async fn one_instance_too_many_is_refused() {
-    let instances = Instances::new(Readiness::default(), Budget::new(0));
+    let instances = Instances::new(Readiness::default(), 0);
     let others: Vec<_> = (0..limits::INSTANCES)
         .map(|n| instances.inits.begin(&Identity::named(&n.to_string())))
         .collect();
@@ -61,7 +61,7 @@ async fn begin(init: &mut (impl Future<Output = Result<(), Status>> + Unpin)) {
 async fn a_call_beside_a_second_init_leaves_nothing_behind() {
     let broker = EmbeddedBroker::start(["orders"]).expect("a broker");
     let readiness = Readiness::default();
-    let instances = Instances::new(readiness.clone(), Budget::new(0));
+    let instances = Instances::new(readiness.clone(), 0);
     let given = given(&[("brokers", &broker.address().expect("its address"))]);
     let me = of("kafka", Some(my_process()), "todo");
     let init = || Box::pin(instances.init(me.clone(), &given));
@@ -88,7 +88,7 @@ async fn the_newest_failure_is_told_until_its_daprd_ends() {
     let broker = EmbeddedBroker::start(["orders"]).expect("a broker");
     let address = broker.address().expect("its address");
     let readiness = Readiness::default();
-    let instances = Instances::new(readiness.clone(), Budget::new(0));
+    let instances = Instances::new(readiness.clone(), 0);
     // It ends with its input, even if the test fails.
     let mut daprd = Command::new("cat");
     let mut daprd = daprd.stdin(Stdio::piped()).spawn().expect("a child");
@@ -114,7 +114,7 @@ async fn the_newest_failure_is_told_until_its_daprd_ends() {
 async fn an_init_that_fails_beside_one_that_succeeds_holds_nothing() {
     let broker = EmbeddedBroker::start(["orders"]).expect("a broker");
     let readiness = Readiness::default();
-    let instances = Instances::new(readiness.clone(), Budget::new(0));
+    let instances = Instances::new(readiness.clone(), 0);
     let right = given(&[("brokers", &broker.address().expect("its address"))]);
     let wrong = given(&[("brokers", "127.0.0.1:1")]);
     let me = Identity::named("todo");
@@ -153,7 +153,7 @@ fn an_instance_of_another_running_daprd_is_never_adopted() {
 
 #[tokio::test]
 async fn what_an_init_gave_that_failed_is_told() {
-    let instances = Instances::new(Readiness::default(), Budget::new(0));
+    let instances = Instances::new(Readiness::default(), 0);
     let given = HashMap::from([("brokers".to_owned(), "kafka".to_owned())]);
     let todo = of("kafka", None, "todo");
     let refused = instances.init(todo, &given).await;

@@ -35,11 +35,12 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// The alerts that the runbook has a section for.
-const ALERTS: [&str; 10] = [
+const ALERTS: [&str; 11] = [
     "DaprRdkafkaDown",
     "DaprRdkafkaNotInitialised",
     "DaprRdkafkaConsumerLag",
     "DaprRdkafkaStalled",
+    "DaprRdkafkaLittleMemory",
     "DaprRdkafkaOldestUnfinished",
     "DaprRdkafkaDeadLetters",
     "DaprRdkafkaDeadLetterPublishFailing",

@@ -1,7 +1,10 @@
 //! An app behind the real daprd.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -67,6 +70,8 @@ struct Shared {
     work: Duration,
     answer: Answer,
     seen: Mutex<Vec<Event>>,
+    /// Events that it works on now.
+    at_work: AtomicUsize,
 }
 
 /// A subscription as `/dapr/subscribe` names it. The route names the topic, or its lane: `#`
@@ -116,6 +121,7 @@ impl App {
             work,
             answer: Box::new(answer),
             seen: Mutex::default(),
+            at_work: AtomicUsize::new(0),
         });
         let socket = bind(0)?;
         let mut app = Self {
@@ -126,6 +132,11 @@ impl App {
         };
         app.up().await?;
         Ok(app)
+    }
+
+    /// How many events it works on now.
+    pub fn at_work(&self) -> usize {
+        self.state.at_work.load(Ordering::SeqCst)
     }
 
     /// Listens, after [`App::down`] on the same port as before.
@@ -209,7 +220,9 @@ async fn receive(
     body: Bytes,
 ) -> (StatusCode, Json<Value>) {
     let begun = Instant::now();
+    app.at_work.fetch_add(1, Ordering::SeqCst);
     tokio::time::sleep(app.work).await;
+    app.at_work.fetch_sub(1, Ordering::SeqCst);
     let mut event = Event {
         topic,
         body: serde_json::from_slice(&body).unwrap_or(Value::Null),

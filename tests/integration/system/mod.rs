@@ -81,6 +81,7 @@ tests!("system":
     heal::an_app_that_never_publishes_gets_messages_again,
     heal::an_app_that_publishes_gets_messages_again,
     isolation::aborted_records_come_only_if_asked_for,
+    isolation::markers_are_committed_and_an_open_transaction_is_named,
     lanes::a_lane_is_no_way_around_a_protected_topic,
     lanes::a_lane_with_other_metadata_waits_for_the_others_to_close,
     lanes::a_lane_that_hangs_holds_up_no_other,
