@@ -13,14 +13,17 @@ use kafka_protocol::{
 };
 
 use super::subject;
-use crate::doctor::{
-    Finding, Fix, Seen, Stage,
-    context::Context,
-    rows::group as rows,
-    run::WantedTopic,
-    shell::quoted,
-    stages::{Cluster, permissions::error},
-    wire::Answered,
+use crate::{
+    doctor::{
+        Finding, Fix, Seen, Stage,
+        context::Context,
+        rows::group as rows,
+        run::WantedTopic,
+        shell::quoted,
+        stages::{Cluster, permissions::error},
+        wire::Answered,
+    },
+    metadata::Isolation,
 };
 
 /// The newest version that asks for one group, not for a list.
@@ -36,6 +39,9 @@ const END: i64 = -1;
 /// The most partitions of a topic that are named.
 const NAMED: usize = 5;
 
+/// What a group that reads committed records may see.
+const READ_COMMITTED: i8 = 1;
+
 /// A topic's partitions, each with an offset.
 type Offsets = BTreeMap<i32, i64>;
 
@@ -43,6 +49,8 @@ type Offsets = BTreeMap<i32, i64>;
 struct Ends {
     /// The first offset of each, and the one after the last.
     offsets: BTreeMap<i32, (i64, i64)>,
+    /// Partitions in which a transaction is open, each with the offset of its first record.
+    open: Offsets,
     /// A leader that told so.
     told: Option<Answered<ListOffsetsResponse>>,
 }
@@ -127,12 +135,18 @@ async fn ends(
     }
     let mut ends = Ends {
         offsets: BTreeMap::new(),
+        open: Offsets::new(),
         told: None,
     };
     for (leader, partitions) in leaders {
-        let first = asked(context, cluster, leader, topic, &partitions, FIRST).await?;
-        let end = asked(context, cluster, leader, topic, &partitions, END).await?;
+        let first = asked(context, cluster, leader, topic, &partitions, (FIRST, 0)).await?;
+        let end = asked(context, cluster, leader, topic, &partitions, (END, 0)).await?;
+        let committed = (END, READ_COMMITTED);
+        let stable = asked(context, cluster, leader, topic, &partitions, committed).await?;
         let end_of = offsets(&end.value);
+        let open = offsets(&stable.value).into_iter();
+        let open = open.filter(|(at, stable)| end_of.get(at).is_some_and(|end| stable < end));
+        ends.open.extend(open);
         let both = offsets(&first.value).into_iter();
         let both = both.filter_map(|(at, first)| Some((at, (first, *end_of.get(&at)?))));
         ends.offsets.extend(both);
@@ -148,7 +162,7 @@ async fn asked(
     leader: i32,
     topic: &str,
     partitions: &[i32],
-    which: i64,
+    (which, isolation): (i64, i8),
 ) -> Result<Answered<ListOffsetsResponse>, String> {
     let wire = cluster.at(leader);
     let wire =
@@ -163,6 +177,7 @@ async fn asked(
         .with_partitions(each.collect());
     let request = ListOffsetsRequest::default()
         .with_replica_id(BrokerId(-1))
+        .with_isolation_level(isolation)
         .with_topics(vec![wanted]);
     let answer = wire.ask_below(&request, NEWEST, context.until()).await;
     answer.map_err(|broken| broken.to_string())
@@ -196,7 +211,13 @@ fn judge(context: &Context<'_>, group: &str, topic: &str, committed: &Offsets, e
                 .iter()
                 .map(|(_, offset, (_, end))| end.saturating_sub(*offset));
             let behind = behind.fold(0, i64::saturating_add);
-            let words = format!("lag {behind} over {} partitions", known.len());
+            let lag = format!("lag {behind} over {} partitions", known.len());
+            let waits = context.settings.isolation == Isolation::ReadCommitted;
+            let words = if waits && !ends.open.is_empty() {
+                format!("{lag}; {}", in_transaction(&ends.open))
+            } else {
+                lag
+            };
             let seen = Seen::by(told, words);
             context.recorder.fine(Stage::Group, subject, seen);
         }
@@ -205,6 +226,18 @@ fn judge(context: &Context<'_>, group: &str, topic: &str, committed: &Offsets, e
             context.recorder.skipped(Stage::Group, subject, why);
         }
     }
+}
+
+/// Where a group that reads committed records gets nothing more.
+fn in_transaction(open: &Offsets) -> String {
+    let each = open.iter().take(NAMED);
+    let each = each.map(|(at, offset)| format!("{at} from offset {offset} on"));
+    let more = if open.len() > NAMED { ", …" } else { "" };
+    format!(
+        "a transaction is open in partition {}{more}, and before it ends nothing behind its first \
+         record is delivered (`kafka-transactions.sh` describes and aborts it)",
+        each.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn out_of_range(group: &str, topic: &str, outside: &[(i32, i64, (i64, i64))]) -> Finding {

@@ -15,6 +15,7 @@ use kafka_protocol::{
 use rdkafka::{
     ClientConfig,
     consumer::{Consumer as _, StreamConsumer},
+    producer::{BaseRecord, Producer as _},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -28,6 +29,7 @@ use crate::{
     support::{
         Fixture, admin,
         records::{self, Plain},
+        transactions::with_producer,
     },
 };
 
@@ -303,6 +305,20 @@ pub async fn groups_that_are_nowhere_are_found(_: Arc<Fixture>) -> Result<()> {
     let diagnosis = component.diagnose(&arguments).await?;
     let lag = text(&diagnosis, "group", "group group, topic orders");
     ensure!(lag == Some(("fine", "lag 3 over 1 partitions")), "{lag:?}");
+    let open = with_producer(brokers, "open", SOON, |producer| {
+        producer.begin_transaction()?;
+        let record = BaseRecord::to("orders").key("key").payload("open");
+        producer.send(record).map_err(|(error, _)| error)?;
+        producer.flush(SOON)?;
+        Ok(producer)
+    });
+    let open = open.await?;
+    let diagnosis = component.diagnose(&arguments).await?;
+    let (outcome, words) =
+        text(&diagnosis, "group", "group group, topic orders").ok_or("no check")?;
+    let named = "a transaction is open in partition 0 from offset 4 on";
+    ensure!(outcome == "fine" && words.contains(named), "{words}");
+    tokio::task::spawn_blocking(move || open.abort_transaction(SOON)).await??;
 
     for (offset, first) in [(1, 2), (9, 3)] {
         commit(brokers, group, topic, offset).await?;
