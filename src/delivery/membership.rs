@@ -17,10 +17,6 @@ use std::time::{Duration, Instant};
 
 use crate::model::TopicPartition;
 
-/// How long a revocation waits for what was delivered already. The whole group
-/// waits with it; what is not answered by then is delivered again.
-pub(super) const REVOKE_DRAIN: Duration = Duration::from_secs(5);
-
 /// How long to wait before another consumer is made, after one could not be.
 const REPLACE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -96,6 +92,9 @@ pub(super) enum Action {
 /// A group's membership.
 #[derive(Debug)]
 pub(super) struct Membership {
+    /// How long a revocation waits for what was delivered already. The whole group waits with it;
+    /// what is not answered by then is delivered again.
+    longest_drain: Duration,
     phase: Phase,
     generation: Generation,
     /// The group is shutting down.
@@ -105,9 +104,10 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    /// A group without partitions.
-    pub(super) fn new() -> Self {
+    /// A group without partitions, which waits so long for answers before it gives partitions back.
+    pub(super) fn new(longest_drain: Duration) -> Self {
         Self {
+            longest_drain,
             phase: Phase::Idle,
             generation: Generation(0),
             leaves: false,
@@ -134,7 +134,7 @@ impl Membership {
             }
             Event::Renew { reason } if self.is_owning() => {
                 self.replace = Some((reason, now));
-                self.drain(now + REVOKE_DRAIN, &mut actions);
+                self.drain(now + self.longest_drain, &mut actions);
             }
             Event::Renew { reason } if self.is_idle() && !self.leaves => {
                 self.replace = Some((reason, now));
@@ -219,7 +219,7 @@ impl Membership {
     }
 
     fn revoked(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let latest = now + REVOKE_DRAIN;
+        let latest = now + self.longest_drain;
         match &mut self.phase {
             // What is being drained already keeps its deadline, if that is sooner.
             Phase::Draining { until } => *until = latest.min(*until),

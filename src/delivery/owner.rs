@@ -56,6 +56,10 @@ const LANE_DEPTH: usize = 2;
 /// for them, and few enough that a stream that comes later finds work.
 const ONLY_LANE_DEPTH: usize = 8;
 
+/// Records that a stream may have before the app has answered one: how long the app takes is not
+/// known, and what waits in daprd can't be taken back.
+const NEW_LANE_DEPTH: usize = 1;
+
 /// When records have waited so long for one stream, it is not a burst.
 const SERIAL_AFTER: Duration = Duration::from_secs(5);
 
@@ -175,7 +179,7 @@ impl Owner {
         let now = Instant::now();
         Self {
             engine: Engine::new(limits(settings)),
-            membership: Membership::new(),
+            membership: Membership::new(settings.rebalance_drain),
             subscription: Subscription::new(
                 settings.initial_offset,
                 settings.topic_creation.subscribed(),
@@ -1115,8 +1119,13 @@ impl Owner {
 impl Owner {
     fn look(&mut self, now: Instant) {
         let mut holds = self.engine.holds();
+        let topics = self.engine.topics();
+        let takes: HashMap<_, _> = topics.map(|topic| (topic.topic, topic.takes)).collect();
         let owned = self.engine.partitions();
-        let partitions = owned.filter_map(|at| self.see(at, holds.remove(at)));
+        let partitions = owned.filter_map(|at| {
+            let takes = takes.get(&at.topic).copied().unwrap_or_default();
+            self.see(at, holds.remove(at), takes)
+        });
         let partitions: Vec<_> = partitions.collect();
         let joins = self.membership.is_idle() && self.subscription.is_joining();
         let look = self.stall.look(&partitions, joins, now);
@@ -1144,7 +1153,12 @@ impl Owner {
     }
 
     /// A partition as it is now.
-    fn see(&self, at: &TopicPartition, hold: Option<Hold>) -> Option<stall::Partition> {
+    fn see(
+        &self,
+        at: &TopicPartition,
+        hold: Option<Hold>,
+        takes: Duration,
+    ) -> Option<stall::Partition> {
         let engine = &self.engine;
         Some(stall::Partition {
             at: at.clone(),
@@ -1155,6 +1169,7 @@ impl Owner {
             unfinished: engine.unfinished(at),
             uncommitted: engine.uncommitted(at),
             hold,
+            takes,
         })
     }
 
@@ -1370,6 +1385,9 @@ fn limits(settings: &Settings) -> Limits {
         max_uncommitted: settings.max_uncommitted,
         lane_depth: LANE_DEPTH,
         only_lane_depth: ONLY_LANE_DEPTH,
+        new_lane_depth: NEW_LANE_DEPTH,
+        // An app may take twice as long as before, and is waited for still.
+        lane_room: settings.rebalance_drain / 2,
         serial_after: SERIAL_AFTER,
         lane_hold: LANE_HOLD,
         breaker: BreakerLimits {

@@ -42,6 +42,8 @@ pub(super) struct Partition {
     pub(super) uncommitted: usize,
     /// What the commit point waits for.
     pub(super) hold: Option<Hold>,
+    /// How long the app takes for a record of the topic, the longest of late.
+    pub(super) takes: Duration,
 }
 
 /// A partition from which nothing came for long.
@@ -238,7 +240,12 @@ impl Stall {
         } else if let Some(held) = self.unconfirmed(partition, now) {
             stands_still = Some((held, Awaited::Confirmation));
         }
-        if let Some((held, awaited)) = stands_still.filter(|(held, _)| *held >= self.patience) {
+        // An app that always takes long does not stand still.
+        let patience = match stands_still {
+            Some((_, Awaited::Record(WaitsFor::Answer))) => self.patience.max(partition.takes * 2),
+            _ => self.patience,
+        };
+        if let Some((held, awaited)) = stands_still.filter(|(held, _)| *held >= patience) {
             self.stalled.insert(partition.at.topic.clone());
             if self.tells(&partition.at, now) {
                 look.standstills.push(Standstill {
@@ -406,6 +413,7 @@ mod tests {
             unfinished: 0,
             uncommitted: 0,
             hold: None,
+            takes: Duration::ZERO,
         }
     }
 
@@ -459,6 +467,19 @@ mod tests {
         assert_eq!(again, Some(2 * PATIENCE));
         assert_eq!(told(&mut stall, held(3, 6, begun), late + PATIENCE), None);
         assert!(!stall.is_stalled("orders"));
+    }
+
+    #[test]
+    fn an_app_that_takes_long_stands_still_after_twice_as_long() {
+        let (mut stall, begun) = stall();
+        let slow = || Partition {
+            takes: 90 * SECOND,
+            ..held(1, 5, begun)
+        };
+        told(&mut stall, slow(), begun);
+        assert_eq!(told(&mut stall, slow(), begun + 179 * SECOND), None);
+        let late = 180 * SECOND;
+        assert_eq!(told(&mut stall, slow(), begun + late), Some(late));
     }
 
     #[test]

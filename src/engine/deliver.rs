@@ -205,14 +205,16 @@ impl Engine {
         now: Instant,
     ) -> Option<InFlight> {
         let in_flight = self.in_flight.remove(&delivery);
-        let lane = match &in_flight {
-            Some(in_flight) => in_flight.lane,
-            None => self.orphans.remove(&delivery)?.lane,
+        let (lane, handed) = if let Some(in_flight) = &in_flight {
+            (in_flight.lane, in_flight.handed)
+        } else {
+            let orphan = self.orphans.remove(&delivery)?;
+            (orphan.lane, orphan.handed)
         };
         if let Some(topic) = self.lanes.get(&lane)
             && let Some(topic) = self.topics.get_mut(topic)
         {
-            self.daprd_is_concurrent |= topic.lanes.release(lane, delivery, by_app, now);
+            self.daprd_is_concurrent |= topic.lanes.release(lane, (delivery, handed), by_app, now);
         }
         if let Some(InFlight { ready, .. }) = &in_flight
             && let Some(topic) = self.topics.get_mut(&ready.at.topic)

@@ -41,6 +41,11 @@ pub struct Limits {
     pub lane_depth: usize,
     /// The same for the only lane of a topic.
     pub only_lane_depth: usize,
+    /// The same for a lane of which no answer has come yet.
+    pub new_lane_depth: usize,
+    /// A lane that answers in order gets no more than the app works off within this time: what
+    /// waits in daprd can't be taken back, and is worked on by two apps if its partition goes.
+    pub lane_room: Duration,
     /// When one lane is all that a topic has, and it has not been enough for so
     /// long, that is told.
     pub serial_after: Duration,

@@ -2,10 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{DeliveryId, LaneId, Limits};
+
+/// After so many answers in order, with another record behind each, a lane is taken for serial:
+/// of two calls that begin together each is as likely to end first.
+const IN_ORDER: u32 = 8;
+
+/// Of a lane that is taken for serial, one answer in so many is put to the test again.
+const TEST_AGAIN: u32 = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
@@ -24,6 +31,11 @@ struct Lane {
     held_until: Option<Instant>,
     /// When it gave a record back last.
     released: Option<Instant>,
+    /// How long the app takes for a record: the longest of late, if any was answered.
+    takes: Option<Duration>,
+    /// Answers of the app, and those of them that came in order while another record waited.
+    answers: u32,
+    in_order: u32,
 }
 
 impl Lane {
@@ -45,14 +57,33 @@ impl Lanes {
         self.map.len()
     }
 
-    /// How many records a lane may have, never more than the window. A serial one
-    /// gets few ahead, so that an idle lane never waits for what a busy one was
-    /// given.
+    /// How long the app takes for a record, the longest of late.
+    pub(super) fn takes(&self) -> Duration {
+        let takes = self.map.values().filter_map(|lane| lane.takes);
+        takes.max().unwrap_or_default()
+    }
+
+    /// How many records a lane may have, never more than the window.
+    ///
+    /// A serial one gets few ahead, so that an idle lane never waits for what a busy one was given,
+    /// and fewer the longer the app takes. Two is the least that can show that a lane is
+    /// concurrent.
     fn depth(&self, lane: &Lane, limits: &Limits) -> usize {
-        let depth = match (lane.concurrent, self.map.len()) {
-            (true, _) => limits.max_in_flight,
-            (false, 1) => limits.only_lane_depth,
-            (false, _) => limits.lane_depth,
+        let most = match self.map.len() {
+            1 => limits.only_lane_depth,
+            _ => limits.lane_depth,
+        };
+        let depth = match lane.takes {
+            _ if lane.concurrent => limits.max_in_flight,
+            None => most.min(limits.new_lane_depth),
+            Some(takes) => {
+                let fits = limits.lane_room.as_nanos() / takes.as_nanos().max(1);
+                let fits = usize::try_from(fits).unwrap_or(usize::MAX);
+                let is_serial =
+                    lane.in_order >= IN_ORDER && !lane.answers.is_multiple_of(TEST_AGAIN);
+                let least = if is_serial { 1 } else { 2 };
+                fits.max(least).min(most)
+            }
         };
         depth.min(limits.max_in_flight)
     }
@@ -88,20 +119,32 @@ impl Lanes {
         })
     }
 
-    /// A delivery is not with this lane any more. If the app answered it before an
-    /// older one, the lane is concurrent. Returns whether it is known to be.
+    /// A delivery that was handed out then is not with this lane any more. If the app answered it
+    /// before an older one, the lane is concurrent. Returns whether it is known to be.
     pub(super) fn release(
         &mut self,
         id: LaneId,
-        delivery: DeliveryId,
+        (delivery, handed): (DeliveryId, Instant),
         by_app: bool,
         now: Instant,
     ) -> bool {
         let Some(lane) = self.map.get_mut(&id) else {
             return false;
         };
+        let is_first = lane.pending.first() == Some(&delivery);
+        if by_app && is_first {
+            let began = lane
+                .released
+                .map_or(handed, |released| handed.max(released));
+            let took = now.saturating_duration_since(began);
+            let before = lane.takes.unwrap_or_default();
+            // One quick answer after slow ones says little.
+            lane.takes = Some(took.max(before * 7 / 8));
+            lane.in_order += u32::from(lane.pending.len() > 1);
+        }
+        lane.answers += u32::from(by_app);
+        lane.concurrent |= by_app && !is_first && !lane.pending.is_empty();
         lane.released = Some(now);
-        lane.concurrent |= by_app && lane.pending.first().is_some_and(|first| *first < delivery);
         lane.pending.remove(&delivery);
         lane.concurrent
     }

@@ -179,7 +179,7 @@ impl Engine {
             Event::Draining { partitions } => self.drain(&partitions),
             Event::Revoked { partitions } => {
                 self.revoke(&partitions.iter().collect());
-                self.resize();
+                self.pool.resize(self.partitions.len());
             }
             Event::LaneOpened {
                 lane,
@@ -253,7 +253,7 @@ impl Engine {
             self.topics.entry(at.topic.clone()).or_default();
             self.partitions.insert(at, Partition::new(epoch, start));
         }
-        self.resize();
+        self.pool.resize(self.partitions.len());
     }
 
     fn drain(&mut self, partitions: &[TopicPartition]) {
@@ -292,16 +292,6 @@ impl Engine {
         for topic in topics {
             if let Some(topic) = self.topics.get_mut(topic) {
                 topic.ready.retain(|ready| !partitions.contains(&ready.at));
-            }
-        }
-    }
-
-    /// The number of partitions has changed.
-    fn resize(&mut self) {
-        if self.pool.resize(self.partitions.len()) {
-            for (at, partition) in &mut self.partitions {
-                let size = partition.size();
-                self.pool.charge(&at.topic, &mut partition.share, size);
             }
         }
     }

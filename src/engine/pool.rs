@@ -92,9 +92,9 @@ impl Pool {
         }
     }
 
-    /// So many partitions are ours. True if their floors change by that: then
-    /// [`Pool::charge`] is due for each.
-    pub(super) fn resize(&mut self, partitions: usize) -> bool {
+    /// So many partitions are ours. If their floors change by that, [`Pool::admits`] is due for
+    /// each.
+    pub(super) fn resize(&mut self, partitions: usize) {
         let partitions = partitions.max(1);
         let half = self.all.map(|all| all / (2 * partitions));
         let floor = Size {
@@ -103,16 +103,8 @@ impl Pool {
         };
         let floors = floor.map(|floor| floor * partitions);
         self.shared = self.all.with(floors, usize::saturating_sub);
-        let changed = floor != self.floor;
         self.floor = floor;
         self.note_full();
-        changed
-    }
-
-    /// Takes in what a partition has.
-    pub(super) fn charge(&mut self, topic: &Arc<str>, share: &mut Share, has: Size) {
-        let beyond = has.with(self.floor, usize::saturating_sub);
-        self.take(topic, share, beyond);
     }
 
     /// Takes in what a partition has, whether it reads, and whether it may be read from as far as
@@ -124,7 +116,8 @@ impl Pool {
         has: Size,
         (reads, wants): (bool, bool),
     ) -> bool {
-        self.charge(&at.topic, share, has);
+        let beyond = has.with(self.floor, usize::saturating_sub);
+        self.take(&at.topic, share, beyond);
         let is_low = if reads {
             has.is_below(self.floor)
         } else {

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{Engine, partition::Partition};
@@ -20,6 +20,8 @@ pub struct TopicState {
     pub in_flight: usize,
     /// The app as a whole is failing, and gets one record at a time.
     pub breaker_open: bool,
+    /// How long the app takes for a record, the longest of late; zero if none was answered.
+    pub takes: Duration,
 }
 
 /// The record that a partition's commit point stands at, and what it waits for.
@@ -64,6 +66,7 @@ impl Engine {
             lanes: topic.lanes.count(),
             in_flight: topic.in_flight,
             breaker_open: topic.breaker.is_open(),
+            takes: topic.lanes.takes(),
         })
     }
 

@@ -1,5 +1,6 @@
 mod absence;
 mod dead_letters;
+mod lane_depth;
 mod properties;
 mod suspect_acks;
 mod window;
@@ -31,6 +32,8 @@ fn limits() -> Limits {
         max_uncommitted: 50,
         lane_depth: 2,
         only_lane_depth: 10,
+        new_lane_depth: 10,
+        lane_room: Duration::from_secs(3600),
         serial_after: Duration::from_secs(5),
         lane_hold: Duration::from_secs(1),
         breaker: BreakerLimits {
@@ -74,10 +77,18 @@ fn at() -> TopicPartition {
 }
 
 impl Bench {
+    #[expect(
+        clippy::large_types_passed_by_value,
+        reason = "it is written where it is given"
+    )]
     fn new(limits: Limits) -> Self {
         Self::with(limits, policy())
     }
 
+    #[expect(
+        clippy::large_types_passed_by_value,
+        reason = "it is written where it is given"
+    )]
     fn with(limits: Limits, policy: Policy) -> Self {
         let mut bench = Self {
             engine: Engine::new(limits),

@@ -17,6 +17,9 @@ const UNKNOWN_TOPIC_WAIT: Duration = Duration::from_secs(5);
 /// librdkafka's own default.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 
+/// What is left for the last commit after a drain.
+const DRAIN_MARGIN: Duration = Duration::from_secs(60);
+
 /// Added partitions are found within seconds, however seldom the producer looks.
 const CONSUMER_REFRESH: Duration = Duration::from_secs(10);
 
@@ -208,10 +211,15 @@ pub fn consumer(settings: &Settings, group: &str) -> Pairs {
         ("partition.assignment.strategy", strategies.into()),
         ("session.timeout.ms", millis(member.session_timeout)),
         ("heartbeat.interval.ms", millis(member.heartbeat_interval)),
-        // librdkafka wants it no shorter than the session.
+        // librdkafka wants it no shorter than the session. It is how long the group waits for a
+        // member that gives partitions back.
         (
             "max.poll.interval.ms",
-            millis(member.session_timeout.max(MAX_POLL_INTERVAL)),
+            millis(
+                (settings.rebalance_drain + DRAIN_MARGIN)
+                    .max(member.session_timeout)
+                    .max(MAX_POLL_INTERVAL),
+            ),
         ),
         ("fetch.min.bytes", member.fetch_min.to_string()),
         (
@@ -276,6 +284,7 @@ mod tests {
     fn the_consumers_keys_reach_librdkafka_in_its_units() {
         let settings = settings(&[
             ("sessionTimeout", "10m"),
+            ("rebalanceDrain", "20m"),
             ("heartbeatInterval", "1500ms"),
             ("consumerFetchMin", "4"),
             ("consumerFetchDefault", "16777216"),
@@ -288,7 +297,7 @@ mod tests {
         let pairs = map(consumer(&settings, "g"));
         for (name, value) in [
             ("session.timeout.ms", "600000"),
-            ("max.poll.interval.ms", "600000"),
+            ("max.poll.interval.ms", "1260000"),
             ("heartbeat.interval.ms", "1500"),
             ("fetch.min.bytes", "4"),
             ("max.partition.fetch.bytes", "16777216"),

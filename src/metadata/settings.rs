@@ -54,6 +54,8 @@ pub struct Settings {
     pub idempotence: bool,
     /// `stallTimeout`.
     pub stall_timeout: Duration,
+    /// `rebalanceDrain`.
+    pub rebalance_drain: Duration,
     /// `consumeRetry*` and `backOff*`.
     pub retry: Retry,
     /// `deadLetter*` and `maxDeliveryAttempts`.
@@ -295,6 +297,7 @@ impl Settings {
             start_without_brokers: false,
             idempotence: true,
             stall_timeout: Duration::ZERO,
+            rebalance_drain: Duration::ZERO,
             retry: Retry {
                 enabled: true,
                 interval: None,

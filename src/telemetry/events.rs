@@ -185,6 +185,13 @@ impl Revoked<'_> {
     /// Logs and counts it.
     pub fn emit(self) {
         rebalanced(self.instance, "revoked");
+        let Member { component, group } = self.instance;
+        counter!(
+            names::DRAIN_UNANSWERED,
+            "component" => component.clone(),
+            "group" => group.clone()
+        )
+        .increment(self.unanswered as u64);
         info!(
             instance = %self.instance,
             unanswered = self.unanswered,

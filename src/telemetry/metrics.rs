@@ -61,6 +61,7 @@ metrics! {
     BROKER_FAILURES: Counter("broker_connection_failures_total", Count, ["component"], "Connections to brokers that failed or were ended by them.");
     BROKER_PROBLEM: Gauge("broker_problem", Count, ["component", "code"], "Brokers whose connections broke and have this problem now, by the code of `dapr-rdkafka doctor`; the log has the cause and the fix.");
     REBALANCES: Counter("rebalances_total", Count, ["component", "group", "event"], "Times that partitions were assigned or revoked.");
+    DRAIN_UNANSWERED: Counter("drain_unanswered_total", Count, ["component", "group"], "Messages that the app had not answered when their partitions were given back after rebalanceDrain, a lost session or the end of the process: they are delivered again, and the app may work on them still.");
     COMMITS: Counter("commits_total", Count, ["component", "group", "result"], "Commit requests, each for one or more partitions.");
     OUT_OF_RANGE: Counter("out_of_range_total", Count, ["component", "topic", "group"], "Times that a partition could not continue at the group's offset: retention removed it, brokers lost it, or the topic was created again. The log names the reason and the new offset.");
     RETRIES: Counter("retries_total", Count, ["component", "topic", "group"], "Messages that the app refused and that are tried again.");

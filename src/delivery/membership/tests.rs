@@ -14,6 +14,8 @@ use proptest::{
 
 use super::*;
 
+const DRAIN: Duration = Duration::from_secs(5);
+
 /// What happens next in a schedule.
 #[derive(Clone, Debug)]
 enum Move {
@@ -85,7 +87,7 @@ macro_rules! ensure {
 impl World {
     fn new() -> Self {
         Self {
-            membership: Membership::new(),
+            membership: Membership::new(DRAIN),
             now: Instant::now(),
             client: Client::default(),
             owned: BTreeSet::new(),
@@ -208,7 +210,7 @@ impl World {
             }
             Move::Shutdown => {
                 self.asked_to_end = true;
-                let until = self.now + REVOKE_DRAIN * 2;
+                let until = self.now + DRAIN * 2;
                 self.step(Event::Shutdown { until })
             }
             Move::Renew => self.step(Event::Renew {
@@ -302,7 +304,7 @@ impl World {
             {
                 self.returned(call, true)?;
             }
-            self.now += REPLACE_AGAIN.max(REVOKE_DRAIN) * 3;
+            self.now += REPLACE_AGAIN.max(DRAIN) * 3;
             if !self.ended {
                 self.step(Event::Look)?;
             }
@@ -374,7 +376,7 @@ const NO_FACTS: Facts = Facts {
 
 /// It owns one partition, and something is in flight.
 fn owning() -> (Membership, Facts, Instant) {
-    let (mut membership, now) = (Membership::new(), Instant::now());
+    let (mut membership, now) = (Membership::new(DRAIN), Instant::now());
     let partitions = vec![TopicPartition::new("orders", 0)];
     let actions = membership.step(Event::Assigned(partitions.clone()), NO_FACTS, now);
     assert_eq!(
@@ -394,8 +396,8 @@ fn a_revocation_waits_for_answers_and_then_commits() {
     let actions = membership.step(Event::Revoked { lost: false }, facts, now);
     assert_eq!(actions, [Action::Drain]);
     let again = Event::Revoked { lost: false };
-    assert_eq!(membership.step(again, facts, now + REVOKE_DRAIN / 2), []);
-    assert_eq!(membership.next_wake(), Some(now + REVOKE_DRAIN), "moved");
+    assert_eq!(membership.step(again, facts, now + DRAIN / 2), []);
+    assert_eq!(membership.next_wake(), Some(now + DRAIN), "moved");
     let settled = Facts {
         settled: true,
         ..facts
@@ -413,7 +415,7 @@ fn a_revocation_waits_for_answers_and_then_commits() {
 fn a_revocation_waits_no_longer_than_its_deadline() {
     let (mut membership, facts, now) = owning();
     membership.step(Event::Revoked { lost: false }, facts, now);
-    let late = now + REVOKE_DRAIN;
+    let late = now + DRAIN;
     let actions = membership.step(Event::Look, facts, late);
     assert_eq!(actions, [Action::LastCommit(membership.generation())]);
 }
@@ -445,24 +447,24 @@ fn a_consumer_that_could_not_be_made_is_made_later() {
 
 #[test]
 fn a_shutdown_does_not_prolong_a_revocation_and_a_revocation_shortens_a_shutdown() {
-    let long = REVOKE_DRAIN * 10;
+    let long = DRAIN * 10;
     let (mut membership, facts, now) = owning();
     membership.step(Event::Revoked { lost: false }, facts, now);
     let shutdown = Event::Shutdown { until: now + long };
     membership.step(shutdown.clone(), facts, now);
-    assert_eq!(membership.next_wake(), Some(now + REVOKE_DRAIN));
+    assert_eq!(membership.next_wake(), Some(now + DRAIN));
     let (mut membership, facts, now) = owning();
     membership.step(shutdown, facts, now);
-    assert!(membership.next_wake() > Some(now + REVOKE_DRAIN));
+    assert!(membership.next_wake() > Some(now + DRAIN));
     membership.step(Event::Revoked { lost: false }, facts, now);
-    assert_eq!(membership.next_wake(), Some(now + REVOKE_DRAIN));
+    assert_eq!(membership.next_wake(), Some(now + DRAIN));
 }
 
 #[test]
 fn a_shutdown_during_the_last_commit_waits_for_that_one() {
     let (mut membership, facts, now) = owning();
     membership.step(Event::Revoked { lost: false }, facts, now);
-    membership.step(Event::Look, facts, now + REVOKE_DRAIN);
+    membership.step(Event::Look, facts, now + DRAIN);
     let shutdown = Event::Shutdown { until: now };
     assert_eq!(membership.step(shutdown, facts, now), []);
     let generation = membership.generation();
@@ -474,7 +476,7 @@ fn a_shutdown_during_the_last_commit_waits_for_that_one() {
 #[test]
 fn a_last_commit_from_before_a_lost_session_gives_nothing_back() {
     let (mut membership, facts, now) = owning();
-    let late = now + REVOKE_DRAIN;
+    let late = now + DRAIN;
     let drain = |membership: &mut Membership| {
         membership.step(Event::Revoked { lost: false }, facts, now);
         membership.step(Event::Look, facts, late);

@@ -35,12 +35,13 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// The alerts that the runbook has a section for.
-const ALERTS: [&str; 12] = [
+const ALERTS: [&str; 13] = [
     "DaprRdkafkaDown",
     "DaprRdkafkaNotInitialised",
     "DaprRdkafkaConsumerLag",
     "DaprRdkafkaStalled",
     "DaprRdkafkaLittleMemory",
+    "DaprRdkafkaDrainTooShort",
     "DaprRdkafkaOpenTransaction",
     "DaprRdkafkaOldestUnfinished",
     "DaprRdkafkaDeadLetters",

@@ -104,6 +104,8 @@ tests!("system":
     publish::cloud_events_raw_payloads_and_bulks_arrive,
     publish::large_requests_are_taken,
     rebalance::members_come_and_go_and_nothing_is_lost,
+    rebalance::a_slow_handler_is_waited_for,
+    rebalance::an_app_that_hangs_lets_the_group_scale_out,
     recreated::a_topic_that_is_made_again_gives_each_record_once,
     recreated::a_topic_that_is_made_again_after_a_leader_change_goes_on_at_its_start,
     recreated::a_topic_without_an_id_that_is_made_again_goes_on_at_its_start,

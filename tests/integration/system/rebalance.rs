@@ -1,8 +1,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
+use dapr_rdkafka::dapr::proto::PullMessagesResponse;
 use harness::{Component, Result};
 use tokio::{sync::mpsc, task::JoinHandle};
 
@@ -12,7 +14,8 @@ use crate::{
         Fixture, Place, SOON, admin,
         brokers::Brokers,
         endpoints::at_least,
-        player::{Player, text},
+        player::{Player, Pull, properties, text},
+        records::{Plain, write_to},
     },
 };
 
@@ -149,6 +152,87 @@ fn in_order(texts: &[String]) -> Result<()> {
         if let Some(before) = last.insert(key, number) {
             ensure!(before < number, "{key}: {number} came after {before}");
         }
+    }
+    Ok(())
+}
+
+/// Longer than a member waited for its app's answers before it gave partitions away in 0.1.
+const SLOW: Duration = Duration::from_secs(8);
+
+/// A group of two on a topic of two partitions, with five records in each. The first member's app
+/// works on one record when the second joins.
+struct Pair {
+    group: String,
+    topic: String,
+    first: Pull,
+    held: PullMessagesResponse,
+    second: Pull,
+    _components: [Component; 2],
+    _places: [Place; 2],
+}
+
+impl Pair {
+    async fn start(fixture: &Fixture, more: &[(&str, &str)]) -> Result<Self> {
+        let kafka = fixture.kafka().await?;
+        let (topic, group) = (fixture.name("slow"), fixture.name("group"));
+        admin::create_topic(kafka, &topic, 2, &[]).await?;
+        for partition in 0..2 {
+            let records = (0..5).map(|number| Plain::new("key", format!("{partition}-{number}")));
+            let records: Vec<_> = records.collect();
+            write_to(kafka, &topic, Some(partition), &records).await?;
+        }
+        let places = [Place::new()?, Place::new()?];
+        let components = [places[0].component().await?, places[1].component().await?];
+        let join = async |place: &Place| {
+            let properties = properties(kafka, &group, more);
+            let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
+            Ok::<Pull, harness::Error>(player.pull(&topic).await?)
+        };
+        let mut first = join(&places[0]).await?;
+        let held = first.next(SOON).await?;
+        let second = join(&places[1]).await?;
+        Ok(Self {
+            group,
+            topic,
+            first,
+            held,
+            second,
+            _components: components,
+            _places: places,
+        })
+    }
+}
+
+/// The built-in waits for handlers for 60 s before it gives partitions away. Whoever does not lets
+/// two apps work on one event at once.
+pub async fn a_slow_handler_is_waited_for(fixture: Arc<Fixture>) -> Result<()> {
+    let mut pair = Pair::start(&fixture, &[]).await?;
+    let early = pair.second.next(SLOW).await;
+    ensure!(early.is_err(), "it was not waited for: {early:?}");
+    pair.first.ack(&pair.held).await?;
+    let mut texts = vec![text(&pair.held)];
+    while texts.len() < 10 {
+        let (pull, message) = tokio::select! {
+            message = pair.first.next(SOON) => (&pair.first, message?),
+            message = pair.second.next(SOON) => (&pair.second, message?),
+        };
+        pull.ack(&message).await?;
+        texts.push(text(&message));
+    }
+    let kafka = fixture.kafka().await?;
+    admin::all_committed(kafka, &pair.group, &pair.topic, 2, 10).await?;
+    texts.sort();
+    ensure!(texts.windows(2).all(|pair| pair[0] != pair[1]), "{texts:?}");
+    Ok(())
+}
+
+/// An app that hangs holds the group up for `rebalanceDrain`, and no longer.
+pub async fn an_app_that_hangs_lets_the_group_scale_out(fixture: Arc<Fixture>) -> Result<()> {
+    let mut pair = Pair::start(&fixture, &[("rebalanceDrain", "2s")]).await?;
+    // One of the partitions goes to the second member, and perhaps the record that hangs with it.
+    for _ in 0..5 {
+        let message = pair.second.next(SOON).await?;
+        pair.second.ack(&message).await?;
     }
     Ok(())
 }

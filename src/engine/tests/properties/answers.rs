@@ -72,6 +72,15 @@ impl Model {
         let by_app = matches!(outcome, Outcome::Ack | Outcome::Nack(_));
         let until = self.now + self.limits.lane_hold;
         if let Some(lane) = self.lanes.get_mut(&handed.lane) {
+            let is_first = lane.has.first() == Some(&delivery);
+            if by_app && is_first {
+                let began = lane.released.into_iter().chain([handed.when]).max();
+                let took = self.now - began.unwrap_or(handed.when);
+                let before = lane.takes.unwrap_or_default();
+                lane.takes = Some(took.max(before * 7 / 8));
+                lane.in_order += u32::from(lane.has.len() > 1);
+            }
+            lane.answers += u32::from(by_app);
             lane.concurrent |= by_app && lane.has.first().is_some_and(|first| *first < delivery);
             lane.has.remove(&delivery);
             lane.released = Some(self.now);

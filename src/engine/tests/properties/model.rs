@@ -69,6 +69,10 @@ pub(super) struct Lane {
     pub(super) held_until: Option<Instant>,
     /// When it gave a record back last.
     pub(super) released: Option<Instant>,
+    /// How long the app took of late.
+    pub(super) takes: Option<Duration>,
+    pub(super) answers: u32,
+    pub(super) in_order: u32,
 }
 
 #[derive(Debug, Default)]
@@ -147,9 +151,9 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(limits: Limits, now: Instant) -> Self {
+    pub(super) fn new(limits: &Limits, now: Instant) -> Self {
         Self {
-            limits,
+            limits: *limits,
             now,
             owned: BTreeMap::new(),
             subscriptions: BTreeMap::new(),
@@ -294,6 +298,9 @@ impl Model {
             concurrent: false,
             held_until: None,
             released: None,
+            takes: None,
+            answers: 0,
+            in_order: 0,
         };
         self.lanes.insert(lane, opened);
         if decided_anew {
@@ -395,10 +402,23 @@ impl Model {
     pub(super) fn depth(&self, lane: &Lane) -> usize {
         let lanes = self.lanes.values();
         let of_topic = lanes.filter(|other| other.topic == lane.topic).count();
-        let depth = match (lane.concurrent, of_topic) {
-            (true, _) => self.limits.max_in_flight,
-            (false, 1) => self.limits.only_lane_depth,
-            (false, _) => self.limits.lane_depth,
+        let serially = if of_topic == 1 {
+            self.limits.only_lane_depth
+        } else {
+            self.limits.lane_depth
+        };
+        let depth = match lane.takes {
+            _ if lane.concurrent => self.limits.max_in_flight,
+            None => self.limits.new_lane_depth.min(serially),
+            Some(takes) => {
+                // What is worked off in time, and two as long as it may be concurrent.
+                let room = self.limits.lane_room;
+                let mut fits = (1..=serially)
+                    .filter(|n| takes * u32::try_from(*n).unwrap_or(u32::MAX) <= room);
+                let fits = fits.next_back().unwrap_or(0);
+                let is_serial = lane.in_order >= 8 && !lane.answers.is_multiple_of(32);
+                fits.max(if is_serial { 1 } else { 2 }).min(serially)
+            }
         };
         depth.min(self.limits.max_in_flight)
     }

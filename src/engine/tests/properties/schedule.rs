@@ -107,7 +107,8 @@ fn limits() -> impl Strategy<Value = Limits> {
     ]);
     let bounds = (4..150_usize, 2_000..60_000_usize, 2..30_usize);
     let serial_after = prop_oneof![Just(Duration::ZERO), millis(1..300)];
-    let lanes = (1..4_usize, 1..5_usize, serial_after, millis(1..3000));
+    let depths = (1..4_usize, 1..5_usize, 1..5_usize, millis(0..500));
+    let lanes = (depths, serial_after, millis(1..3000));
     let breaker = (2..5_usize, 50..=100_usize, millis(1000..60_000));
     let letters = (millis(1..1000), millis(1000..5000));
     let app = (
@@ -123,10 +124,12 @@ fn limits() -> impl Strategy<Value = Limits> {
             max_in_flight: bounds.0,
             max_in_flight_bytes: bounds.1,
             max_uncommitted: bounds.2,
-            lane_depth: lanes.0,
-            only_lane_depth: lanes.1,
-            serial_after: lanes.2,
-            lane_hold: lanes.3,
+            lane_depth: lanes.0.0,
+            only_lane_depth: lanes.0.1,
+            new_lane_depth: lanes.0.2,
+            lane_room: lanes.0.3,
+            serial_after: lanes.1,
+            lane_hold: lanes.2,
             breaker: BreakerLimits {
                 sequences: breaker.0,
                 percent: breaker.1,

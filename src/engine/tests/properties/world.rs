@@ -50,7 +50,7 @@ impl<'a> World<'a> {
             .flat_map(|topic| (0..2).map(move |n| TopicPartition::new(topic, n)));
         Self {
             engine: Engine::new(schedule.limits),
-            model: Model::new(schedule.limits, start),
+            model: Model::new(&schedule.limits, start),
             start,
             now: start,
             partitions: partitions.collect(),
