@@ -17,11 +17,19 @@ const ROUGH: Shape = Shape {
     ..PLAIN
 };
 
+const THREE: Shape = Shape {
+    place: Place::ThreeWays,
+    members: 2,
+    ..PLAIN
+};
+
 faults! { "network.rs":
     closed: "connections-closed", Side::BOTH, 3, ROUGH,
         "all connections to the broker are closed every second, for 30 s";
     one_way: "one-way-cut", Side::BOTH, 4, ROUGH,
         "for 20 s nothing passes in one direction (the seed says which), and connections stay open";
+    silent: "one-broker-silent", Side::BOTH, 3, THREE,
+        "three brokers; for 20 s nothing passes to or from one of them (the seed says which), and its connections stay open";
     late: "latency", Side::BOTH, 3, ROUGH,
         "for 30 s everything that the broker sends comes 2 s later";
     revoked_in_commit: "revoked-in-commit", Side::BOTH, 3, ROUGH,
@@ -54,6 +62,19 @@ async fn one_way(stage: &mut Stage) -> Result<()> {
     stage.brokers.way()?.change(weather);
     sleep(Duration::from_secs(20)).await;
     stage.brokers.way()?.change(Weather::default());
+    stage.heals().await
+}
+
+async fn silent(stage: &mut Stage) -> Result<()> {
+    let node = usize::try_from(stage.rolls.below(3, "node"))?;
+    let silent = Weather {
+        there: Direction::Cut,
+        back: Direction::Cut,
+    };
+    stage.begins("a broker is silent", BOUND);
+    stage.brokers.ways()?[node].change(silent);
+    sleep(Duration::from_secs(20)).await;
+    stage.brokers.ways()?[node].change(Weather::default());
     stage.heals().await
 }
 

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::faults;
 use crate::{
     SOON, Side, admin,
-    run::{Moods, Written, transact, write},
+    run::{Moods, Transaction, Written, transact, write},
     scene::{BOUND, PARTITIONS, PLAIN, Shape, Stage, TOPIC},
 };
 
@@ -46,6 +46,8 @@ faults! { "records.rs":
         "the broker is stopped for 5 s, while 150 messages of 900 kB are published at once, more than the producer's queue holds (64 MiB)";
     aborted: "aborted-transactions", Side::BOTH, 3, CALM,
         "twenty transactions of 10 records, each second one aborted";
+    open: "open-transaction", &[Side::Component], 3, CALM,
+        "for 20 s a transaction is open in every partition, and meanwhile the only member goes and another takes over";
     compacted: "compaction-gaps", Side::BOTH, 3, COMPACTED,
         "the topic was compacted before anybody read it: most of its offsets have no record";
 }
@@ -110,6 +112,24 @@ async fn aborted(stage: &mut Stage) -> Result<()> {
         let records = records.collect();
         transact(&stage.brokers.own(), TOPIC, records, n % 2 == 0).await?;
     }
+    stage.heals().await?;
+    stage.goes_on(200).await
+}
+
+/// Nothing behind the transaction's records is handed out before it ends: that is when the fault
+/// ends.
+async fn open(stage: &mut Stage) -> Result<()> {
+    let messages = stage.others("open", PARTITIONS.unsigned_abs().into());
+    let records = messages.iter().zip(0..PARTITIONS);
+    let records = records.map(|(message, partition)| Written::event(partition, message, 0));
+    let records = records.collect();
+    stage.begins("a transaction is open", BOUND);
+    let transaction = Transaction::begin(&stage.brokers.own(), TOPIC, records).await?;
+    let first = stage.members.remove(0);
+    first.leave().await?;
+    stage.join().await?;
+    sleep(Duration::from_secs(20)).await;
+    transaction.abort().await?;
     stage.heals().await?;
     stage.goes_on(200).await
 }

@@ -16,4 +16,4 @@ pub use member::{Member, Setup};
 pub use plan::{Mood, Moods, Plan};
 pub use publisher::{Doors, Pace, Publishers, publish_once};
 pub use reader::{Reader, Readings, records};
-pub use writer::{Written, transact, write};
+pub use writer::{Transaction, Written, transact, write};

@@ -80,6 +80,32 @@ pub async fn transact(
     .await?
 }
 
+/// A transaction that is open.
+pub struct Transaction(BaseProducer);
+
+impl Transaction {
+    /// Writes records in one, and leaves it open.
+    pub async fn begin(brokers: &str, topic: &str, records: Vec<Written>) -> Result<Self> {
+        let mut config = config(brokers);
+        let topic = topic.to_owned();
+        spawn_blocking(move || {
+            let id = config.set("transactional.id", "a-writer-that-hangs");
+            let producer: BaseProducer = id.create()?;
+            producer.init_transactions(TAKEN)?;
+            producer.begin_transaction()?;
+            send(&producer, &topic, &records)?;
+            producer.flush(TAKEN)?;
+            Ok(Self(producer))
+        })
+        .await?
+    }
+
+    /// Takes its records back.
+    pub async fn abort(self) -> Result<()> {
+        Ok(spawn_blocking(move || self.0.abort_transaction(TAKEN)).await??)
+    }
+}
+
 fn config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers);

@@ -14,6 +14,8 @@ pub enum Place {
     Three,
     /// One, that the members reach by a way on which anything may happen.
     Rough,
+    /// Three, each of which the members reach by a way of its own.
+    ThreeWays,
     /// One, where the members log in, and what nobody was forbidden is allowed.
     Login,
     /// One behind TLS.
@@ -27,6 +29,7 @@ pub enum Brokers {
     One(Box<Kafka>),
     Three(Box<KafkaCluster>),
     Rough(Box<Kafka>, RoughWay),
+    ThreeWays(Box<KafkaCluster>, Vec<RoughWay>),
     Login(Box<Kafka>, u16),
     Tls(Box<Kafka>, Lab, Box<Authority>),
     Tokens(Box<TokenKafka>, Idp),
@@ -38,6 +41,7 @@ impl Brokers {
             Place::One => Ok(Self::One(Box::new(Kafka::start().await?))),
             Place::Three => Ok(Self::Three(Box::new(KafkaCluster::start().await?))),
             Place::Rough => rough().await,
+            Place::ThreeWays => three_ways().await,
             Place::Login => login().await,
             Place::Tls => tls().await,
             Place::Tokens => {
@@ -51,7 +55,7 @@ impl Brokers {
     /// Where the run's own clients connect to, in plaintext.
     pub fn own(&self) -> String {
         match self {
-            Self::Three(cluster) => cluster.brokers(),
+            Self::Three(cluster) | Self::ThreeWays(cluster, _) => cluster.brokers(),
             Self::One(kafka)
             | Self::Rough(kafka, _)
             | Self::Login(kafka, _)
@@ -67,6 +71,10 @@ impl Brokers {
         match self {
             Self::One(_) | Self::Three(_) => vec![("brokers", self.own()), none],
             Self::Rough(_, way) => vec![("brokers", port(way.port)), none],
+            Self::ThreeWays(_, ways) => {
+                let ways: Vec<_> = ways.iter().map(|way| port(way.port)).collect();
+                vec![("brokers", ways.join(",")), none]
+            }
             Self::Login(_, login) => vec![
                 ("brokers", port(*login)),
                 ("authType", "password".to_owned()),
@@ -116,6 +124,14 @@ impl Brokers {
         }
     }
 
+    /// The members' ways to the three brokers.
+    pub fn ways(&self) -> Result<&[RoughWay]> {
+        match self {
+            Self::ThreeWays(_, ways) => Ok(ways),
+            _ => Err("this run has no three ways".into()),
+        }
+    }
+
     /// Who gives the members their tokens.
     pub fn idp(&mut self) -> Result<&mut Idp> {
         match self {
@@ -142,19 +158,45 @@ async fn with_second(
     protocol: &str,
     more: &[(&str, &str)],
 ) -> Result<Box<Kafka>> {
+    let second = second(listens, advertised, protocol);
+    let second = second.iter().map(|(key, value)| (*key, value.as_str()));
+    let given: Vec<_> = second.chain(more.iter().copied()).collect();
+    let kafka = Kafka::start_with(&given).await?;
+    Ok(Box::new(kafka))
+}
+
+/// The properties of a second listener.
+fn second(listens: u16, advertised: u16, protocol: &str) -> [(&'static str, String); 3] {
     let listeners = format!(
         "PLAINTEXT://127.0.0.1:{{port}},CONTROLLER://127.0.0.1:{{controller}},\
          SECOND://127.0.0.1:{listens}"
     );
     let advertised = format!("PLAINTEXT://127.0.0.1:{{port}},SECOND://127.0.0.1:{advertised}");
     let protocols = format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECOND:{protocol}");
-    let given = [
-        ("listeners", listeners.as_str()),
-        ("advertised.listeners", &advertised),
-        ("listener.security.protocol.map", &protocols),
-    ];
-    let kafka = Kafka::start_with(&[&given, more].concat()).await?;
-    Ok(Box::new(kafka))
+    [
+        ("listeners", listeners),
+        ("advertised.listeners", advertised),
+        ("listener.security.protocol.map", protocols),
+    ]
+}
+
+async fn three_ways() -> Result<Brokers> {
+    let mut ports = Vec::new();
+    for _ in 0..3 {
+        ports.push((free_port()?, free_port()?));
+    }
+    let cluster = KafkaCluster::start_with(|id| {
+        let (before, behind) = ports[id - 1];
+        let second = second(behind, before, "PLAINTEXT");
+        let second = second.into_iter();
+        second.map(|(key, value)| (key.to_owned(), value)).collect()
+    });
+    let cluster = cluster.await?;
+    let mut ways = Vec::new();
+    for (before, behind) in ports {
+        ways.push(RoughWay::start(before, behind).await?);
+    }
+    Ok(Brokers::ThreeWays(Box::new(cluster), ways))
 }
 
 async fn rough() -> Result<Brokers> {
