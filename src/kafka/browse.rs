@@ -17,7 +17,7 @@ use rdkafka::{
 use super::{
     Cause, Kind, Unreachable,
     context::{Context, Failures},
-    convert,
+    convert::{self, Committed},
     logged_in::LoggedIn,
     reach,
     reading::Reading,
@@ -178,14 +178,11 @@ impl Browser {
         self.blocking(move |consumer| {
             let committed = consumer.committed_offsets(list, REQUEST_TIMEOUT)?;
             let mut marks = HashMap::new();
-            for element in committed.elements() {
-                element.error()?;
-                if let rdkafka::Offset::Offset(offset) = element.offset() {
-                    let mark = Mark {
-                        offset: Offset(offset),
-                        note: element.metadata().to_owned(),
-                    };
-                    marks.insert(element.partition(), mark);
+            for (at, committed) in convert::committed(&committed) {
+                if let Some(Committed { offset, metadata }) = committed? {
+                    // Another program may have written what is no text: then it is no note of ours.
+                    let note = String::from_utf8_lossy(&metadata).into_owned();
+                    marks.insert(at.partition, Mark { offset, note });
                 }
             }
             Ok(marks)

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
@@ -14,7 +14,7 @@ use rdkafka::{
     types::RDKafkaErrorCode,
 };
 
-use super::{Cause, context::Context, convert, identity::Origin};
+use super::{Cause, context::Context, convert, identity::Origin, progress};
 use crate::{
     model::{Progress, TopicPartition},
     telemetry::{Member, events},
@@ -27,8 +27,9 @@ pub(super) struct Commit {
     /// The topics that the offsets belong to, as far as they have ids.
     pub(super) origins: HashMap<Arc<str>, Origin>,
     pub(super) instance: Member,
-    /// The group's coordinator takes no metadata with an offset, or not so much.
-    pub(super) plain: Arc<AtomicBool>,
+    /// How many bytes of metadata the group's coordinator takes with an offset, as far as it has
+    /// refused more.
+    pub(super) room: Arc<AtomicUsize>,
 }
 
 impl Commit {
@@ -64,25 +65,25 @@ impl Commit {
         }
     }
 
-    /// Commits without metadata where that is refused.
+    /// Commits with less metadata where so much is refused.
     fn at_once(
         &self,
         consumer: &StreamConsumer<Context>,
         offsets: &Offsets,
     ) -> Result<(), KafkaError> {
         let instance = &self.instance;
-        let commit = |plain| {
-            let list = convert::progress_list(offsets, &self.origins, plain)?;
-            consumer.commit(&list, CommitMode::Sync)
-        };
-        let plain = self.plain.load(Ordering::Acquire);
-        match commit(plain) {
-            Err(error) if !plain && is_too_large(&error) => {
-                events::MetadataRefused { instance }.emit();
-                self.plain.store(true, Ordering::Release);
-                commit(true)?;
+        loop {
+            let room = self.room.load(Ordering::Acquire);
+            let list = convert::progress_list(offsets, &self.origins, room)?;
+            match consumer.commit(&list, CommitMode::Sync) {
+                Err(error) if room > 0 && is_too_large(&error) => {
+                    let room = progress::less(room);
+                    self.room.store(room, Ordering::Release);
+                    events::MetadataRefused { instance, room }.emit();
+                }
+                Err(error) => return Err(error),
+                Ok(()) => break,
             }
-            committed => committed?,
         }
         events::Committed { instance, offsets }.emit();
         Ok(())

@@ -3,7 +3,7 @@ use std::{
     ffi::CString,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -146,8 +146,9 @@ enum Need {
 pub struct GroupConsumer {
     inner: LoggedIn<Arc<StreamConsumer<Context>>>,
     member: Member,
-    /// The group's coordinator takes no metadata with an offset, or not so much.
-    plain: Arc<AtomicBool>,
+    /// How many bytes of metadata the group's coordinator takes with an offset, as far as it has
+    /// refused more.
+    room: Arc<AtomicUsize>,
     /// Which end is the newest for this isolation level.
     newest: End,
     /// How many commits are inside librdkafka.
@@ -217,7 +218,7 @@ impl GroupConsumer {
         let consumer = Self {
             inner,
             member,
-            plain: Arc::default(),
+            room: Arc::new(AtomicUsize::new(progress::LARGEST)),
             newest,
             commits: Arc::new(watch::Sender::new(0)),
         };
@@ -592,7 +593,7 @@ impl GroupConsumer {
     ) -> Commit {
         let places = offsets.iter().map(|(at, _)| at.clone()).collect();
         let (told, results) = mpsc::unbounded_channel();
-        let (instance, plain) = (self.member.clone(), self.plain.clone());
+        let (instance, room) = (self.member.clone(), self.room.clone());
         let inside = Inside::enter(&self.commits);
         let consumer = self.inner.clone();
         let ended = tokio::task::spawn_blocking(move || {
@@ -600,7 +601,7 @@ impl GroupConsumer {
             let commit = commit::Commit {
                 origins: origins(&ids, cluster.as_ref()),
                 instance,
-                plain,
+                room,
             };
             commit.by_topic(&consumer, &offsets, |at, result| {
                 // Nobody waits for it any more.

@@ -168,22 +168,22 @@ fn partition(element: &TopicPartitionListElem<'_>) -> TopicPartition {
     TopicPartition::new(element.topic(), element.partition())
 }
 
-/// A list of partitions with a group's progress; without metadata if it is to be `plain`, or
-/// the topic has no id.
+/// A list of partitions with a group's progress, with at most so many bytes of metadata for each;
+/// without metadata if that is nothing, or the topic has no id.
 pub(super) fn progress_list(
     progress: &[(TopicPartition, Progress)],
     origins: &HashMap<Arc<str>, Origin>,
-    plain: bool,
+    room: usize,
 ) -> Result<TopicPartitionList, KafkaError> {
     let with_ranges = progress
         .iter()
         .filter(|(_, progress)| !progress.above.is_empty());
-    let bound = progress::bound(progress.len(), with_ranges.count());
+    let bound = progress::bound(progress.len(), with_ranges.count()).min(room);
     let mut list = TopicPartitionList::new();
     for (at, progress) in progress {
         let mut element = list.add_partition(&at.topic, at.partition);
         element.set_offset(rdkafka::Offset::Offset(progress.point.0))?;
-        if let Some(origin) = origins.get(&at.topic).filter(|_| !plain) {
+        if let Some(origin) = origins.get(&at.topic).filter(|_| room > 0) {
             element.set_metadata(progress::metadata(progress, origin, bound));
         }
     }

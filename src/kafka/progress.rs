@@ -27,7 +27,7 @@ const NO_CLUSTER: &str = "-";
 
 /// The most for one partition, in bytes: below what a broker takes by default
 /// (`offset.metadata.max.bytes`, 4,096).
-const LARGEST: usize = 4000;
+pub(super) const LARGEST: usize = 4000;
 
 /// The most for one commit: the coordinator writes it as one batch, which must not be larger
 /// than a message may be (`message.max.bytes`, 1 MiB by default).
@@ -41,6 +41,12 @@ const WITHOUT_RANGES: usize = 128;
 pub(super) fn bound(partitions: usize, with_ranges: usize) -> usize {
     let left = LARGEST_COMMIT.saturating_sub(partitions * WITHOUT_RANGES);
     LARGEST.min(WITHOUT_RANGES + left / with_ranges.max(1))
+}
+
+/// How many bytes of metadata are tried after so many were refused; 0 is none.
+pub(super) fn less(refused: usize) -> usize {
+    let half = refused / 2;
+    if half < WITHOUT_RANGES { 0 } else { half }
 }
 
 /// The metadata to commit, at most `bound` bytes. Ranges that do not fit are left out, and
@@ -151,6 +157,13 @@ mod tests {
                 assert_eq!(read, (progress.clone(), Some(of(cluster))));
             }
         }
+    }
+
+    #[test]
+    fn metadata_that_is_refused_is_halved_as_long_as_it_can_name_the_topic() {
+        let rooms = std::iter::successors(Some(LARGEST), |room| (*room > 0).then(|| less(*room)));
+        let rooms: Vec<_> = rooms.collect();
+        assert_eq!(rooms, [4000, 2000, 1000, 500, 250, 0]);
     }
 
     #[test]

@@ -37,8 +37,9 @@ impl Backoff {
                 randomization,
             } => {
                 let doublings = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
-                let plain = initial.as_secs_f64() * multiplier.powi(doublings);
-                let plain = plain.min(max.as_secs_f64());
+                // Too large a power is infinite, and nothing times that is no number.
+                let factor = multiplier.powi(doublings).min(f64::MAX);
+                let plain = (initial.as_secs_f64() * factor).min(max.as_secs_f64());
                 let varied = plain * (1.0 + randomization * unit(failed, salt));
                 Duration::from_secs_f64(varied.max(0.0))
             }
@@ -102,6 +103,17 @@ mod tests {
         let waits: Vec<_> = (1..=4).map(|n| backoff.delay(n, n.into())).collect();
         assert_eq!(waits, [100, 200, 350, 350].map(Duration::from_millis));
         assert_eq!(backoff.delay(u32::MAX, 0), Duration::from_millis(350));
+    }
+
+    #[test]
+    fn no_wait_stays_none_however_often_it_failed() {
+        let backoff = Backoff::Exponential {
+            initial: Duration::ZERO,
+            max: Duration::from_secs(60),
+            multiplier: 2.0,
+            randomization: 0.0,
+        };
+        assert_eq!(backoff.delay(5000, 0), Duration::ZERO);
     }
 
     #[test]

@@ -424,12 +424,13 @@ fn mib(bytes: usize) -> usize {
     bytes.div_ceil(1024 * 1024)
 }
 
-/// The brokers refused a commit for what it says of records above the offset. It is committed
-/// without that, from now on.
+/// The brokers refused a commit for the size of its metadata. From now on commits have less.
 #[derive(Debug)]
 pub struct MetadataRefused<'a> {
     /// The component instance.
     pub instance: &'a Member,
+    /// How many bytes of metadata a partition's offset has from now on; 0 is none.
+    pub room: usize,
 }
 
 impl MetadataRefused<'_> {
@@ -438,8 +439,9 @@ impl MetadataRefused<'_> {
         warn!(
             instance = %self.instance,
             "the brokers refuse the metadata of a commit (offset.metadata.max.bytes, 4096 by default). \
-             Offsets are committed without it: records that were finished above the committed offset are \
-             redelivered after a rebalance"
+             Offsets are committed with at most {} bytes of metadata: records that were finished above the \
+             committed offset and are not named in them are redelivered after a rebalance",
+            self.room
         );
     }
 }
