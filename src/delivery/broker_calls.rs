@@ -262,10 +262,17 @@ impl BrokerCalls {
         });
     }
 
-    /// Asks for the ends of partitions: one request for each leader.
-    pub(super) fn ends(&mut self, consumer: GroupConsumer, partitions: Vec<TopicPartition>) {
-        self.spawn(Done::Ends(Vec::new()), async move {
-            Done::Ends(consumer.newest(partitions).await)
+    /// Asks for the ends of partitions that are not read, or were just assigned: one request for
+    /// each leader.
+    pub(super) fn ends(
+        &mut self,
+        consumer: GroupConsumer,
+        partitions: Vec<TopicPartition>,
+        assigned: bool,
+    ) {
+        let done = move |ends| Done::Ends { assigned, ends };
+        self.spawn(done(Vec::new()), async move {
+            done(consumer.newest(partitions).await)
         });
     }
 

@@ -133,8 +133,11 @@ pub(super) enum Done {
     Looked(Vec<(Quiet, Stands)>),
     /// Whether a broker answers a fresh client, while no assignment comes.
     Joining(bool),
-    /// The ends of partitions that are not read.
-    Ends(Vec<(TopicPartition, Offset)>),
+    /// The ends of partitions that are not read, or were just assigned.
+    Ends {
+        assigned: bool,
+        ends: Vec<(TopicPartition, Offset)>,
+    },
     /// Partitions of topics without ids whose log ends before our position.
     ShortLogs(Vec<(TopicPartition, Epoch)>),
     /// The ids of the topics that are subscribed to.
@@ -156,7 +159,7 @@ pub(super) enum AfterCommits {
     /// Read partitions.
     TakeOn(Vec<Start>),
     /// Read partitions on from other offsets.
-    ReadOn(HashMap<TopicPartition, Offset>),
+    ReadOn(HashMap<TopicPartition, (Epoch, Offset)>),
 }
 
 /// What was found of a dead-letter topic.

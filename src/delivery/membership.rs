@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 
 use crate::model::TopicPartition;
 
+/// How long the replacement of a consumer waits at the most: nobody else waits for it, and nothing
+/// is read meanwhile.
+const RENEWAL_DRAIN: Duration = Duration::from_secs(5);
+
 /// How long to wait before another consumer is made, after one could not be.
 const REPLACE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -134,7 +138,8 @@ impl Membership {
             }
             Event::Renew { reason } if self.is_owning() => {
                 self.replace = Some((reason, now));
-                self.drain(now + self.longest_drain, &mut actions);
+                let longest = self.longest_drain.min(RENEWAL_DRAIN);
+                self.drain(now + longest, &mut actions);
             }
             Event::Renew { reason } if self.is_idle() && !self.leaves => {
                 self.replace = Some((reason, now));

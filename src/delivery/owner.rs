@@ -57,8 +57,9 @@ const LANE_DEPTH: usize = 2;
 const ONLY_LANE_DEPTH: usize = 8;
 
 /// Records that a stream may have before the app has answered one: how long the app takes is not
-/// known, and what waits in daprd can't be taken back.
-const NEW_LANE_DEPTH: usize = 1;
+/// known, and what waits in daprd can't be taken back. The second shows a concurrent daprd, which
+/// goes on behind a record that hangs.
+const NEW_LANE_DEPTH: usize = 2;
 
 /// When records have waited so long for one stream, it is not a burst.
 const SERIAL_AFTER: Duration = Duration::from_secs(5);
@@ -71,6 +72,10 @@ const LETTER_DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 /// How long after an app could not be reached it is tried again: at first, and at the
 /// most. A refused call costs nobody anything, and an app that is back should not wait.
 const ABSENT_PROBE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+
+/// How often a record must have broken the app before it is given up: an app that is restarted
+/// breaks calls as well, but hardly three times one and the same.
+const LEAST_BREAKS: u32 = 3;
 
 /// How long a call may take to find that the app is gone: daprd and its app stand on
 /// one machine, where that is a millisecond; a busy one takes longer.
@@ -767,6 +772,12 @@ impl Owner {
         let fetch = self.settings.group.fetch_default;
         report::little_memory(&self.instance, partitions, fetch, self.share.may_use());
         self.read_ahead(now);
+        if self.read_ahead_state.waiting > 0 {
+            // Those without a backlog need not wait.
+            let unknown = self.engine.partitions().filter(|at| self.end(at).is_none());
+            let unknown = unknown.cloned().collect();
+            self.calls.ends(self.consumer.clone(), unknown, true);
+        }
     }
 
     /// Begins to read partitions, each in an epoch of its own: a record that is read at once
@@ -817,7 +828,7 @@ impl Owner {
     /// Forgets all partitions and lets the group have them.
     async fn give_back(&mut self) {
         self.readers.stop().await;
-        let unanswered = self.engine.total_in_flight();
+        let unanswered = self.engine.unanswered();
         self.drained = Drained { unanswered };
         let owned = self.owned();
         events::Revoked {
@@ -829,11 +840,17 @@ impl Owner {
         for at in &owned {
             self.commits.forget(at);
         }
-        self.step(Event::Revoked { partitions: owned });
+        self.step(Event::Revoked {
+            partitions: owned.clone(),
+        });
         let paused = self.read_ahead.clear();
         self.fetch(&[], &paused);
+        self.reads_nothing_ahead();
         if let Err(cause) = self.consumer.unassign() {
             report::failed(&self.instance, "giving the assignment back", &cause);
+        }
+        for at in &owned {
+            self.consumer.drop_queued(at);
         }
     }
 
@@ -869,10 +886,10 @@ impl Owner {
             match decision {
                 Decision::AskAgain { .. } => self.out_of_range.again(at, epoch, now),
                 Decision::ReadOn => {
-                    moved.insert(at, position);
+                    moved.insert(at, (epoch, position));
                 }
                 Decision::SkipTo { to, .. } => {
-                    moved.insert(at, to);
+                    moved.insert(at, (epoch, to));
                 }
                 // What was read from there on is not in the log any more.
                 Decision::StartAt { to, reason } => {
@@ -897,21 +914,23 @@ impl Owner {
     }
 
     /// Reads these partitions on from other offsets.
-    fn read_on(&mut self, moved: HashMap<TopicPartition, Offset>) {
+    fn read_on(&mut self, mut moved: HashMap<TopicPartition, (Epoch, Offset)>) {
+        moved.retain(|at, (epoch, _)| self.engine.owns(at, *epoch));
+        if moved.is_empty() {
+            return;
+        }
         if self.consumer.is_committing() {
             return self.after_commits(AfterCommits::ReadOn(moved));
         }
         let positions = self.positions().map(|(at, position)| {
-            let position = moved.get(at).copied().unwrap_or(position);
-            (at, position)
+            let moved = moved.get(at).map(|(_, to)| *to);
+            (at, moved.unwrap_or(position))
         });
         if let Err(cause) = self.consumer.assign(positions) {
             self.tries_again("reading on from other offsets", &cause);
             let now = Instant::now();
-            for at in moved.into_keys() {
-                if let Some(epoch) = self.engine.epoch(&at) {
-                    self.out_of_range.again(at, epoch, now);
-                }
+            for (at, (epoch, _)) in moved {
+                self.out_of_range.again(at, epoch, now);
             }
         }
     }
@@ -925,14 +944,12 @@ impl Owner {
         let budget = self.share.may_use();
         let changes = self.read_ahead.look(&queues, budget, now);
         self.share.uses(changes.takes);
-        self.fetch(&changes.pause, &changes.resume);
-        if !changes.pause.is_empty() {
-            // Those without a backlog need not wait.
-            let unknown = queues.iter().filter(|queue| queue.left.is_none());
-            let unknown: Vec<_> = unknown.map(|queue| queue.at.clone()).collect();
-            if !unknown.is_empty() {
-                self.calls.ends(self.consumer.clone(), unknown);
+        if self.fetch(&changes.pause, &changes.resume) {
+            for at in &changes.pause {
+                self.readers.flush(at);
             }
+        } else {
+            self.read_ahead.not_told(&changes);
         }
         report::read_ahead(&self.instance, &changes, budget);
         self.read_ahead_state = ReadAheadState {
@@ -942,13 +959,24 @@ impl Owner {
         };
     }
 
+    fn reads_nothing_ahead(&mut self) {
+        self.share.uses(0);
+        self.read_ahead_state = ReadAheadState {
+            limit: self.share.may_use(),
+            ..ReadAheadState::default()
+        };
+    }
+
     /// What librdkafka has of a partition.
     fn queue(&self, at: &TopicPartition) -> read_ahead::Queue {
         let queued = self.consumer.queued(at);
         let position = self.engine.position(at);
-        let left = self.end(at).zip(position);
-        let left =
-            left.map(|(end, position)| u64::try_from(end.0 - position.0).unwrap_or_default());
+        let left = self.end(at).zip(position).map(|(end, position)| {
+            // Of what stands behind an open transaction nothing comes.
+            let is_held = self.stall.is_in_transaction(at);
+            let left = u64::try_from(end.0 - position.0).unwrap_or_default();
+            if is_held { 0 } else { left }
+        });
         read_ahead::Queue {
             at: at.clone(),
             queued,
@@ -965,17 +993,17 @@ impl Owner {
         seen.max(self.stall.end(at))
     }
 
-    fn fetch(&self, pause: &[TopicPartition], resume: &[TopicPartition]) {
-        if !pause.is_empty()
-            && let Err(cause) = self.consumer.pause(pause)
-        {
-            self.tries_again("pausing partitions", &cause);
-        }
-        if !resume.is_empty()
-            && let Err(cause) = self.consumer.resume(resume)
-        {
-            self.tries_again("resuming partitions", &cause);
-        }
+    /// Tells librdkafka what to fetch; false if that failed.
+    fn fetch(&self, pause: &[TopicPartition], resume: &[TopicPartition]) -> bool {
+        let paused = pause.is_empty() || self.is_told("pausing", self.consumer.pause(pause));
+        let resumed = resume.is_empty() || self.is_told("resuming", self.consumer.resume(resume));
+        paused && resumed
+    }
+
+    fn is_told(&self, what: &str, result: Result<(), Cause>) -> bool {
+        result
+            .inspect_err(|cause| self.tries_again(&format!("{what} partitions"), cause))
+            .is_ok()
     }
 }
 
@@ -1141,7 +1169,8 @@ impl Owner {
             self.calls.ask_whether_a_broker_answers(settings);
         }
         if !look.ask_for_ends.is_empty() {
-            self.calls.ends(self.consumer.clone(), look.ask_for_ends);
+            self.calls
+                .ends(self.consumer.clone(), look.ask_for_ends, false);
         }
         if look.ask_for_depths {
             self.ask_for_depths(now);
@@ -1165,7 +1194,7 @@ impl Owner {
             epoch: engine.epoch(at)?,
             commit_point: engine.commit_point(at)?,
             position: engine.position(at)?,
-            is_reading: engine.is_reading(at),
+            is_reading: engine.is_reading(at) && self.read_ahead.fetches(at),
             unfinished: engine.unfinished(at),
             uncommitted: engine.uncommitted(at),
             hold,
@@ -1188,6 +1217,7 @@ impl Owner {
     /// Shows in the metrics how the group is doing.
     fn publish_state(&self, partitions: &[stall::Partition], now: Instant) {
         let topics = self.engine.topics().filter(|topic| topic.lanes > 0);
+        let open_transactions = self.stall.open_transactions();
         let mut states: BTreeMap<_, _> = topics
             .map(|topic| {
                 let name = topic.topic.clone();
@@ -1195,7 +1225,7 @@ impl Owner {
                 let depth = self.stall.depth(&name);
                 let limit = self.settings.max_in_flight;
                 let mut state = report::topic_state(topic, limit, stalled, depth);
-                state.open_transactions = self.stall.in_transaction(&name);
+                state.open_transactions = open_transactions.get(&name).copied().unwrap_or_default();
                 (name, state)
             })
             .collect();
@@ -1305,6 +1335,7 @@ impl Owner {
         self.after_commits = 0;
         self.out_of_range = OutOfRange::default();
         self.read_ahead.start_over();
+        self.reads_nothing_ahead();
         self.stall.start_over();
         self.topic_ids.start_over();
         self.subscription.start_over(now);
@@ -1361,8 +1392,8 @@ impl Owner {
             Done::Logs { epochs, logs, ids } => self.logs(epochs, logs, &ids),
             Done::Looked(found) => self.looked(found),
             Done::Joining(answers) => self.join_answered(answers),
-            Done::Ends(ends) => {
-                self.stall.ends_came(ends);
+            Done::Ends { assigned, ends } => {
+                self.stall.ends_came(!assigned, ends);
                 self.read_ahead.ends_came(Instant::now());
             }
             Done::Identities(told) => self.identities(told),
@@ -1397,6 +1428,7 @@ fn limits(settings: &Settings) -> Limits {
             probe_every: settings.breaker.probe_every,
         },
         absent_probe: ABSENT_PROBE,
+        least_breaks: LEAST_BREAKS,
         dial: DIAL,
         ack_settles: ACK_SETTLES,
         ack_settles_in_silence: ACK_SETTLES_IN_SILENCE,

@@ -16,6 +16,9 @@ use crate::model::TopicPartition;
 /// most: librdkafka fetches it again when few records are left.
 pub(super) const EVERY: Duration = Duration::from_millis(100);
 
+/// How often, while all partitions fit together whatever their fetches bring.
+const SELDOM: Duration = Duration::from_secs(1);
+
 /// How soon is looked at a partition that is wanted again.
 const SOON: Duration = Duration::from_millis(10);
 
@@ -86,8 +89,9 @@ struct State {
     since: Instant,
     /// The size of its records.
     record: usize,
-    /// The most that it had read ahead in one turn.
+    /// The most that it has read ahead in this turn, and in the one before.
     most: Option<usize>,
+    before: Option<usize>,
     told: Option<Instant>,
 }
 
@@ -129,6 +133,7 @@ impl ReadAhead {
                 since: now,
                 record: UNSEEN_RECORD,
                 most: None,
+                before: None,
                 told: None,
             };
             self.partitions.insert(at, state);
@@ -180,9 +185,11 @@ impl ReadAhead {
                 state.most = state.most.max(Some(has));
             }
             let most: &mut Option<usize> = of_topic.entry(&queue.at.topic).or_default();
-            *most = (*most).max(state.most);
+            *most = (*most).max(state.most).max(state.before);
         }
         let mut candidates = Vec::new();
+        // What all take together if each has a backlog.
+        let mut largest = 0_usize;
         for queue in queues {
             let Some(state) = self.partitions.get(&queue.at) else {
                 continue;
@@ -195,8 +202,10 @@ impl ReadAhead {
                 left.saturating_mul(state.record + RECORD)
             });
             // Partitions of a topic have records of one kind.
-            let most = state.most.or(of_topic[&queue.at.topic]);
-            let brings = most.unwrap_or(self.fetch * FIRST_FETCH).min(left);
+            let most = state.most.max(state.before).or(of_topic[&queue.at.topic]);
+            let most = most.unwrap_or(self.fetch * FIRST_FETCH);
+            largest = largest.saturating_add(most);
+            let brings = most.min(left);
             candidates.push(Candidate {
                 queue,
                 since: state.since,
@@ -206,19 +215,24 @@ impl ReadAhead {
             });
             changes.has += has;
         }
+        if largest <= budget {
+            self.next = now + SELDOM;
+        }
         let (mut fetched, mut waiting): (Vec<_>, Vec<_>) = candidates
             .into_iter()
             .partition(|candidate| candidate.fetches);
         waiting.retain(|candidate| candidate.queue.wanted);
         waiting.sort_by_key(|candidate| candidate.since);
         // Whoever can be done without comes last: first the largest that nobody wants.
-        fetched.sort_by_key(|candidate| (!candidate.queue.wanted, candidate.has));
+        fetched.sort_by_key(|one| (one.has > 0, !one.queue.wanted, one.has));
 
         let mut has: usize = fetched.iter().map(|candidate| candidate.has).sum();
+        let mut busy = fetched.iter().filter(|one| one.has > 0).count();
         while has > budget
-            && fetched.len() > 1
+            && busy > 1
             && let Some(last) = fetched.pop_if(|last| last.has > 0)
         {
+            busy -= 1;
             has -= last.has;
             self.set(&last.queue.at, false, now);
         }
@@ -234,7 +248,13 @@ impl ReadAhead {
         fetched.retain(|candidate| candidate.takes > 0);
         fetched.sort_by_key(|candidate| (candidate.queue.wanted, candidate.since));
         let mut fetched = fetched.into_iter().peekable();
+        // Room gathers for whoever has waited longest.
+        let mut is_short = false;
         for candidate in waiting {
+            if is_short && candidate.takes > 0 {
+                changes.waiting += 1;
+                continue;
+            }
             while takes.saturating_add(candidate.takes) > budget
                 && let Some(done) = fetched.next_if(|done| now - done.since >= TURN)
             {
@@ -245,6 +265,7 @@ impl ReadAhead {
                 takes = takes.saturating_add(candidate.takes);
                 self.set(&candidate.queue.at, true, now);
             } else {
+                is_short = true;
                 changes.waiting += 1;
             }
         }
@@ -256,7 +277,23 @@ impl ReadAhead {
     fn set(&mut self, at: &TopicPartition, fetches: bool, now: Instant) {
         if let Some(state) = self.partitions.get_mut(at) {
             (state.fetches, state.since) = (fetches, now);
+            if let Some(most) = state.most.take() {
+                state.before = Some(most);
+            }
         }
+    }
+
+    /// Whether a partition is fetched.
+    pub(super) fn fetches(&self, at: &TopicPartition) -> bool {
+        self.partitions.get(at).is_some_and(|state| state.fetches)
+    }
+
+    /// librdkafka could not be told what to fetch: it is told again.
+    pub(super) fn not_told(&mut self, changes: &Changes) {
+        for at in &changes.pause {
+            self.paused.remove(at);
+        }
+        self.paused.extend(changes.resume.iter().cloned());
     }
 
     fn tell_librdkafka(&mut self, changes: &mut Changes) {
@@ -392,6 +429,48 @@ mod tests {
             told += usize::from(changes.too_large == Some((at(0), 5_000_000)));
         }
         assert_eq!(told, 2);
+    }
+
+    #[test]
+    fn one_partition_that_does_not_fit_stays_beside_idle_ones() {
+        let (mut read_ahead, mut queues, now) = read_ahead(3);
+        queues[1].left = Some(0);
+        queues[2].left = Some(0);
+        read_ahead.look(&queues, FIRST, now);
+        queues[0].queued = 50_000;
+        let changes = read_ahead.look(&queues, FIRST, now + EVERY);
+        assert_eq!(changes.pause, []);
+        assert!(changes.too_large.is_some());
+    }
+
+    #[test]
+    fn room_gathers_for_a_large_partition_that_waits() {
+        let (mut read_ahead, mut queues, mut now) = read_ahead(9);
+        let budget = 8_000_000;
+        for queue in &mut queues {
+            queue.left = Some(1000);
+        }
+        read_ahead.look(&queues[..8], budget, now);
+        // The ninth needs most of the budget, and comes while others take turns.
+        queues[8].left = Some(6000);
+        read_ahead.assigned([at(8)].into_iter(), now);
+        let mut turns = 0;
+        while !read_ahead.fetches(&at(8)) {
+            now += TURN;
+            read_ahead.look(&queues, budget, now);
+            turns += 1;
+            assert!(turns < 10, "it waits for ever");
+        }
+    }
+
+    #[test]
+    fn what_librdkafka_was_not_told_is_told_again() {
+        let (mut read_ahead, queues, now) = read_ahead(2);
+        let changes = read_ahead.look(&queues, FIRST, now);
+        assert_eq!(changes.pause, [at(1)]);
+        read_ahead.not_told(&changes);
+        let again = read_ahead.look(&queues, FIRST, now + EVERY);
+        assert_eq!(again.pause, [at(1)]);
     }
 
     #[test]

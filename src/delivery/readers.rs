@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::FutureExt as _;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -18,11 +19,19 @@ use crate::{
 /// by the one that its reader holds.
 const BUFFER: usize = 64;
 
+/// What a reader may do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gate {
+    is_open: bool,
+    /// How often it was told to let librdkafka drop what is outdated.
+    flushes: u64,
+}
+
 /// The readers of all assigned partitions.
 pub(super) struct Readers {
     out: mpsc::Sender<Read>,
-    /// Whether each is open, and its task.
-    running: HashMap<TopicPartition, (watch::Sender<bool>, JoinHandle<()>)>,
+    /// The gate of each, and its task.
+    running: HashMap<TopicPartition, (watch::Sender<Gate>, JoinHandle<()>)>,
 }
 
 impl Readers {
@@ -39,7 +48,7 @@ impl Readers {
     /// reads belongs to this epoch.
     pub(super) fn add(&mut self, reader: PartitionReader, epoch: Epoch) {
         let at = reader.at().clone();
-        let (gate, watched) = watch::channel(false);
+        let (gate, watched) = watch::channel(Gate::default());
         let task = tokio::spawn(read(reader, epoch, watched, self.out.clone()));
         self.running.insert(at, (gate, task));
     }
@@ -48,7 +57,15 @@ impl Readers {
     /// still come through a closed one.
     pub(super) fn set_open(&self, at: &TopicPartition, open: bool) {
         if let Some((gate, _)) = self.running.get(at) {
-            gate.send_replace(open);
+            gate.send_modify(|gate| gate.is_open = open);
+        }
+    }
+
+    /// Lets librdkafka drop what it has read ahead of a partition that was paused: it does so only
+    /// when the partition's queue is looked at, which nobody does behind a closed gate.
+    pub(super) fn flush(&self, at: &TopicPartition) {
+        if let Some((gate, _)) = self.running.get(at) {
+            gate.send_modify(|gate| gate.flushes += 1);
         }
     }
 
@@ -77,14 +94,24 @@ async fn end(task: JoinHandle<()>) {
 async fn read(
     reader: PartitionReader,
     epoch: Epoch,
-    mut gate: watch::Receiver<bool>,
+    mut gate: watch::Receiver<Gate>,
     out: mpsc::Sender<Read>,
 ) {
+    let mut flushes = 0;
     loop {
-        if gate.wait_for(|is_open| *is_open).await.is_err() {
+        let may_go_on = |gate: &Gate| gate.is_open || gate.flushes != flushes;
+        let Ok(now) = gate.wait_for(may_go_on).await.map(|gate| *gate) else {
             return;
-        }
-        let result = reader.recv().await;
+        };
+        flushes = now.flushes;
+        let result = if now.is_open {
+            reader.recv().await
+        } else if let Some(result) = reader.recv().now_or_never() {
+            // What is not outdated is as good as any other.
+            result
+        } else {
+            continue;
+        };
         let read = Read {
             at: reader.at().clone(),
             epoch,

@@ -131,6 +131,9 @@ fn words(standing: Standing) -> &'static str {
              and the records of its key wait"
         }
         Standing::AppFailing => "the app as a whole is failing, so this says nothing of the record",
+        Standing::BreaksTheApp => {
+            "its call broke while no other was under way, which counts as an attempt"
+        }
     }
 }
 

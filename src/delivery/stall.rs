@@ -285,6 +285,10 @@ impl Stall {
             seen.in_transaction = false;
             self.health.succeeded();
         }
+        if !partition.is_reading {
+            // Nothing can come.
+            seen.received = now;
+        }
         let is_due = partition.unfinished == 0 && partition.uncommitted > 0;
         if is_due {
             seen.unconfirmed.get_or_insert(now);
@@ -331,10 +335,19 @@ impl Stall {
         }
     }
 
-    /// How many partitions of a topic wait for a transaction that has been open for `stallTimeout`.
-    pub(super) fn in_transaction(&self, topic: &str) -> usize {
-        let of_topic = self.seen.iter().filter(|(at, _)| *at.topic == *topic);
-        of_topic.filter(|(_, seen)| seen.in_transaction).count()
+    /// How many partitions of each topic wait for a transaction that has been open for
+    /// `stallTimeout`.
+    pub(super) fn open_transactions(&self) -> HashMap<&Arc<str>, usize> {
+        let mut topics = HashMap::new();
+        for (at, _) in self.seen.iter().filter(|(_, seen)| seen.in_transaction) {
+            *topics.entry(&at.topic).or_default() += 1;
+        }
+        topics
+    }
+
+    /// Whether a partition waits for a transaction.
+    pub(super) fn is_in_transaction(&self, at: &TopicPartition) -> bool {
+        self.seen.get(at).is_some_and(|seen| seen.in_transaction)
     }
 
     /// Why the consumer is to be replaced, if it misses what stands there.
@@ -372,9 +385,11 @@ impl Stall {
         })
     }
 
-    /// The ends that were asked for.
-    pub(super) fn ends_came(&mut self, ends: Vec<(TopicPartition, Offset)>) {
-        self.ends_asked.ended();
+    /// The ends that were asked for, because of [`Look::ask_for_ends`] or not.
+    pub(super) fn ends_came(&mut self, asked_by_look: bool, ends: Vec<(TopicPartition, Offset)>) {
+        if asked_by_look {
+            self.ends_asked.ended();
+        }
         self.ends.extend(ends);
     }
 
@@ -540,11 +555,11 @@ mod tests {
         let open = [(quiet[0].clone(), Stands::OpenTransaction)];
         assert_eq!(stall.misses(&open[0].0, open[0].1), None);
         stall.looked(&open);
-        assert_eq!(stall.in_transaction("orders"), 1);
+        assert_eq!(stall.open_transactions().len(), 1);
         stall.look(&[partition(6, 6)], false, begun + PATIENCE);
-        assert_eq!(stall.in_transaction("orders"), 0, "it has ended");
+        assert_eq!(stall.open_transactions().len(), 0, "it has ended");
         stall.looked(&open);
-        assert_eq!(stall.in_transaction("orders"), 0, "that is over");
+        assert_eq!(stall.open_transactions().len(), 0, "that is over");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
 use super::{
     Action, DeliveryId, Engine, InFlight, Ready, Standing,
     breaker::Change,
+    breaks::Blame,
     commit,
     keys::{Failures, SequenceId},
 };
@@ -20,6 +21,8 @@ struct Answered {
     delivery: DeliveryId,
     /// When its call began.
     began: Instant,
+    /// Its call broke, and no other was under way.
+    broke_alone: bool,
 }
 
 impl Engine {
@@ -49,13 +52,27 @@ impl Engine {
         }
         let was_absent = self.absence.is_some();
         let is_doubtful = self.note_presence(delivery, &outcome, now, actions);
+        let only = match outcome {
+            Outcome::Unreachable(_) | Outcome::Unknown(_) => self.breaks.broke(began, now),
+            Outcome::Nack(_) => {
+                self.breaks.answered(began);
+                false
+            }
+            Outcome::Absent(_) => {
+                self.breaks.refused(now);
+                false
+            }
+            Outcome::Ack | Outcome::TooLarge(_) => false,
+        };
         let taken = self.take_back(delivery, by_app, now);
         let at = taken.as_ref().map(|taken| taken.ready.at.clone());
+        let broke_alone = only && !self.is_at_work();
         if let Some(in_flight) = taken {
             let answered = Answered {
                 in_flight,
                 delivery,
                 began,
+                broke_alone,
             };
             self.judge_answer(answered, outcome, is_doubtful, now, actions);
         }
@@ -80,6 +97,7 @@ impl Engine {
             in_flight: InFlight { ready, record, .. },
             delivery,
             began,
+            broke_alone,
         } = answered;
         let head = self.head(&ready);
         let is_head = head.is_some_and(|(head, _)| head.offset == record.offset);
@@ -97,11 +115,11 @@ impl Engine {
             _ if !is_head => self.give_back(ready),
             Outcome::Nack(reason) => {
                 self.judge(&ready, &record, delivery, true, now, actions);
-                self.refused(ready, true, reason, now, actions);
+                self.refused(ready, Some(Failure::Rejected), reason, now, actions);
             }
             Outcome::Unreachable(reason) => {
                 self.judge(&ready, &record, delivery, true, now, actions);
-                self.refused(ready, false, reason, now, actions);
+                self.broke(ready, broke_alone, reason, now, actions);
             }
             Outcome::Absent(reason) => self.absent(ready, reason, now, actions),
             Outcome::TooLarge(reason) => self.too_large(ready, reason, now, actions),
@@ -155,10 +173,32 @@ impl Engine {
         }
     }
 
+    /// The call of a record broke.
+    fn broke(
+        &mut self,
+        ready: Ready,
+        alone: bool,
+        reason: String,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let failures = self.head(&ready).map(|(_, failures)| failures);
+        let blame = self.blame(alone, &failures.unwrap_or_default());
+        let counts = blame == Blame::Record && !self.is_open(&ready.at.topic);
+        if blame != Blame::Nobody
+            && let Some(partition) = self.partitions.get_mut(&ready.at)
+        {
+            partition.sequences.broke(&ready.sequence, counts, now);
+        }
+        let against = counts.then_some(Failure::BrokeTheApp);
+        self.refused(ready, against, reason, now, actions);
+    }
+
+    /// An attempt failed: `against` the record, or without saying anything of it.
     fn refused(
         &mut self,
         ready: Ready,
-        counts: bool,
+        against: Option<Failure>,
         reason: String,
         now: Instant,
         actions: &mut Vec<Action>,
@@ -172,25 +212,32 @@ impl Engine {
         let Some(partition) = self.partitions.get_mut(&ready.at) else {
             return;
         };
-        partition.fail(&ready.sequence, counts && !app_failing, now);
+        let against = against.filter(|_| !app_failing);
+        partition.fail(&ready.sequence, against.is_some(), now);
         let draining = partition.draining;
         let Some((record, failures)) = self.head(&ready) else {
             return;
         };
-        let standing = match is_exhausted(&policy, &failures, now) {
-            _ if app_failing || !counts => Standing::AppFailing,
-            false => Standing::Retrying,
-            true => match &policy.dead_letter {
-                Some(topic) if is_old_enough(&policy, &failures, now) && !draining => {
-                    let topic = topic.clone();
-                    let letter = letter(record, topic, Failure::Rejected, &failures, reason, now);
-                    self.send_letter(ready, letter, actions);
-                    return;
-                }
-                Some(_) => Standing::Retrying,
-                None => Standing::Held,
-            },
+        let is_exhausted = is_exhausted(&policy, &failures, now);
+        let (standing, may_be_given_up) = match against {
+            None => (Standing::AppFailing, false),
+            Some(Failure::BrokeTheApp) => (
+                Standing::BreaksTheApp,
+                is_exhausted && failures.breaks >= self.limits.least_breaks,
+            ),
+            Some(_) if is_exhausted && policy.dead_letter.is_none() => (Standing::Held, false),
+            Some(_) => (Standing::Retrying, is_exhausted),
         };
+        if let Some(failure) = against
+            && let Some(topic) = policy.dead_letter.clone()
+            && may_be_given_up
+            && is_old_enough(&policy, &failures, now)
+            && !draining
+        {
+            let letter = letter(record, topic, failure, &failures, reason, now);
+            self.send_letter(ready, letter, actions);
+            return;
+        }
         let delay = self.delay(&policy, &record, &failures, standing);
         actions.push(Action::Retry {
             record,

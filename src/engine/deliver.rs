@@ -145,6 +145,10 @@ impl Engine {
         let calls: Vec<_> = of_lane
             .filter_map(|(delivery, in_flight)| self.began(*delivery, in_flight))
             .collect();
+        if !calls.is_empty() {
+            // How they end is never told.
+            self.breaks.broke(now, now);
+        }
         if let Some(topic) = self.lanes.remove(&lane)
             && let Some(topic) = self.topics.get_mut(&topic)
         {

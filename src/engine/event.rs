@@ -43,8 +43,9 @@ pub struct Limits {
     pub only_lane_depth: usize,
     /// The same for a lane of which no answer has come yet.
     pub new_lane_depth: usize,
-    /// A lane that answers in order gets no more than the app works off within this time: what
-    /// waits in daprd can't be taken back, and is worked on by two apps if its partition goes.
+    /// A lane that answers in order gets no more than the app works off within this time, but two
+    /// records in any case: what waits in daprd can't be taken back, and is worked on by two apps
+    /// if its partition goes.
     pub lane_room: Duration,
     /// When one lane is all that a topic has, and it has not been enough for so
     /// long, that is told.
@@ -57,6 +58,9 @@ pub struct Limits {
     /// How long after an app could not be reached it is tried again: at first, and at
     /// the most; doubled in between.
     pub absent_probe: (Duration, Duration),
+    /// How often a record must have broken the app, alone, before it is given up, whatever its
+    /// policy says.
+    pub least_breaks: u32,
     /// How long a call may take to find that the app is gone, also one that daprd was
     /// about to begin.
     pub dial: Duration,
@@ -280,6 +284,9 @@ pub enum Standing {
     Held,
     /// The app as a whole is failing: the attempt says nothing of the record.
     AppFailing,
+    /// Its call broke while no other was under way, and the app has lived since that happened
+    /// before: it counts as an attempt.
+    BreaksTheApp,
 }
 
 /// A dead letter.

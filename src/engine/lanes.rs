@@ -7,12 +7,9 @@ use std::{
 
 use super::{DeliveryId, LaneId, Limits};
 
-/// After so many answers in order, with another record behind each, a lane is taken for serial:
-/// of two calls that begin together each is as likely to end first.
-const IN_ORDER: u32 = 8;
-
-/// Of a lane that is taken for serial, one answer in so many is put to the test again.
-const TEST_AGAIN: u32 = 32;
+/// The least that a lane gets: with fewer, nothing would ever show that it is concurrent, and a
+/// record that hangs would hold up all others of a concurrent one.
+const LEAST: usize = 2;
 
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
@@ -33,9 +30,6 @@ struct Lane {
     released: Option<Instant>,
     /// How long the app takes for a record: the longest of late, if any was answered.
     takes: Option<Duration>,
-    /// Answers of the app, and those of them that came in order while another record waited.
-    answers: u32,
-    in_order: u32,
 }
 
 impl Lane {
@@ -66,8 +60,7 @@ impl Lanes {
     /// How many records a lane may have, never more than the window.
     ///
     /// A serial one gets few ahead, so that an idle lane never waits for what a busy one was given,
-    /// and fewer the longer the app takes. Two is the least that can show that a lane is
-    /// concurrent.
+    /// and fewer the longer the app takes.
     fn depth(&self, lane: &Lane, limits: &Limits) -> usize {
         let most = match self.map.len() {
             1 => limits.only_lane_depth,
@@ -77,12 +70,9 @@ impl Lanes {
             _ if lane.concurrent => limits.max_in_flight,
             None => most.min(limits.new_lane_depth),
             Some(takes) => {
-                let fits = limits.lane_room.as_nanos() / takes.as_nanos().max(1);
-                let fits = usize::try_from(fits).unwrap_or(usize::MAX);
-                let is_serial =
-                    lane.in_order >= IN_ORDER && !lane.answers.is_multiple_of(TEST_AGAIN);
-                let least = if is_serial { 1 } else { 2 };
-                fits.max(least).min(most)
+                let fits = limits.lane_room.as_nanos().checked_div(takes.as_nanos());
+                let fits = fits.and_then(|fits| usize::try_from(fits).ok());
+                fits.unwrap_or(usize::MAX).max(LEAST).min(most)
             }
         };
         depth.min(limits.max_in_flight)
@@ -132,17 +122,17 @@ impl Lanes {
             return false;
         };
         let is_first = lane.pending.first() == Some(&delivery);
-        if by_app && is_first {
-            let began = lane
-                .released
-                .map_or(handed, |released| handed.max(released));
+        let began = match lane.released {
+            Some(released) if !lane.concurrent => handed.max(released),
+            _ => handed,
+        };
+        // Of a serial lane the others wait for the first.
+        if by_app && (is_first || lane.concurrent) {
             let took = now.saturating_duration_since(began);
             let before = lane.takes.unwrap_or_default();
             // One quick answer after slow ones says little.
             lane.takes = Some(took.max(before * 7 / 8));
-            lane.in_order += u32::from(lane.pending.len() > 1);
         }
-        lane.answers += u32::from(by_app);
         lane.concurrent |= by_app && !is_first && !lane.pending.is_empty();
         lane.released = Some(now);
         lane.pending.remove(&delivery);

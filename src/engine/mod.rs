@@ -14,6 +14,7 @@
 mod absence;
 mod answer;
 mod breaker;
+mod breaks;
 mod deliver;
 mod event;
 mod keys;
@@ -40,6 +41,7 @@ pub use state::{Hold, TopicState, WaitsFor};
 
 use crate::model::{Epoch, Offset, Progress, Record, TopicPartition};
 use absence::Absence;
+use breaks::Breaks;
 use keys::SequenceId;
 use letters::Letters;
 use partition::Partition;
@@ -89,6 +91,7 @@ pub struct Engine {
     paused: bool,
     /// The app can't be reached.
     absence: Option<Absence>,
+    breaks: Breaks,
 }
 
 impl Engine {
@@ -110,6 +113,7 @@ impl Engine {
             last_delivery: 0,
             paused: false,
             absence: None,
+            breaks: Breaks::default(),
         }
     }
 
@@ -210,6 +214,11 @@ impl Engine {
     /// are on their way to a dead-letter topic.
     pub fn total_in_flight(&self) -> usize {
         self.in_flight.len() + self.letters.under_way()
+    }
+
+    /// How many records of all partitions lanes have and did not answer yet.
+    pub fn unanswered(&self) -> usize {
+        self.in_flight.len()
     }
 
     /// The offset that may be committed for this partition: everything before it

@@ -5,7 +5,7 @@
 //! several topics have or want more than their floors, none gets more than half of the pool.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -66,6 +66,8 @@ pub(super) struct Pool {
     taken: Size,
     /// What each topic has taken.
     topics: HashMap<Arc<str>, Size>,
+    /// Topics that took their half, and an eighth of it is not free again.
+    full_topics: HashSet<Arc<str>>,
     /// Partitions that wait for the pool, by topic, in the order in which they came.
     waiting: BTreeMap<Arc<str>, BTreeMap<u64, TopicPartition>>,
     last_ticket: u64,
@@ -86,6 +88,7 @@ impl Pool {
             shared: Size::default(),
             taken: Size::default(),
             topics: HashMap::new(),
+            full_topics: HashSet::new(),
             waiting: BTreeMap::new(),
             last_ticket: 0,
             full: false,
@@ -105,6 +108,12 @@ impl Pool {
         self.shared = self.all.with(floors, usize::saturating_sub);
         self.floor = floor;
         self.note_full();
+        let topics: Vec<_> = self.topics.keys().cloned().collect();
+        self.full_topics
+            .retain(|topic| self.topics.contains_key(topic));
+        for topic in topics {
+            self.note_full_topic(&topic);
+        }
     }
 
     /// Takes in what a partition has, whether it reads, and whether it may be read from as far as
@@ -162,8 +171,12 @@ impl Pool {
             let mut others = self.topics.keys().chain(self.waiting.keys());
             !others.any(competes)
         };
-        let half = self.shared.map(|shared| shared.div_ceil(2));
-        !self.full && (self.taken_by(topic).is_below(half) || is_alone())
+        !self.full && (!self.full_topics.contains(topic) || is_alone())
+    }
+
+    /// What a topic gets at the most while others have or want some.
+    fn half(&self) -> Size {
+        self.shared.map(|shared| shared.div_ceil(2))
     }
 
     fn take(&mut self, topic: &Arc<str>, share: &mut Share, taken: Size) {
@@ -183,13 +196,22 @@ impl Pool {
             self.topics.insert(topic.clone(), of_topic);
         }
         self.note_full();
+        self.note_full_topic(topic);
+    }
+
+    fn note_full_topic(&mut self, topic: &Arc<str>) {
+        let (of_topic, half) = (self.taken_by(topic), self.half());
+        if !of_topic.is_below(half) {
+            self.full_topics.insert(topic.clone());
+        } else if of_topic.is_at_most(low(half)) {
+            self.full_topics.remove(topic);
+        }
     }
 
     fn note_full(&mut self) {
-        let low = self.shared.map(|shared| shared - shared.div_ceil(8));
         if !self.taken.is_below(self.shared) {
             self.full = true;
-        } else if self.taken.is_at_most(low) {
+        } else if self.taken.is_at_most(low(self.shared)) {
             self.full = false;
         }
     }
@@ -213,4 +235,9 @@ impl Pool {
             }
         }
     }
+}
+
+/// An eighth below a bound.
+fn low(bound: Size) -> Size {
+    bound.map(|bound| bound - bound.div_ceil(8))
 }

@@ -118,7 +118,14 @@ impl Engine {
             true => self.limits.ack_settles.min(in_silence),
             false => in_silence,
         };
-        while let Some(Acked { ready, record, .. }) = self.suspects.pop(age, now) {
+        while let Some(acked) = self.suspects.pop(age, now) {
+            let Acked {
+                ready,
+                record,
+                began,
+                ..
+            } = acked;
+            self.breaks.answered(began);
             let Some(partition) = self.partitions.get_mut(&ready.at) else {
                 continue;
             };

@@ -1,4 +1,5 @@
 mod absence;
+mod breaks;
 mod dead_letters;
 mod lane_depth;
 mod properties;
@@ -43,6 +44,7 @@ fn limits() -> Limits {
             probe_every: Duration::from_secs(5),
         },
         absent_probe: (Duration::from_millis(100), Duration::from_secs(1)),
+        least_breaks: 3,
         dial: Duration::from_secs(1),
         ack_settles: Duration::from_millis(100),
         ack_settles_in_silence: Duration::from_secs(5),

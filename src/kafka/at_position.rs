@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use rdkafka::{
@@ -15,7 +15,7 @@ use super::{
     Cause,
     consumer::REQUEST_TIMEOUT,
     convert,
-    list_offsets::{End, list_offsets},
+    list_offsets::{End, Offsets, list_offsets},
     logged_in::LoggedIn,
 };
 use crate::{
@@ -35,8 +35,12 @@ pub enum AtPosition {
     NoRecordBefore(Offset),
 }
 
-/// Finds what stands at these positions, with one client for all of them. Positions of which no
-/// broker says it in time are left out.
+/// How long all of it may take: nothing else is looked at meanwhile.
+const WITHIN: Duration = Duration::from_secs(10);
+
+/// Finds what stands at these positions, with one client for all of them. Left out are positions of
+/// which no broker says it in time, and those before the first record that is left: a fetch says
+/// that they are out of range.
 pub async fn at_positions(
     settings: &Settings,
     positions: Vec<(TopicPartition, Offset)>,
@@ -45,69 +49,87 @@ pub async fn at_positions(
     // A group is asked for, and never joined.
     pairs.push(("group.id", "dapr-rdkafka-probe".into()));
     pairs.push(("enable.partition.eof", "true".into()));
+    // Else an offset that is out of range would look like the end.
+    pairs.push(("auto.offset.reset", "error".into()));
     // What the group's own consumer may not see is no record here either.
     pairs.push(("isolation.level", settings.isolation.name().into()));
     // One record is enough.
     pairs.push(("max.partition.fetch.bytes", "1024".into()));
     let (newest, settings) = (End::newest(settings.isolation), settings.clone());
     let probe = tokio::task::spawn_blocking(move || {
+        let until = Instant::now() + WITHIN;
         let consumer: LoggedIn<BaseConsumer> =
             super::create(&settings, pairs, DefaultConsumerContext)?;
         let client = consumer.client().native_ptr();
         let places: Vec<_> = positions.iter().map(|(at, _)| at.clone()).collect();
+        let ends = |end| list_offsets(client, &places, end, REQUEST_TIMEOUT);
         // Not the newest alone: with an open transaction that is below the position.
-        let last = list_offsets(client, &places, End::Last, REQUEST_TIMEOUT)?;
-        let newest = list_offsets(client, &places, newest, REQUEST_TIMEOUT)?;
+        let (first, last, before) = (ends(End::First)?, ends(End::Last)?, ends(newest)?);
         let mut found = HashMap::new();
         let mut to_read: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (at, from) in positions {
-            let (Some(Ok(last)), Some(Ok(newest))) = (last.get(&at), newest.get(&at)) else {
+            let (Some(Ok(first)), Some(Ok(last))) = (first.get(&at), last.get(&at)) else {
                 continue;
             };
             if *last < from {
                 found.insert(at, AtPosition::EndsBefore);
-            } else {
-                let of_topic = to_read.entry(at.topic.clone()).or_default();
-                of_topic.push((at, from, *newest));
+            } else if *first <= from {
+                to_read
+                    .entry(at.topic.clone())
+                    .or_default()
+                    .push((at, from));
             }
         }
+        let mut without = Vec::new();
         // librdkafka names an end by its partition's number alone.
         for of_topic in to_read.into_values() {
-            read(&consumer, of_topic, &mut found)?;
+            if let Err(cause) = read(&consumer, of_topic, until, &mut found, &mut without) {
+                tracing::debug!("looking for records: {cause}");
+            }
+        }
+        // A leader that has just changed may know of less than the one before: what both say is
+        // without a record.
+        let after = if without.is_empty() {
+            Offsets::new()
+        } else {
+            ends(newest)?
+        };
+        for at in without {
+            if let (Some(Ok(before)), Some(Ok(after))) = (before.get(&at), after.get(&at)) {
+                found.insert(at, AtPosition::NoRecordBefore(*before.min(after)));
+            }
         }
         Ok(found)
     });
     probe.await.unwrap_or_else(|ended| Err(Cause::other(ended)))
 }
 
-/// Reads partitions of one topic, each with its position and its newest offset, until a record or
-/// the end of each has come.
+/// Reads partitions of one topic, each from its position, until a record or the end of each has
+/// come; those that have no record are `without`.
 fn read(
     consumer: &LoggedIn<BaseConsumer>,
-    partitions: Vec<(TopicPartition, Offset, Offset)>,
+    partitions: Vec<(TopicPartition, Offset)>,
+    until: Instant,
     found: &mut HashMap<TopicPartition, AtPosition>,
+    without: &mut Vec<TopicPartition>,
 ) -> Result<(), Cause> {
-    let positions = partitions.iter().map(|(at, from, _)| (at, *from));
+    let positions = partitions.iter().map(|(at, from)| (at, *from));
     consumer.assign(&convert::list(positions)?)?;
-    let mut left: BTreeMap<_, _> = partitions
-        .into_iter()
-        .map(|(at, _, newest)| (at.partition, (at, newest)))
-        .collect();
-    let until = Instant::now() + REQUEST_TIMEOUT;
+    let partitions = partitions.into_iter();
+    let mut left: BTreeMap<_, _> = partitions.map(|(at, _)| (at.partition, at)).collect();
     while !left.is_empty() {
         let time = until.saturating_duration_since(Instant::now());
         match consumer.poll(time) {
             Some(Ok(record)) => {
-                if let Some((at, _)) = left.remove(&record.partition()) {
+                if let Some(at) = left.remove(&record.partition()) {
                     found.insert(at, AtPosition::Record);
                 }
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
-                if let Some((at, newest)) = left.remove(&partition) {
-                    found.insert(at, AtPosition::NoRecordBefore(newest));
-                }
+                without.extend(left.remove(&partition));
             }
-            Some(Err(error)) => return Err(error.into()),
+            // Others may still come: a broker that is away says nothing of theirs.
+            Some(Err(error)) => tracing::debug!("looking for records: {error}"),
             None => break,
         }
     }

@@ -485,7 +485,32 @@ impl GroupConsumer {
         }
     }
 
-    /// Stops fetching partitions, and drops what was read of them and not taken. Microseconds.
+    /// Drops what librdkafka has read of a partition that is not assigned any more: it does so by
+    /// itself only when the partition's queue is looked at.
+    pub fn drop_queued(&self, at: &TopicPartition) {
+        let Ok(topic) = CString::new(at.topic.as_bytes()) else {
+            return;
+        };
+        // SAFETY: as in `queued`; each message is given back once, and used no more.
+        unsafe {
+            let client = self.inner.client().native_ptr();
+            let queue =
+                bindings::rd_kafka_queue_get_partition(client, topic.as_ptr(), at.partition);
+            if queue.is_null() {
+                return;
+            }
+            loop {
+                let message = bindings::rd_kafka_consume_queue(queue, 0);
+                if message.is_null() {
+                    break;
+                }
+                bindings::rd_kafka_message_destroy(message);
+            }
+            bindings::rd_kafka_queue_destroy(queue);
+        }
+    }
+
+    /// Stops fetching partitions. What was read of them and not taken is outdated then. Microseconds.
     pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), Cause> {
         let list = convert::list(partitions.iter().map(|at| (at, Offset(0))))?;
         self.inner.pause(&list).map_err(Cause::from)

@@ -63,6 +63,8 @@ pub enum Failure {
     Rejected,
     /// It can't be put on daprd's stream: it is over daprd's message limit.
     TooLargeForDaprd,
+    /// Its call broke each time, while no other call to the app was under way.
+    BrokeTheApp,
     /// daprd itself wrote it, for a `deadLetterTopic` of a Subscription.
     DeadLetteredByDaprd,
 }
@@ -73,6 +75,7 @@ impl Failure {
         match self {
             Self::Rejected => "rejected",
             Self::TooLargeForDaprd => "too-large-for-daprd",
+            Self::BrokeTheApp => "broke-the-app",
             Self::DeadLetteredByDaprd => "dead-lettered-by-daprd",
         }
     }

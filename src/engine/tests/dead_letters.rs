@@ -156,7 +156,7 @@ fn an_app_that_cant_be_reached_costs_no_attempt() {
     let mut bench = Bench::with(limits(), with_dead_letters());
     bench.receive(0, "a");
     for _ in 0..10 {
-        bench.answer(0, Outcome::Unreachable("connection refused".into()));
+        bench.answer(0, Outcome::Absent("connection refused".into()));
         assert_eq!(bench.pass(RETRY_DELAY), [0]);
     }
     assert_eq!(bench.letters(), []);

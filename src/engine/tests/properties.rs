@@ -39,8 +39,11 @@ const STEPS: usize = 100_000;
 const OF_EACH: usize = 500;
 const CASES: u32 = 1400;
 
+/// It takes several breaks of one record, each alone, and an app that lives in between.
+const SELDOM: (&str, usize) = ("DeadLetter: broke the app", 50);
+
 /// Whatever must occur so often that it is tested.
-const KINDS: [&str; 43] = [
+const KINDS: [&str; 44] = [
     // Events.
     "Assigned",
     "Draining",
@@ -62,6 +65,7 @@ const KINDS: [&str; 43] = [
     "Retry: retrying",
     "Retry: held",
     "Retry: app failing",
+    "Retry: breaks the app",
     "DeadLetter",
     "LetterDelayed",
     "BreakerOpened",
@@ -121,6 +125,8 @@ fn every_schedule_keeps_the_invariants() {
         assert!(count("steps") >= STEPS, "{counts:#?}");
         let rare: Vec<_> = KINDS.iter().filter(|kind| count(kind) < OF_EACH).collect();
         assert!(rare.is_empty(), "too rare: {rare:?} of {counts:#?}");
+        let (kind, least) = SELDOM;
+        assert!(count(kind) >= least, "too rare: {kind} of {counts:#?}");
     }
 }
 

@@ -210,10 +210,10 @@ pub(super) const KEYS: &[Key] = &[
         "How long a member that gives partitions to others waits for the app's \
          answers (0s to 1h). The whole group waits with it; what is not answered \
          by then is redelivered to the next member while this app may still work \
-         on it. A member hands its app no more ahead than the app finishes in half \
-         of it. The default is the built-in's (Sarama, Rebalance.Timeout). A longer \
-         one than the slowest handler's time keeps two apps from working on one \
-         event.",
+         on it. A serial daprd is handed no more ahead than the app finishes in half \
+         of it, but two events of each stream. The default is the built-in's (Sarama, \
+         Rebalance.Timeout). Twice the slowest handler's time keeps two apps from \
+         working on one event.",
     )
     .duration()
     .compare(Compare::Ours),

@@ -526,3 +526,44 @@ impl Bench {
         })
     }
 }
+
+/// A handler that panics cuts its connection: nothing but that says that the record is at fault.
+/// The others go on, and the record becomes a dead letter.
+pub async fn a_handler_that_panics_costs_one_dead_letter(fixture: Arc<Fixture>) -> Result<()> {
+    const MESSAGES: usize = 40;
+    let kafka = fixture.kafka().await?;
+    let (topic, group) = (fixture.name("panics"), fixture.name("app"));
+    let dead = format!("{topic}.dlq");
+    admin::create_topic(kafka, &topic, 1, &[]).await?;
+    admin::create_topic(kafka, &dead, 1, &[]).await?;
+    let more = [&QUICK[..], &[("deadLetterTopic", "{topic}.dlq")]].concat();
+    let place = Place::with_component(kafka, &more)?;
+    let _component = place.component().await?;
+    let app = App::with(json!([subscription(&topic, &json!({}))]), |event| {
+        assert!(event.body["data"] != 6, "the handler panics");
+        StatusCode::OK
+    });
+    let app = app.await?;
+    let daprd = place.daprd(fixture.daprd, &group, Some(app.port)).await?;
+    for number in 0..MESSAGES {
+        daprd
+            .publish("todo-pubsub", &topic, "", &json!(number))
+            .await?;
+    }
+    admin::all_committed(kafka, &group, &topic, 1, MESSAGES).await?;
+    let letters = records::read(kafka, &dead).await?;
+    let reasons: Vec<_> = letters
+        .iter()
+        .map(|letter| letter.header("dapr-dlq-failure"))
+        .collect();
+    ensure!(reasons == [Some("broke-the-app".to_owned())], "{reasons:?}");
+    let mut seen: Vec<_> = app
+        .seen()
+        .iter()
+        .filter_map(|event| event.body["data"].as_u64())
+        .collect();
+    seen.sort_unstable();
+    seen.dedup();
+    ensure!(seen.len() == MESSAGES - 1, "{seen:?}");
+    Ok(())
+}

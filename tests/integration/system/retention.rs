@@ -1,5 +1,10 @@
 use std::{collections::HashMap, sync::Arc};
 
+use dapr_rdkafka::{
+    kafka::{AtPosition, at_positions},
+    metadata::resolve,
+    model::{Offset, TopicPartition},
+};
 use harness::{Component, Result};
 
 use crate::{
@@ -102,4 +107,34 @@ pub async fn a_reader_that_falls_behind_retention_goes_on_at_what_is_left(
 
 fn number(text: &str) -> String {
     text.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// What a fresh client finds decides whether offsets are passed as holding no record. Before the
+/// first record that is left there are none, and those behind it are not to be skipped.
+pub async fn a_position_before_the_log_is_not_taken_for_its_end(
+    fixture: Arc<Fixture>,
+) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let topic = fixture.name("retention");
+    admin::create_topic(kafka, &topic, 1, &[]).await?;
+    for n in 0..10 {
+        admin::produce(kafka, &topic, &n.to_string()).await?;
+    }
+    admin::delete_records(kafka, &topic, 4).await?;
+    let settings = resolve(&properties(kafka, "group", &[]));
+    let settings = settings
+        .map_err(|problems| format!("{problems:?}"))?
+        .settings;
+    let at = TopicPartition::new(topic.as_str(), 0);
+    for (position, wanted) in [
+        (2, None),
+        (4, Some(AtPosition::Record)),
+        (10, Some(AtPosition::NoRecordBefore(Offset(10)))),
+        (11, Some(AtPosition::EndsBefore)),
+    ] {
+        let position = vec![(at.clone(), Offset(position))];
+        let found = at_positions(&settings, position.clone()).await?;
+        ensure!(found.get(&at).copied() == wanted, "{position:?}: {found:?}");
+    }
+    Ok(())
 }

@@ -145,9 +145,10 @@ impl Model {
             .flat_map(|owned| owned.slots.values_mut())
         {
             if let Some(unfinished) = slot
-                && let State::Acked { when, .. } = unfinished.state
+                && let State::Acked { began, when } = unfinished.state
                 && (all || when + settles <= now)
             {
+                self.witness = self.witness.max(Some(began));
                 *slot = None;
             }
         }

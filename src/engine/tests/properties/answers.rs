@@ -19,8 +19,9 @@ impl Model {
         let began = self.began(delivery, &handed).unwrap_or(handed.when);
         let doubted = self.see_absence(delivery, outcome);
         self.release(&handed, delivery, outcome);
+        let alone = self.see_breaks(outcome, began);
         if self.unfinished(&handed).is_some() {
-            self.judge_answer(&handed, delivery, outcome, (doubted, began));
+            self.judge_answer(&handed, delivery, outcome, (doubted, began, alone));
         }
         match outcome {
             Outcome::Absent(_) | Outcome::Unreachable(_) | Outcome::Unknown(_) => {
@@ -37,7 +38,7 @@ impl Model {
         handed: &Handed,
         delivery: DeliveryId,
         outcome: &Outcome,
-        (doubted, began): (bool, Instant),
+        (doubted, began, alone): (bool, Instant, bool),
     ) {
         let is_head = self.owned[&handed.at].is_head(handed.offset);
         match outcome {
@@ -56,11 +57,12 @@ impl Model {
             _ if !is_head => self.give_back(handed),
             Outcome::Nack(_) => {
                 self.judge(handed, delivery, true);
-                self.refuse(handed, true);
+                self.refuse(handed, Some(Failure::Rejected));
             }
             Outcome::Unreachable(_) => {
                 self.judge(handed, delivery, true);
-                self.refuse(handed, false);
+                let against = alone && self.is_the_cause(handed);
+                self.refuse(handed, against.then_some(Failure::BrokeTheApp));
             }
             Outcome::Absent(_) => self.refuse_absent(handed),
             Outcome::TooLarge(_) => self.refuse_too_large(handed),
@@ -73,14 +75,13 @@ impl Model {
         let until = self.now + self.limits.lane_hold;
         if let Some(lane) = self.lanes.get_mut(&handed.lane) {
             let is_first = lane.has.first() == Some(&delivery);
-            if by_app && is_first {
-                let began = lane.released.into_iter().chain([handed.when]).max();
+            if by_app && (is_first || lane.concurrent) {
+                let released = lane.released.filter(|_| !lane.concurrent);
+                let began = released.into_iter().chain([handed.when]).max();
                 let took = self.now - began.unwrap_or(handed.when);
                 let before = lane.takes.unwrap_or_default();
                 lane.takes = Some(took.max(before * 7 / 8));
-                lane.in_order += u32::from(lane.has.len() > 1);
             }
-            lane.answers += u32::from(by_app);
             lane.concurrent |= by_app && lane.has.first().is_some_and(|first| *first < delivery);
             lane.has.remove(&delivery);
             lane.released = Some(self.now);
@@ -119,23 +120,64 @@ impl Model {
         }
     }
 
-    /// An attempt failed; it counts unless it says nothing of the record.
-    fn refuse(&mut self, handed: &Handed, says_something: bool) {
+    /// Takes in whether a call ended without the app's answer; true if it broke while no other
+    /// was under way.
+    fn see_breaks(&mut self, outcome: &Outcome, began: Instant) -> bool {
+        let now = Some(self.now);
+        match outcome {
+            Outcome::Unreachable(_) | Outcome::Unknown(_) => {
+                let before = std::mem::replace(&mut self.broke, now);
+                let mut others = self.handed.iter();
+                before.is_none_or(|before| before < began)
+                    && !others.any(|(delivery, other)| self.began(*delivery, other).is_some())
+            }
+            Outcome::Absent(_) => {
+                self.refused = now;
+                false
+            }
+            Outcome::Nack(_) => {
+                self.witness = self.witness.max(Some(began));
+                false
+            }
+            Outcome::Ack | Outcome::TooLarge(_) => false,
+        }
+    }
+
+    /// Whether a record broke the app, if its call broke alone: the app must have lived since it
+    /// did so before.
+    fn is_the_cause(&mut self, handed: &Handed) -> bool {
+        let (now, witness, refused) = (self.now, self.witness, self.refused);
+        let open = self.is_open(&handed.at.topic);
+        let Some(unfinished) = self.unfinished(handed) else {
+            return false;
+        };
+        let lived = unfinished.broke.is_none_or(|before| {
+            let answered = witness.is_some_and(|witness| witness > before);
+            answered || refused.is_none_or(|refused| refused < before)
+        });
+        unfinished.broke = Some(now);
+        unfinished.breaks += u32::from(lived && !open);
+        lived
+    }
+
+    /// An attempt failed; it counts unless it says nothing against the record.
+    fn refuse(&mut self, handed: &Handed, against: Option<Failure>) {
         let now = self.now;
         let policy = self.policy(&handed.at.topic);
         let open = self.is_open(&handed.at.topic);
         let draining = self.is_draining(&handed.at);
         let probe_every = self.limits.breaker.probe_every;
+        let least_breaks = self.limits.least_breaks;
         let Some(unfinished) = self.unfinished(handed) else {
             return;
         };
         unfinished.failed += 1;
-        if says_something && !open {
+        if against.is_some() && !open {
             unfinished.attempts += 1;
             unfinished.first.get_or_insert(now);
         }
         let age = unfinished.first.map_or(Duration::ZERO, |first| now - first);
-        let attempts = unfinished.attempts;
+        let (attempts, breaks) = (unfinished.attempts, unfinished.breaks);
         let used_up = policy.max_attempts.is_some_and(|most| attempts >= most)
             || policy.max_elapsed.is_some_and(|most| age >= most);
         let delay = delays(&policy.backoff, unfinished.failed);
@@ -146,8 +188,15 @@ impl Model {
         };
         let refusal = if open {
             retry(Standing::AppFailing, (probe_every, probe_every), true)
-        } else if !says_something {
+        } else if against.is_none() {
             retry(Standing::AppFailing, delay, false)
+        } else if against == Some(Failure::BrokeTheApp) {
+            let is_over = used_up && breaks >= least_breaks && age >= policy.min_age && !draining;
+            if is_over && policy.dead_letter.is_some() {
+                Refusal::Letter(Failure::BrokeTheApp)
+            } else {
+                retry(Standing::BreaksTheApp, delay, false)
+            }
         } else if !used_up {
             retry(Standing::Retrying, delay, false)
         } else if policy.dead_letter.is_none() {

@@ -149,8 +149,9 @@ impl Model {
                 .iter()
                 .filter(|(other, _)| other.topic == at.topic);
             let of_topic = sum(&of_topic.map(|(_, owned)| beyond(owned)).collect::<Vec<_>>());
+            let low = |half: usize| half - half.div_ceil(8);
             let is_limited = is_shared(&competing)
-                && (of_topic.0 >= pool.div_ceil(2) || of_topic.1 >= pool_bytes.div_ceil(2));
+                && (of_topic.0 > low(pool.div_ceil(2)) || of_topic.1 > low(pool_bytes.div_ceil(2)));
             let told = format!(
                 "{at} with {records} of {floor} records and {bytes} of {floor_bytes} bytes; \
                  of the pool {taken:?} of {:?} is taken, {of_topic:?} by its topic",

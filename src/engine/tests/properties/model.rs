@@ -42,6 +42,9 @@ pub(super) struct Unfinished {
     pub(super) attempts: u32,
     pub(super) failed: u32,
     pub(super) first: Option<Instant>,
+    /// Attempts that broke the app, and when it did so last, perhaps.
+    pub(super) breaks: u32,
+    pub(super) broke: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -71,8 +74,6 @@ pub(super) struct Lane {
     pub(super) released: Option<Instant>,
     /// How long the app took of late.
     pub(super) takes: Option<Duration>,
-    pub(super) answers: u32,
-    pub(super) in_order: u32,
 }
 
 #[derive(Debug, Default)]
@@ -145,6 +146,11 @@ pub(super) struct Model {
     pub(super) absence: Option<PlainAbsence>,
     pub(super) last_delivery: DeliveryId,
     pub(super) last_letter: LetterId,
+    /// When a call ended last without the app's answer, when the app refused a connection last,
+    /// and when the last call began that it has answered.
+    pub(super) broke: Option<Instant>,
+    pub(super) refused: Option<Instant>,
+    pub(super) witness: Option<Instant>,
     /// The topics that had or wanted some of the pool after the step before.
     pub(super) competed: BTreeSet<Arc<str>>,
     pub(super) expected: Expected,
@@ -165,6 +171,9 @@ impl Model {
             absence: None,
             last_delivery: DeliveryId(0),
             last_letter: LetterId(0),
+            broke: None,
+            refused: None,
+            witness: None,
             competed: BTreeSet::new(),
             expected: Expected::default(),
         }
@@ -261,6 +270,8 @@ impl Model {
             attempts: 0,
             failed: 0,
             first: None,
+            breaks: 0,
+            broke: None,
         };
         let is_finished = owned.before.contains(&record.offset);
         let slot = (!is_finished).then_some(unfinished);
@@ -299,8 +310,6 @@ impl Model {
             held_until: None,
             released: None,
             takes: None,
-            answers: 0,
-            in_order: 0,
         };
         self.lanes.insert(lane, opened);
         if decided_anew {
@@ -327,6 +336,9 @@ impl Model {
         let handed = self.handed.iter().filter(|(_, handed)| handed.lane == lane);
         let calls = handed.filter_map(|(delivery, handed)| self.began(*delivery, handed));
         let calls: Vec<_> = calls.collect();
+        if !calls.is_empty() {
+            self.broke = Some(self.now);
+        }
         self.lanes.remove(&lane);
         let lost: Vec<Handed> = self
             .handed
@@ -411,13 +423,11 @@ impl Model {
             _ if lane.concurrent => self.limits.max_in_flight,
             None => self.limits.new_lane_depth.min(serially),
             Some(takes) => {
-                // What is worked off in time, and two as long as it may be concurrent.
+                // What is worked off in time, and two in any case: it may be concurrent.
                 let room = self.limits.lane_room;
                 let mut fits = (1..=serially)
                     .filter(|n| takes * u32::try_from(*n).unwrap_or(u32::MAX) <= room);
-                let fits = fits.next_back().unwrap_or(0);
-                let is_serial = lane.in_order >= 8 && !lane.answers.is_multiple_of(32);
-                fits.max(if is_serial { 1 } else { 2 }).min(serially)
+                fits.next_back().unwrap_or(0).max(2).min(serially)
             }
         };
         depth.min(self.limits.max_in_flight)

@@ -82,7 +82,8 @@ pub(super) fn schedules() -> impl Strategy<Value = Schedule> {
         prop_oneof![
             3 => moves(well()),
             4 => moves(failing()),
-            2 => moves(gone())
+            2 => moves(gone()),
+            3 => moves(breaking())
         ],
         1..8,
     );
@@ -114,7 +115,7 @@ fn limits() -> impl Strategy<Value = Limits> {
     let app = (
         millis(1..500),
         millis(500..3000),
-        millis(1..2000),
+        (millis(1..2000), 1..4_u32),
         (millis(0..300), millis(0..2000), millis(0..300)),
     );
     let delays = (millis(1..4000), letters, app);
@@ -137,7 +138,8 @@ fn limits() -> impl Strategy<Value = Limits> {
                 probe_every,
             },
             absent_probe: (app.0, app.1),
-            dial: app.2,
+            dial: app.2.0,
+            least_breaks: app.2.1,
             ack_settles: app.3.0,
             ack_settles_in_silence: app.3.1,
             mixed_up: app.3.2,
@@ -230,6 +232,11 @@ fn well() -> BoxedStrategy<Outcome> {
 
 fn failing() -> BoxedStrategy<Outcome> {
     outcomes([4, 32, 6, 1, 2, 2])
+}
+
+/// Some records break it.
+fn breaking() -> BoxedStrategy<Outcome> {
+    outcomes([30, 1, 24, 1, 1, 1])
 }
 
 fn gone() -> BoxedStrategy<Outcome> {

@@ -404,8 +404,12 @@ fn action_name(action: &Action) -> &'static str {
             Standing::Retrying => "Retry: retrying",
             Standing::Held => "Retry: held",
             Standing::AppFailing => "Retry: app failing",
+            Standing::BreaksTheApp => "Retry: breaks the app",
         },
-        Action::DeadLetter { .. } => "DeadLetter",
+        Action::DeadLetter { content, .. } => match content.failure {
+            Failure::BrokeTheApp => "DeadLetter: broke the app",
+            _ => "DeadLetter",
+        },
         Action::LetterDelayed { .. } => "LetterDelayed",
         Action::BreakerOpened { .. } => "BreakerOpened",
         Action::BreakerClosed { .. } => "BreakerClosed",
