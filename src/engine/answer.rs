@@ -66,7 +66,7 @@ impl Engine {
         };
         let taken = self.take_back(delivery, by_app, now);
         let at = taken.as_ref().map(|taken| taken.ready.at.clone());
-        let broke_alone = only && !self.is_at_work();
+        let broke_alone = only && !self.is_at_work(now);
         if let Some(in_flight) = taken {
             let answered = Answered {
                 in_flight,

@@ -46,10 +46,11 @@ impl Breaks {
 }
 
 impl Engine {
-    /// Whether the app works on any call.
-    pub(super) fn is_at_work(&self) -> bool {
+    /// Whether the app works on any call that began before now. A serial daprd begins the next one
+    /// of a lane when the one before has ended, which is no sooner than now.
+    pub(super) fn is_at_work(&self, now: Instant) -> bool {
         let mut calls = self.in_flight.iter().chain(&self.orphans);
-        calls.any(|(delivery, call)| self.began(*delivery, call).is_some())
+        calls.any(|(delivery, call)| self.began(*delivery, call).is_some_and(|began| began < now))
     }
 
     /// Whom to blame for a call that broke, given whether it was the only one, and how its record

@@ -85,6 +85,20 @@ fn a_process_that_ends_each_time_and_answers_nothing_is_no_evidence() {
     assert_eq!(given_up(&bench), []);
 }
 
+/// daprd has more of a stream than the app works on.
+#[test]
+fn what_waits_in_a_serial_daprd_is_not_under_way() {
+    let mut bench = bench();
+    for offset in 0..5 {
+        bench.receive_unique(offset);
+    }
+    assert_eq!(bench.engine.total_in_flight(), 5);
+    bench.pass(Duration::from_millis(10));
+    let actions = bench.answer(0, broken());
+    let counts = |action: &Action| matches!(action, Action::Retry { standing, .. } if *standing == Standing::BreaksTheApp);
+    assert!(actions.iter().any(counts), "{actions:?}");
+}
+
 #[test]
 fn of_calls_that_broke_together_none_is_to_blame() {
     let mut bench = bench();

@@ -127,9 +127,9 @@ impl Model {
         match outcome {
             Outcome::Unreachable(_) | Outcome::Unknown(_) => {
                 let before = std::mem::replace(&mut self.broke, now);
-                let mut others = self.handed.iter();
-                before.is_none_or(|before| before < began)
-                    && !others.any(|(delivery, other)| self.began(*delivery, other).is_some())
+                let others = self.handed.iter();
+                let mut begun = others.filter_map(|(delivery, other)| self.began(*delivery, other));
+                before.is_none_or(|before| before < began) && !begun.any(|began| began < self.now)
             }
             Outcome::Absent(_) => {
                 self.refused = now;
