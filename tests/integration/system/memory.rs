@@ -1,6 +1,11 @@
 //! How much memory the component takes where records wait for it.
 
-use std::{collections::BTreeSet, fs, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::Arc,
+    time::Instant,
+};
 
 use futures_util::future::try_join_all;
 use harness::{Result, root};
@@ -10,7 +15,7 @@ use crate::{
     support::{
         Fixture, Place, SOON, admin,
         endpoints::at_least,
-        player::{Player, Pull, properties},
+        player::{Player, Pull, properties, text},
         records::{Plain, write, write_compressed},
     },
 };
@@ -64,6 +69,49 @@ pub async fn a_compressed_backlog_and_a_slow_app_fit_as_well(fixture: Arc<Fixtur
 /// The records of so many partitions don't fit together: they take turns.
 pub async fn many_partitions_with_a_backlog_take_turns(fixture: Arc<Fixture>) -> Result<()> {
     compressed(&fixture, 200, 3_000, LIMIT).await
+}
+
+/// A partition that is paused drops what it has read ahead, and reads it again when its turn comes:
+/// each record comes once, in order.
+pub async fn turns_lose_and_repeat_nothing(fixture: Arc<Fixture>) -> Result<()> {
+    const PARTITIONS: i32 = 60;
+    const RECORDS: usize = 300;
+    let kafka = fixture.kafka().await?;
+    let (topic, group) = (fixture.name("turns"), fixture.name("group"));
+    admin::create_topic(kafka, &topic, PARTITIONS, &[]).await?;
+    let value = |number: usize| format!("{number:>3000}").into_bytes();
+    write_compressed(kafka, &topic, PARTITIONS, RECORDS, value).await?;
+    let place = Place::new()?;
+    // 8 MiB for reading ahead, and each partition has a tenth of that.
+    let memory = ["--memory-mib", "32"];
+    let mut component = place.component_with(&["rdkafka"], &memory).await?;
+    let mut player =
+        Player::start(&place.socket("rdkafka"), properties(kafka, &group, &[])).await?;
+    let mut pull = player.pull(&topic).await?;
+    let first = pull.next(SOON).await?;
+    let labels = format!("component=\"todo-pubsub\",group=\"{group}\"");
+    let gauge = format!("read_ahead_waiting_partitions{{{labels}}}");
+    let admin = component.admin().await?;
+    at_least(&admin, &gauge, 1.0).await?;
+    let mut seen: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut message = first;
+    for count in 1.. {
+        pull.ack(&message).await?;
+        let partition = message.metadata["__partition"].clone();
+        let number = text(&message).trim().parse()?;
+        seen.entry(partition).or_default().push(number);
+        if count == PARTITIONS.unsigned_abs() as usize * RECORDS {
+            break;
+        }
+        message = pull.next(SOON).await?;
+    }
+    for (partition, numbers) in seen {
+        ensure!(
+            numbers.iter().copied().eq(0..RECORDS),
+            "{partition}: {numbers:?}"
+        );
+    }
+    Ok(())
 }
 
 /// Partitions that nobody wants any more keep nothing of what was read ahead.
