@@ -9,7 +9,7 @@ const WITHOUT_LIMIT: usize = 128 * MIB;
 /// works on (`maxInFlightBytes`), for what is published, and for the process itself.
 const FOR_READING_AHEAD: usize = 4;
 
-/// Less than one fetch of a few partitions is no use.
+/// The least that is useful: one fetch of a few partitions.
 const LEAST_FOR_READING_AHEAD: usize = 8 * MIB;
 
 const MIB: usize = 1024 * 1024;

@@ -36,7 +36,7 @@ const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait before that is asked for again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// After this it is told that a commit is still inside librdkafka.
+/// After this time the log says that a commit is still inside librdkafka.
 const COMMITS_END: Duration = Duration::from_secs(5);
 
 /// librdkafka reconnects and fetches again within this.

@@ -45,7 +45,7 @@ impl Budget {
     }
 
     fn users(&self) -> MutexGuard<'_, Users> {
-        // Whoever panicked left numbers, which are right or soon will be.
+        // A panic leaves numbers that are correct or will be corrected by the next look.
         self.0.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

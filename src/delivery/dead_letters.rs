@@ -60,7 +60,7 @@ impl DeadLetters {
         });
     }
 
-    /// What came of the next one; `None` if none is under way. Nothing is lost if the future is
+    /// The result of the next dead letter; `None` if none is under way. Nothing is lost if the future is
     /// dropped.
     pub(super) async fn next(&mut self) -> Option<Written> {
         self.under_way.next().await

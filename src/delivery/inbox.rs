@@ -72,7 +72,7 @@ pub(super) struct Read {
     pub(super) result: Result<Record, Cause>,
 }
 
-/// What came of writing a dead letter.
+/// The result of writing a dead letter.
 pub(super) struct Written {
     pub(super) letter: LetterId,
     pub(super) content: Arc<Letter>,

@@ -82,7 +82,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Opens a lane with room for `capacity` records, and tells whoever asked for it. `None` if
+    /// Opens a lane with room for `capacity` records, and sends the reply. `None` if
     /// another lane of the topic has other metadata, or nobody waits for the lane any more.
     pub(super) fn open(
         &mut self,
@@ -94,7 +94,7 @@ impl Lanes {
             .subscribers()
             .find_map(|present| Conflict::between(&subscriber, present));
         if let Some(conflict) = conflict {
-            // Whoever asked may have stopped waiting.
+            // The subscriber may have stopped waiting.
             let _ = reply.send(Err(conflict));
             return None;
         }
@@ -122,7 +122,7 @@ impl Lanes {
         lane.map_or(Ok(()), |(_, sender)| sender.try_send(delivery))
     }
 
-    /// Whoever has a lane.
+    /// The subscribers of all open lanes.
     pub(super) fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
         self.open.values().map(|(subscriber, _)| subscriber)
     }

@@ -59,7 +59,7 @@ pub(super) enum Decision {
     AskAgain { what: String, cause: Cause },
     /// The position is there: read on.
     ReadOn,
-    /// Read on at the first offset that is left; what is in hand stays.
+    /// Read on at the first offset that is left; records that were received stay.
     SkipTo { to: Offset, reason: Reason },
     /// What was read is not in the log any more: start there.
     StartAt { to: Offset, reason: Reason },

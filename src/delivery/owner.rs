@@ -993,14 +993,14 @@ impl Owner {
         seen.max(self.stall.end(at))
     }
 
-    /// Tells librdkafka what to fetch; false if that failed.
+    /// Pauses and resumes partitions in librdkafka; false if that failed.
     fn fetch(&self, pause: &[TopicPartition], resume: &[TopicPartition]) -> bool {
-        let paused = pause.is_empty() || self.is_told("pausing", self.consumer.pause(pause));
-        let resumed = resume.is_empty() || self.is_told("resuming", self.consumer.resume(resume));
+        let paused = pause.is_empty() || self.succeeded("pausing", self.consumer.pause(pause));
+        let resumed = resume.is_empty() || self.succeeded("resuming", self.consumer.resume(resume));
         paused && resumed
     }
 
-    fn is_told(&self, what: &str, result: Result<(), Cause>) -> bool {
+    fn succeeded(&self, what: &str, result: Result<(), Cause>) -> bool {
         result
             .inspect_err(|cause| self.tries_again(&format!("{what} partitions"), cause))
             .is_ok()

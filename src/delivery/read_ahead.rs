@@ -223,7 +223,7 @@ impl ReadAhead {
             .partition(|candidate| candidate.fetches);
         waiting.retain(|candidate| candidate.queue.wanted);
         waiting.sort_by_key(|candidate| candidate.since);
-        // Whoever can be done without comes last: first the largest that nobody wants.
+        // Those to pause first come last: the largest of those that the engine does not want.
         fetched.sort_by_key(|one| (one.has > 0, !one.queue.wanted, one.has));
 
         let mut has: usize = fetched.iter().map(|candidate| candidate.has).sum();
@@ -243,12 +243,12 @@ impl ReadAhead {
         }
 
         let mut takes: usize = fetched.iter().map(|candidate| candidate.takes).sum();
-        // Of those that have had their turn, whoever nobody wants goes first, and then the one
-        // whose turn began first.
+        // Of those that have had their turn, unwanted ones are paused first, then the one whose
+        // turn began first.
         fetched.retain(|candidate| candidate.takes > 0);
         fetched.sort_by_key(|candidate| (candidate.queue.wanted, candidate.since));
         let mut fetched = fetched.into_iter().peekable();
-        // Room gathers for whoever has waited longest.
+        // Memory is left free for the partition that has waited longest.
         let mut is_short = false;
         for candidate in waiting {
             if is_short && candidate.takes > 0 {
@@ -288,7 +288,7 @@ impl ReadAhead {
         self.partitions.get(at).is_some_and(|state| state.fetches)
     }
 
-    /// librdkafka could not be told what to fetch: it is told again.
+    /// Pausing or resuming failed: the next look repeats these changes.
     pub(super) fn not_told(&mut self, changes: &Changes) {
         for at in &changes.pause {
             self.paused.remove(at);
@@ -459,7 +459,7 @@ mod tests {
             now += TURN;
             read_ahead.look(&queues, budget, now);
             turns += 1;
-            assert!(turns < 10, "it waits for ever");
+            assert!(turns < 10, "the large partition starves");
         }
     }
 

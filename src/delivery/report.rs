@@ -1,4 +1,4 @@
-//! What the log and the metrics are told.
+//! Log lines and metrics of a group.
 
 use std::{
     collections::BTreeMap,
@@ -127,8 +127,8 @@ fn words(standing: Standing) -> &'static str {
     match standing {
         Standing::Retrying => "the records of its key wait",
         Standing::Held => {
-            "its attempts are used up and there is no dead-letter topic, so it is tried for ever \
-             and the records of its key wait"
+            "its attempts are used up and there is no dead-letter topic, so it is retried \
+             indefinitely and the records of its key wait"
         }
         Standing::AppFailing => "the app as a whole is failing, so this says nothing of the record",
         Standing::BreaksTheApp => {
@@ -206,7 +206,7 @@ pub(super) fn reads_on(
         ),
         Decision::SkipTo { to, reason } => moved(instance, at, position, *to, *reason),
         Decision::AskAgain { what, cause } => tries_again(instance, what, cause),
-        // It is told once it is committed.
+        // Reported once the new start is committed.
         Decision::StartAt { .. } => {}
     }
 }

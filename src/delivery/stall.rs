@@ -72,7 +72,7 @@ pub(super) enum Awaited {
     Confirmation,
 }
 
-/// A partition that stands still, to be told now.
+/// A partition that stands still, to be reported now.
 #[derive(Clone, Debug)]
 pub(super) struct Standstill<'a> {
     pub(super) partition: &'a Partition,
@@ -247,7 +247,7 @@ impl Stall {
         };
         if let Some((held, awaited)) = stands_still.filter(|(held, _)| *held >= patience) {
             self.stalled.insert(partition.at.topic.clone());
-            if self.tells(&partition.at, now) {
+            if self.is_due_for_report(&partition.at, now) {
                 look.standstills.push(Standstill {
                     partition,
                     held,
@@ -303,8 +303,8 @@ impl Stall {
         Some(now - self.seen.get(&partition.at)?.unconfirmed?)
     }
 
-    /// Whether a partition's standstill is to be told now: once per `patience`.
-    fn tells(&mut self, at: &TopicPartition, now: Instant) -> bool {
+    /// Whether a partition's standstill is reported now: once per `patience`.
+    fn is_due_for_report(&mut self, at: &TopicPartition, now: Instant) -> bool {
         let Some(seen) = self.seen.get_mut(at) else {
             return false;
         };
@@ -461,7 +461,7 @@ mod tests {
         (Stall::new(PATIENCE, now), now)
     }
 
-    /// For how long the only partition stands still, if that is told.
+    /// How long the only partition has stood still, if that is reported.
     fn told(stall: &mut Stall, partition: Partition, now: Instant) -> Option<Duration> {
         let partitions = [partition];
         let look = stall.look(&partitions, false, now);

@@ -69,7 +69,8 @@ impl Engine {
 pub(super) enum Blame {
     /// Others were under way, or broke as well.
     Nobody,
-    /// It was the only one, and nothing tells that the app has lived since it broke the app before.
+    /// It was the only one, and there is no evidence that the app has lived since the record broke it
+    /// before.
     Perhaps,
     /// The record.
     Record,

@@ -51,7 +51,7 @@ pub async fn at_positions(
     pairs.push(("enable.partition.eof", "true".into()));
     // Else an offset that is out of range would look like the end.
     pairs.push(("auto.offset.reset", "error".into()));
-    // What the group's own consumer may not see is no record here either.
+    // Records that the group's consumer may not see do not count here either.
     pairs.push(("isolation.level", settings.isolation.name().into()));
     // One record is enough.
     pairs.push(("max.partition.fetch.bytes", "1024".into()));

@@ -180,7 +180,8 @@ impl Browser {
             let mut marks = HashMap::new();
             for (at, committed) in convert::committed(&committed) {
                 if let Some(Committed { offset, metadata }) = committed? {
-                    // Another program may have written what is no text: then it is no note of ours.
+                    // Another program may have written bytes that are not UTF-8. Such metadata is not
+                    // a note of this program.
                     let note = String::from_utf8_lossy(&metadata).into_owned();
                     marks.insert(at.partition, Mark { offset, note });
                 }

@@ -37,7 +37,7 @@ impl Backoff {
                 randomization,
             } => {
                 let doublings = i32::try_from(failed.saturating_sub(1)).unwrap_or(i32::MAX);
-                // Too large a power is infinite, and nothing times that is no number.
+                // A power that overflows is infinite, and zero times infinity is NaN.
                 let factor = multiplier.powi(doublings).min(f64::MAX);
                 let plain = (initial.as_secs_f64() * factor).min(max.as_secs_f64());
                 let varied = plain * (1.0 + randomization * unit(failed, salt));

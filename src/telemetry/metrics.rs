@@ -82,7 +82,7 @@ metrics! {
     CONSUMER_LAG_SECONDS: Gauge("consumer_lag_seconds", Seconds, ["component", "topic", "group"], "Age of the oldest message that is not committed; 0 if there is none.");
     ASSIGNED_PARTITIONS: Gauge("assigned_partitions", Count, ["component", "topic", "group"], "Partitions assigned to this process.");
     PAUSED_PARTITIONS: Gauge("paused_partitions", Count, ["component", "topic", "group"], "Assigned partitions that are not read at the moment, because a bound was reached.");
-    READ_AHEAD: Gauge("read_ahead_bytes", Bytes, ["component", "group"], "Memory of records that were fetched and that nobody has taken yet, estimated from their number and size.");
+    READ_AHEAD: Gauge("read_ahead_bytes", Bytes, ["component", "group"], "Memory of fetched records that have not been handed to delivery yet, in bytes, estimated from their number and size.");
     READ_AHEAD_LIMIT: Gauge("read_ahead_limit_bytes", Bytes, ["component", "group"], "The bound of `dapr_rdkafka_read_ahead_bytes`: a quarter of the process's memory, less what other groups of the process use.");
     READ_AHEAD_WAITING: Gauge("read_ahead_waiting_partitions", Count, ["component", "group"], "Assigned partitions with a backlog that wait for their turn to be fetched, because others fill `dapr_rdkafka_read_ahead_limit_bytes`.");
     READ_AHEAD_EXCEEDED: Counter("read_ahead_exceeded_total", Count, ["component", "topic", "group"], "Times that what was fetched of one partition alone exceeded `dapr_rdkafka_read_ahead_limit_bytes`, at most once a minute for each partition; the log names the partition.");

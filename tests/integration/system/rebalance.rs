@@ -203,8 +203,8 @@ impl Pair {
     }
 }
 
-/// The built-in waits for handlers for 60 s before it gives partitions away. Whoever does not lets
-/// two apps work on one event at once.
+/// The built-in waits for handlers for 60 s before it gives partitions away. A member that does not
+/// wait lets two apps work on one event at once.
 pub async fn a_slow_handler_is_waited_for(fixture: Arc<Fixture>) -> Result<()> {
     let mut pair = Pair::start(&fixture, &[]).await?;
     let early = pair.second.next(SLOW).await;

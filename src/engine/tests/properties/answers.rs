@@ -128,8 +128,9 @@ impl Model {
             Outcome::Unreachable(_) | Outcome::Unknown(_) => {
                 let before = std::mem::replace(&mut self.broke, now);
                 let others = self.handed.iter();
-                let mut begun = others.filter_map(|(delivery, other)| self.began(*delivery, other));
-                before.is_none_or(|before| before < began) && !begun.any(|began| began < self.now)
+                let mut starts =
+                    others.filter_map(|(delivery, other)| self.began(*delivery, other));
+                before.is_none_or(|before| before < began) && !starts.any(|start| start < self.now)
             }
             Outcome::Absent(_) => {
                 self.refused = now;
