@@ -111,11 +111,16 @@ fn read(answer: &Answer) -> Result<Offsets, Cause> {
         };
         let at = TopicPartition::new(topic.to_string_lossy().as_ref(), element.partition);
         let none = bindings::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
-        let offset = if element.err == none {
-            Ok(Offset(element.offset))
-        } else {
+        let offset = if element.err != none {
             let code = RDKafkaErrorCode::from(element.err);
             Err(KafkaError::OffsetFetch(code).into())
+        } else if element.offset < 0 {
+            // Kafka's "unknown offset": no offset to start at.
+            Err(Cause::other(format!(
+                "no broker knows yet where {at} begins or ends"
+            )))
+        } else {
+            Ok(Offset(element.offset))
         };
         (at, offset)
     });

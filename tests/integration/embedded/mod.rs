@@ -96,6 +96,7 @@ tests!("embedded":
     shutdown::publish_is_served_until_daprd_has_gone,
     shutdown::what_is_not_answered_in_time_is_told_by_the_exit_code,
     silent::a_silent_coordinator_stops_no_partition,
+    silent::a_silent_leader_holds_up_its_own_partitions_only,
     sockets::a_socket_that_daprd_may_not_open_is_told_at_start,
     sockets::daprd_can_discover_the_service,
     sockets::others_may_not_write_whatever_the_umask,

@@ -98,3 +98,35 @@ pub async fn a_silent_coordinator_stops_no_partition(_: Arc<Fixture>) -> Result<
     ensure!(texts == ["0", "1"], "{texts:?}");
     Ok(())
 }
+
+/// Where a group has no offset, leaders say where its partitions begin. One that does not answer
+/// holds up its own partitions only.
+pub async fn a_silent_leader_holds_up_its_own_partitions_only(_: Arc<Fixture>) -> Result<()> {
+    let mock = Mock::start()?;
+    mock.change(|cluster| {
+        cluster.create_topic("orders", 2, 1)?;
+        cluster.partition_leader("orders", 0, Some(1))?;
+        cluster.partition_leader("orders", 1, Some(2))?;
+        cluster.coordinator(MockCoordinator::Group("group".into()), 1)
+    })?;
+    let brokers = mock.change(|cluster| Ok(cluster.bootstrap_servers()))?;
+    for partition in 0..2 {
+        let record = [Plain::new("key", partition.to_string())];
+        write_to(&brokers, "orders", Some(partition), &record).await?;
+    }
+    let place = Place::new()?;
+    let _component = place.component().await?;
+    let properties = properties(&brokers, "group", &[]);
+    let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
+    mock.change(|cluster| cluster.broker_round_trip_time(2, SILENCE))?;
+    let mut pull = player.pull("orders").await?;
+    // Metadata may have been asked of the silent broker first.
+    let first = pull.next(2 * SOON).await?;
+    pull.ack(&first).await?;
+    mock.change(|cluster| cluster.broker_round_trip_time(2, Duration::ZERO))?;
+    let second = pull.next(2 * SOON).await?;
+    pull.ack(&second).await?;
+    let texts = [text(&first), text(&second)];
+    ensure!(texts == ["0", "1"], "{texts:?}");
+    Ok(())
+}
