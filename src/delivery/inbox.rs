@@ -22,7 +22,7 @@ use crate::{
 
 /// One thing that the owner takes in.
 pub(super) enum Message {
-    /// It is asked to do something; `None` if nobody can ask any more.
+    /// A request to the owner; `None` once all handles are dropped.
     Command(Option<Command>),
     /// librdkafka's group protocol has something.
     Signal(Signal),

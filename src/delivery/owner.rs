@@ -154,13 +154,13 @@ struct Owner {
     commands: mpsc::Receiver<Command>,
     signals: mpsc::Receiver<Signal>,
     reads: mpsc::Receiver<Read>,
-    /// Nobody can ask for anything any more.
+    /// All handles to the group are dropped.
     abandoned: bool,
     /// What the membership has to take in.
     pending: VecDeque<membership::Event>,
     /// How much waits until no commit is inside librdkafka.
     after_commits: usize,
-    /// Lanes that nobody reads from any more, and nobody closed.
+    /// Lanes whose receiver is dropped and that are not closed yet.
     gone: Vec<LaneId>,
     last_epoch: Epoch,
     /// Who asked for the shutdown.
@@ -419,8 +419,8 @@ impl Owner {
     fn deliver(&mut self, lane: LaneId, delivery: Delivery) {
         match self.lanes.send(lane, delivery) {
             Ok(()) => {}
-            // Whoever asked for it may be gone before it could close it: then
-            // nobody else gives back what it has.
+            // The subscriber may be gone before it closed its lane. Closing the lane here
+            // gives its records back.
             Err(TrySendError::Closed(_)) => self.gone.push(lane),
             // No lane has more than the window, which is its capacity.
             Err(TrySendError::Full(lost)) => tracing::error!(
@@ -1118,8 +1118,11 @@ impl Owner {
     }
 
     fn ask_for_ids(&mut self, now: Instant) {
+        if !self.topic_ids.ids_asked.is_due(now) {
+            return;
+        }
         let topics: Vec<_> = self.subscription.topics().cloned().collect();
-        if !topics.is_empty() && self.topic_ids.ids_asked.is_due(now) {
+        if !topics.is_empty() {
             self.topic_ids.ids_asked.asked(now);
             self.calls.identities(self.consumer.clone(), topics);
         }

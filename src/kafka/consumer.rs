@@ -174,7 +174,7 @@ impl Drop for Inside {
 /// A commit under way.
 pub struct Commit {
     places: Vec<TopicPartition>,
-    results: mpsc::UnboundedReceiver<(TopicPartition, Result<(), Cause>)>,
+    results: mpsc::Receiver<(TopicPartition, Result<(), Cause>)>,
     ended: JoinHandle<()>,
 }
 
@@ -617,7 +617,8 @@ impl GroupConsumer {
         ids: HashMap<Arc<str>, TopicId>,
     ) -> Commit {
         let places = offsets.iter().map(|(at, _)| at.clone()).collect();
-        let (told, results) = mpsc::unbounded_channel();
+        // Each partition has one result.
+        let (told, results) = mpsc::channel(offsets.len().max(1));
         let (instance, room) = (self.member.clone(), self.room.clone());
         let inside = Inside::enter(&self.commits);
         let consumer = self.inner.clone();
@@ -629,8 +630,8 @@ impl GroupConsumer {
                 room,
             };
             commit.by_topic(&consumer, &offsets, |at, result| {
-                // Nobody waits for it any more.
-                let _ = told.send((at.clone(), result));
+                // After the timeout the receiver is gone.
+                let _ = told.try_send((at.clone(), result));
             });
             drop(inside);
         });

@@ -27,9 +27,17 @@ const SILENCE: Duration = Duration::from_secs(20);
 struct Mock(BaseProducer);
 
 impl Mock {
-    fn start() -> Result<Self> {
+    /// Brokers 1 and 2 lead a partition of `orders` each; the group has this coordinator.
+    fn start(coordinator: i32) -> Result<Self> {
         let mut config = ClientConfig::new();
-        Ok(Self(config.set("test.mock.num.brokers", "3").create()?))
+        let mock = Self(config.set("test.mock.num.brokers", "3").create()?);
+        mock.change(|cluster| {
+            cluster.create_topic("orders", 2, 1)?;
+            cluster.partition_leader("orders", 0, Some(1))?;
+            cluster.partition_leader("orders", 1, Some(2))?;
+            cluster.coordinator(MockCoordinator::Group("group".into()), coordinator)
+        })?;
+        Ok(mock)
     }
 
     fn change<T>(
@@ -44,13 +52,7 @@ impl Mock {
 /// A commit that hangs keeps librdkafka from starting any partition of a new assignment. So none
 /// is made until the commit has ended, and what is being read goes on.
 pub async fn a_silent_coordinator_stops_no_partition(_: Arc<Fixture>) -> Result<()> {
-    let mock = Mock::start()?;
-    mock.change(|cluster| {
-        cluster.create_topic("orders", 2, 1)?;
-        cluster.partition_leader("orders", 0, Some(1))?;
-        cluster.partition_leader("orders", 1, Some(2))?;
-        cluster.coordinator(MockCoordinator::Group("group".into()), 3)
-    })?;
+    let mock = Mock::start(3)?;
     let brokers = mock.change(|cluster| Ok(cluster.bootstrap_servers()))?;
     let write = async |partition, what: &str| {
         let record = [Plain::new("key", what)];
@@ -102,13 +104,7 @@ pub async fn a_silent_coordinator_stops_no_partition(_: Arc<Fixture>) -> Result<
 /// Where a group has no offset, leaders say where its partitions begin. One that does not answer
 /// holds up its own partitions only.
 pub async fn a_silent_leader_holds_up_its_own_partitions_only(_: Arc<Fixture>) -> Result<()> {
-    let mock = Mock::start()?;
-    mock.change(|cluster| {
-        cluster.create_topic("orders", 2, 1)?;
-        cluster.partition_leader("orders", 0, Some(1))?;
-        cluster.partition_leader("orders", 1, Some(2))?;
-        cluster.coordinator(MockCoordinator::Group("group".into()), 1)
-    })?;
+    let mock = Mock::start(1)?;
     let brokers = mock.change(|cluster| Ok(cluster.bootstrap_servers()))?;
     for partition in 0..2 {
         let record = [Plain::new("key", partition.to_string())];
