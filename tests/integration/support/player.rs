@@ -7,7 +7,7 @@ use dapr_rdkafka::dapr::proto::{
     PubSubInitRequest, PublishRequest, PullMessagesRequest, PullMessagesResponse, ResumeRequest,
     Topic, pub_sub_client::PubSubClient,
 };
-use harness::Result;
+use harness::{Result, eventually};
 use hyper_util::rt::TokioIo;
 use tokio::{net::UnixStream, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,6 +16,8 @@ use tonic::{
     metadata::MetadataValue,
     transport::{Channel, Endpoint},
 };
+
+use super::SOON;
 
 /// One connection, as daprd makes one per component instance.
 #[derive(Clone)]
@@ -82,6 +84,15 @@ impl Player {
         let metadata = HashMap::from([("partitionKey".to_owned(), key.to_owned())]);
         self.publish_bytes(topic, data.as_bytes().to_vec(), metadata)
             .await
+    }
+
+    /// Publishes a text until that succeeds: where `publishTimeout` is short, a busy machine may
+    /// take longer for a publish. The record may then be there more than once.
+    pub async fn publish_at_last(&self, topic: &str, key: &str, data: &str) -> Result<()> {
+        eventually("a publish succeeds", SOON, || async {
+            self.clone().publish(topic, key, data).await.ok()
+        })
+        .await
     }
 
     pub async fn publish_bytes(

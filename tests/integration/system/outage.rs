@@ -25,7 +25,7 @@ pub async fn a_minute_without_a_broker_heals_by_itself(_: Arc<Fixture>) -> Resul
     let properties = properties(&kafka.address, "group", &quick);
     let mut player = Player::start(&place.socket("rdkafka"), properties).await?;
     let mut pull = player.pull("outage").await?;
-    player.publish("outage", "a", "before").await?;
+    player.publish_at_last("outage", "a", "before").await?;
     ensure!(pull.take(1, SOON).await? == ["before"], "it works");
 
     kafka.down().await?;
@@ -36,7 +36,7 @@ pub async fn a_minute_without_a_broker_heals_by_itself(_: Arc<Fixture>) -> Resul
         ensure!(failed.message().contains("outage"), "{failed}");
     }
     kafka.up().await?;
-    player.publish("outage", "a", "after").await?;
+    player.publish_at_last("outage", "a", "after").await?;
     // What was published in vain may have arrived after all.
     let mut seen = Vec::new();
     while seen.last().is_none_or(|last| last != "after") {
