@@ -147,6 +147,7 @@ mod tests {
                 backoff: Backoff::Constant(Duration::ZERO),
                 max_attempts: None,
                 max_elapsed: None,
+                max_breaks: None,
                 dead_letter: None,
                 min_age: Duration::ZERO,
             }),

@@ -34,7 +34,7 @@ use super::{
     topic_ids::TopicIds,
 };
 use crate::{
-    engine::{Action, BreakerLimits, Engine, Event, Hold, LaneId, Limits},
+    engine::{Action, BreakerLimits, Engine, Event, Hold, IsolationLimits, LaneId, Limits},
     kafka::{
         AtPosition, Cause, GroupConsumer, Kind, SendError, Shape, Signal, Start, StartFrom, Starts,
         TopicId, Wanted,
@@ -76,6 +76,13 @@ const ABSENT_PROBE: (Duration, Duration) = (Duration::from_millis(100), Duration
 /// How often a record must have broken the app before it is given up: an app that is restarted
 /// breaks calls as well, but hardly three times one and the same.
 const LEAST_BREAKS: u32 = 3;
+
+/// A test of suspected records waits for what is under way, and nothing else is handed out
+/// meanwhile: handlers of 30 s can still be tested, and nine tenths of the time are for others.
+const ISOLATION: IsolationLimits = IsolationLimits {
+    longest: Duration::from_secs(60),
+    rest: 9,
+};
 
 /// How long a call may take to find that the app is gone: daprd and its app stand on
 /// one machine, where that is a millisecond; a busy one takes longer.
@@ -1432,6 +1439,7 @@ fn limits(settings: &Settings) -> Limits {
         },
         absent_probe: ABSENT_PROBE,
         least_breaks: LEAST_BREAKS,
+        isolation: ISOLATION,
         dial: DIAL,
         ack_settles: ACK_SETTLES,
         ack_settles_in_silence: ACK_SETTLES_IN_SILENCE,

@@ -134,6 +134,11 @@ fn words(standing: Standing) -> &'static str {
         Standing::BreaksTheApp => {
             "its call broke while no other was under way, which counts as an attempt"
         }
+        Standing::MayBreakTheApp => {
+            "its call broke while no other was under way, and nothing shows that the app has lived \
+             since that happened before, so that the app may not start at all: this counts as no \
+             attempt, unless maxBreaks says after how many such breaks the record is given up"
+        }
     }
 }
 
@@ -341,6 +346,7 @@ pub(super) fn topic_state(
         breaker,
         stalled,
         open_transactions: 0,
+        suspected_records: topic.suspected,
         dlq_depth,
     }
 }

@@ -7,10 +7,8 @@ use std::{
 };
 
 use super::{
-    Action, DeliveryId, Engine, InFlight, Ready, Standing,
-    breaker::Change,
-    breaks::Blame,
-    commit,
+    Action, DeliveryId, Engine, InFlight, Ready, Standing, commit,
+    health::{Blame, Change},
     keys::{Failures, SequenceId},
 };
 use crate::model::{Offset, Outcome, Policy, Record, TopicPartition, dead_letter::Failure};
@@ -23,6 +21,18 @@ struct Answered {
     began: Instant,
     /// Its call broke, and no other was under way.
     broke_alone: bool,
+}
+
+/// What a failed attempt says of its record.
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    Nothing,
+    /// It may be what broke the app.
+    MayHaveBroken,
+    /// The app refused it.
+    Refused,
+    /// It broke the app, so many times by now.
+    Broke(u32),
 }
 
 impl Engine {
@@ -50,16 +60,16 @@ impl Engine {
         if let Outcome::Unknown(_) = outcome {
             self.hold_lane(delivery, now);
         }
-        let was_absent = self.absence.is_some();
+        let was_absent = self.health.is_absent();
         let is_doubtful = self.note_presence(delivery, &outcome, now, actions);
         let only = match outcome {
-            Outcome::Unreachable(_) | Outcome::Unknown(_) => self.breaks.broke(began, now),
+            Outcome::Unreachable(_) | Outcome::Unknown(_) => self.health.breaks.broke(began, now),
             Outcome::Nack(_) => {
-                self.breaks.answered(began);
+                self.health.breaks.answered(began);
                 false
             }
             Outcome::Absent(_) => {
-                self.breaks.refused(now);
+                self.health.breaks.refused(now);
                 false
             }
             Outcome::Ack | Outcome::TooLarge(_) => false,
@@ -80,7 +90,7 @@ impl Engine {
         self.settle(by_app && !is_doubtful, now, actions);
         // An app that is back concerns all topics, and so do records that were put back. So
         // does an answer about a partition that is gone: its lane has room again.
-        let is_back = was_absent && self.absence.is_none();
+        let is_back = was_absent && !self.health.is_absent();
         at.filter(|_| !is_back && !doubted)
     }
 
@@ -115,7 +125,8 @@ impl Engine {
             _ if !is_head => self.give_back(ready),
             Outcome::Nack(reason) => {
                 self.judge(&ready, &record, delivery, true, now, actions);
-                self.refused(ready, Some(Failure::Rejected), reason, now, actions);
+                self.health.breaks.survived(&record.at, record.offset);
+                self.failed(ready, Said::Refused, reason, now, actions);
             }
             Outcome::Unreachable(reason) => {
                 self.judge(&ready, &record, delivery, true, now, actions);
@@ -133,6 +144,7 @@ impl Engine {
             return;
         };
         let moved = partition.finish(&ready.sequence, offset);
+        self.health.breaks.forget(&ready.at, offset);
         actions.push(commit(ready.at.clone(), moved));
         if partition.sequences.has(&ready.sequence) {
             self.make_ready(ready);
@@ -182,23 +194,29 @@ impl Engine {
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        let failures = self.head(&ready).map(|(_, failures)| failures);
-        let blame = self.blame(alone, &failures.unwrap_or_default());
-        let counts = blame == Blame::Record && !self.is_open(&ready.at.topic);
-        if blame != Blame::Nobody
-            && let Some(partition) = self.partitions.get_mut(&ready.at)
-        {
-            partition.sequences.broke(&ready.sequence, counts, now);
-        }
-        let against = counts.then_some(Failure::BrokeTheApp);
-        self.refused(ready, against, reason, now, actions);
+        let Some((record, _)) = self.head(&ready) else {
+            return;
+        };
+        let topic = self.topics.get(&ready.at.topic);
+        let needs_no_evidence = topic.is_some_and(|topic| topic.policy.max_breaks.is_some());
+        self.note_break();
+        let breaks = &mut self.health.breaks;
+        let said = match breaks.blame(&record.at, record.offset, alone, now) {
+            Blame::Nobody => Said::Nothing,
+            _ if self.is_open(&record.at.topic) => Said::Nothing,
+            Blame::Perhaps if !needs_no_evidence => Said::MayHaveBroken,
+            Blame::Perhaps | Blame::Record => {
+                Said::Broke(self.health.breaks.count(&record.at, record.offset))
+            }
+        };
+        self.failed(ready, said, reason, now, actions);
     }
 
-    /// An attempt failed: `against` the record, or without saying anything of it.
-    fn refused(
+    /// An attempt failed.
+    fn failed(
         &mut self,
         ready: Ready,
-        against: Option<Failure>,
+        said: Said,
         reason: String,
         now: Instant,
         actions: &mut Vec<Action>,
@@ -212,25 +230,33 @@ impl Engine {
         let Some(partition) = self.partitions.get_mut(&ready.at) else {
             return;
         };
-        let against = against.filter(|_| !app_failing);
-        partition.fail(&ready.sequence, against.is_some(), now);
+        let said = if app_failing { Said::Nothing } else { said };
+        let counts = matches!(said, Said::Refused | Said::Broke(_));
+        partition.fail(&ready.sequence, counts, now);
         let draining = partition.draining;
         let Some((record, failures)) = self.head(&ready) else {
             return;
         };
         let is_exhausted = is_exhausted(&policy, &failures, now);
-        let (standing, may_be_given_up) = match against {
-            None => (Standing::AppFailing, false),
-            Some(Failure::BrokeTheApp) => (
-                Standing::BreaksTheApp,
-                is_exhausted && failures.breaks >= self.limits.least_breaks,
+        let (standing, may_be_given_up) = match said {
+            Said::Nothing => (Standing::AppFailing, None),
+            Said::MayHaveBroken => (Standing::MayBreakTheApp, None),
+            Said::Broke(breaks) => {
+                let is_enough = match policy.max_breaks {
+                    Some(most) => breaks >= most,
+                    None => is_exhausted && breaks >= self.limits.least_breaks,
+                };
+                let failure = Failure::BrokeTheApp;
+                (Standing::BreaksTheApp, is_enough.then_some(failure))
+            }
+            Said::Refused if is_exhausted && policy.dead_letter.is_none() => (Standing::Held, None),
+            Said::Refused => (
+                Standing::Retrying,
+                is_exhausted.then_some(Failure::Rejected),
             ),
-            Some(_) if is_exhausted && policy.dead_letter.is_none() => (Standing::Held, false),
-            Some(_) => (Standing::Retrying, is_exhausted),
         };
-        if let Some(failure) = against
+        if let Some(failure) = may_be_given_up
             && let Some(topic) = policy.dead_letter.clone()
-            && may_be_given_up
             && is_old_enough(&policy, &failures, now)
             && !draining
         {

@@ -2,13 +2,15 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Action, DeliveryId, Engine, InFlight, LaneId, Ready, breaker::Breaker};
+use super::{
+    Action, DeliveryId, Engine, InFlight, LaneId, Ready, Topic, health::Breaker, keys::Failures,
+};
 use crate::model::Policy;
 
 impl Engine {
     /// Brings back what waited for its time; true if anything did.
     pub(super) fn wake(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
-        let mut woken = false;
+        let mut woken = self.end_test(now);
         while let Some(ready) = self.retries.pop_due(now) {
             self.make_ready(ready);
             woken = true;
@@ -16,12 +18,12 @@ impl Engine {
         self.letters.send_due(now, actions);
         self.settle(false, now, actions);
         // A probe may be of any topic.
-        woken || (self.absence.is_some() && self.presence_allowance(now) > 0)
+        woken || (self.health.is_absent() && self.app_allowance(now) > 0)
     }
 
     /// Puts a sequence behind the others.
     pub(super) fn make_ready(&mut self, ready: Ready) {
-        if !self.owns(&ready.at, ready.epoch) {
+        if !self.owns(&ready.at, ready.epoch) || self.isolates(&ready, false) {
             return;
         }
         if let Some(topic) = self.topics.get_mut(&ready.at.topic) {
@@ -31,12 +33,21 @@ impl Engine {
 
     /// Puts a sequence back in front: its head was never judged.
     pub(super) fn give_back(&mut self, ready: Ready) {
-        if !self.owns(&ready.at, ready.epoch) {
+        if !self.owns(&ready.at, ready.epoch) || self.isolates(&ready, true) {
             return;
         }
         if let Some(topic) = self.topics.get_mut(&ready.at.topic) {
             topic.ready.push_front(ready);
         }
+    }
+
+    /// Hands out what may be handed out of all topics.
+    pub(super) fn deliver_all(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let topics: Vec<_> = self.topics.keys().cloned().collect();
+        for topic in topics {
+            self.deliver(&topic, now, actions);
+        }
+        self.looked_for_probe(now);
     }
 
     /// Hands out what may be handed out of a topic.
@@ -54,13 +65,13 @@ impl Engine {
 
     /// Hands out what the topic's lanes have room for, oldest first.
     fn hand_out(&mut self, topic: &Arc<str>, now: Instant, actions: &mut Vec<Action>) {
-        let presence = self.presence_allowance(now);
+        let of_app = self.app_allowance(now);
         let Some(topic_state) = self.topics.get_mut(topic) else {
             return;
         };
         // Sequences of a draining partition stay, for the revocation to forget.
         let mut kept = std::collections::VecDeque::new();
-        let mut allowance = topic_state.allowance(now).min(presence);
+        let mut allowance = topic_state.allowance(now).min(of_app);
         while allowance > 0
             && let Some(lane) = topic_state.lanes.pick(&self.limits)
             && let Some(ready) = topic_state.ready.pop_front()
@@ -78,27 +89,20 @@ impl Engine {
             allowance -= 1;
             self.last_delivery += 1;
             let delivery = DeliveryId(self.last_delivery);
-            topic_state.lanes.take(lane, delivery);
-            topic_state.in_flight += 1;
             let in_flight = InFlight {
                 ready,
-                record: record.clone(),
+                record,
                 lane,
                 handed: now,
             };
+            actions.push(hand(topic_state, delivery, &in_flight, failures));
             self.in_flight.insert(delivery, in_flight);
-            actions.push(Action::Deliver {
-                lane,
-                delivery,
-                record,
-                attempt: failures.all.saturating_add(1),
-            });
         }
         let may_go = |ready: &Ready| {
             let partition = self.partitions.get(&ready.at);
             partition.is_some_and(|partition| !partition.draining)
         };
-        let waiting = self.absence.is_none() && topic_state.ready.iter().any(may_go);
+        let waiting = self.health.lets_all_through() && topic_state.ready.iter().any(may_go);
         // Appending would copy the whole queue, at every event.
         for ready in kept.into_iter().rev() {
             topic_state.ready.push_front(ready);
@@ -147,7 +151,7 @@ impl Engine {
             .collect();
         if !calls.is_empty() {
             // How they end is never told.
-            self.breaks.broke(now, now);
+            self.health.breaks.broke(now, now);
         }
         if let Some(topic) = self.lanes.remove(&lane)
             && let Some(topic) = self.topics.get_mut(&topic)
@@ -226,5 +230,22 @@ impl Engine {
             topic.in_flight -= 1;
         }
         in_flight
+    }
+}
+
+/// Gives a record to its lane.
+pub(super) fn hand(
+    topic: &mut Topic,
+    delivery: DeliveryId,
+    in_flight: &InFlight,
+    failures: Failures,
+) -> Action {
+    topic.lanes.take(in_flight.lane, delivery);
+    topic.in_flight += 1;
+    Action::Deliver {
+        lane: in_flight.lane,
+        delivery,
+        record: in_flight.record.clone(),
+        attempt: failures.all.saturating_add(1),
     }
 }

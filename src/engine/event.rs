@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::BreakerLimits;
+use super::{BreakerLimits, IsolationLimits};
 use crate::model::{
     Epoch, Offset, Ordering, Outcome, Policy, Progress, Record, TopicPartition,
     dead_letter::Failure,
@@ -61,6 +61,8 @@ pub struct Limits {
     /// How often a record must have broken the app, alone, before it is given up, whatever its
     /// policy says.
     pub least_breaks: u32,
+    /// How records are tested that may be what breaks the app.
+    pub isolation: IsolationLimits,
     /// How long a call may take to find that the app is gone, also one that daprd was
     /// about to begin.
     pub dial: Duration,
@@ -287,6 +289,8 @@ pub enum Standing {
     /// Its call broke while no other was under way, and the app has lived since that happened
     /// before: it counts as an attempt.
     BreaksTheApp,
+    /// The same, but nothing shows that the app has lived since: it counts as no attempt.
+    MayBreakTheApp,
 }
 
 /// A dead letter.

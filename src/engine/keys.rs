@@ -39,10 +39,6 @@ pub(super) struct Failures {
     pub(super) all: u32,
     /// When the first one failed.
     pub(super) first: Option<Instant>,
-    /// Attempts that broke the app, of those that count.
-    pub(super) breaks: u32,
-    /// When the record broke the app last, perhaps.
-    pub(super) broke: Option<Instant>,
 }
 
 /// The unfinished records of one partition, by sequence.
@@ -82,15 +78,6 @@ impl Sequences {
                 failures.attempts = failures.attempts.saturating_add(1);
                 failures.first.get_or_insert(now);
             }
-        }
-    }
-
-    /// The head broke the app, for certain if it `counts`.
-    pub(super) fn broke(&mut self, id: &SequenceId, counts: bool, now: Instant) {
-        let sequence = self.map.get_mut(id);
-        if let Some((_, failures)) = sequence.and_then(|sequence| sequence.records.front_mut()) {
-            failures.breaks += u32::from(counts);
-            failures.broke = Some(now);
         }
     }
 

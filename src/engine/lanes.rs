@@ -51,6 +51,11 @@ impl Lanes {
         self.map.len()
     }
 
+    /// Whether a lane may be given something, once it has answered what it has.
+    pub(super) fn is_any_open(&self) -> bool {
+        self.map.values().any(|lane| lane.held_until.is_none())
+    }
+
     /// How long the app takes for a record, the longest of late.
     pub(super) fn takes(&self) -> Duration {
         let takes = self.map.values().filter_map(|lane| lane.takes);

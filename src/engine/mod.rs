@@ -11,12 +11,10 @@
 //!                                              └─▶ DeadLetter ─▶ Written ─▶ Commit
 //! ```
 
-mod absence;
 mod answer;
-mod breaker;
-mod breaks;
 mod deliver;
 mod event;
+mod health;
 mod keys;
 mod lanes;
 mod letters;
@@ -35,13 +33,13 @@ use std::{
     time::Instant,
 };
 
-pub use breaker::BreakerLimits;
 pub use event::{Action, DeliveryId, Event, LaneId, Letter, LetterId, Limits, Standing};
+pub use health::{BreakerLimits, IsolationLimits};
 pub use state::{Hold, TopicState, WaitsFor};
 
 use crate::model::{Epoch, Offset, Progress, Record, TopicPartition};
-use absence::Absence;
-use breaks::Breaks;
+use deliver::hand;
+use health::AppHealth;
 use keys::SequenceId;
 use letters::Letters;
 use partition::Partition;
@@ -89,9 +87,7 @@ pub struct Engine {
     settled_in: BTreeSet<TopicPartition>,
     last_delivery: u64,
     paused: bool,
-    /// The app can't be reached.
-    absence: Option<Absence>,
-    breaks: Breaks,
+    health: AppHealth,
 }
 
 impl Engine {
@@ -112,8 +108,7 @@ impl Engine {
             settled_in: BTreeSet::new(),
             last_delivery: 0,
             paused: false,
-            absence: None,
-            breaks: Breaks::default(),
+            health: AppHealth::default(),
         }
     }
 
@@ -134,16 +129,15 @@ impl Engine {
                 self.gate(&at, &mut actions);
             }
             _ => {
-                let topics: Vec<_> = self.topics.keys().cloned().collect();
-                for topic in topics {
-                    self.deliver(&topic, now, &mut actions);
-                }
+                self.deliver_all(now, &mut actions);
                 let owned: Vec<_> = self.partitions.keys().cloned().collect();
                 for at in owned {
                     self.gate(&at, &mut actions);
                 }
-                self.looked_for_probe(now);
             }
+        }
+        if self.isolate(now, &mut actions) {
+            self.deliver_all(now, &mut actions);
         }
         while let Some(at) = self.pool.next().cloned() {
             self.gate(&at, &mut actions);
@@ -201,10 +195,10 @@ impl Engine {
     /// When [`Event::Tick`] is due, if nothing else happens before.
     pub fn next_wake(&self) -> Option<Instant> {
         let topics = self.topics.values().filter_map(Topic::next_wake).min();
-        let presence = self.next_presence_wake();
+        let health = self.next_health_wake();
         let suspects = self.suspects.due(self.limits.ack_settles_in_silence);
         let retries = self.retries.next();
-        [retries, self.letters.next(), topics, presence, suspects]
+        [retries, self.letters.next(), topics, health, suspects]
             .into_iter()
             .flatten()
             .min()
@@ -288,6 +282,7 @@ impl Engine {
         }
         self.letters.forget(partitions);
         self.suspects.forget(partitions);
+        self.health.forget(partitions);
         self.retries.retain(|ready| !partitions.contains(&ready.at));
         let gone = self
             .in_flight

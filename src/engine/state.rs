@@ -20,6 +20,9 @@ pub struct TopicState {
     pub in_flight: usize,
     /// The app as a whole is failing, and gets one record at a time.
     pub breaker_open: bool,
+    /// Unfinished records that may be what breaks the app: their calls broke twice with others, or
+    /// once alone.
+    pub suspected: usize,
     /// How long the app takes for a record, the longest of late; zero if none was answered.
     pub takes: Duration,
 }
@@ -66,6 +69,7 @@ impl Engine {
             lanes: topic.lanes.count(),
             in_flight: topic.in_flight,
             breaker_open: topic.breaker.is_open(),
+            suspected: self.health.suspected(name),
             takes: topic.lanes.takes(),
         })
     }
@@ -76,6 +80,11 @@ impl Engine {
         self.partitions
             .get(at)
             .map_or(0, |partition| partition.offsets.uncommitted())
+    }
+
+    /// Whether records that may be what breaks the app have it to themselves now.
+    pub fn is_isolating(&self) -> bool {
+        self.health.is_isolating()
     }
 
     /// Records of this partition that are received and not finished.
@@ -123,7 +132,7 @@ impl Engine {
                 Some(_) => WaitsFor::DeadLetterRetry,
                 None if with_app.contains(&(at, record.offset)) => WaitsFor::Answer,
                 None if topic.lanes.count() == 0 => WaitsFor::Stream,
-                None if self.absence.is_some() => WaitsFor::AbsentApp,
+                None if self.health.is_absent() => WaitsFor::AbsentApp,
                 None if self.paused => WaitsFor::PausedDaprd,
                 None if topic.breaker.is_open() => WaitsFor::FailingApp,
                 None if failures.all > 0 => WaitsFor::Retry,

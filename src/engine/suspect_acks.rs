@@ -125,7 +125,8 @@ impl Engine {
                 began,
                 ..
             } = acked;
-            self.breaks.answered(began);
+            self.health.breaks.answered(began);
+            self.health.breaks.forget(&record.at, record.offset);
             let Some(partition) = self.partitions.get_mut(&ready.at) else {
                 continue;
             };
@@ -176,6 +177,7 @@ impl Engine {
             return;
         }
         self.retries.retain(|other| *other != ready);
+        self.health.withdraw(&ready);
         if let Some(topic) = self.topics.get_mut(&ready.at.topic) {
             topic.ready.retain(|other| *other != ready);
         }

@@ -1,6 +1,7 @@
 mod absence;
 mod breaks;
 mod dead_letters;
+mod isolation;
 mod lane_depth;
 mod properties;
 mod suspect_acks;
@@ -45,6 +46,10 @@ fn limits() -> Limits {
         },
         absent_probe: (Duration::from_millis(100), Duration::from_secs(1)),
         least_breaks: 3,
+        isolation: IsolationLimits {
+            longest: Duration::from_secs(30),
+            rest: 9,
+        },
         dial: Duration::from_secs(1),
         ack_settles: Duration::from_millis(100),
         ack_settles_in_silence: Duration::from_secs(5),
@@ -60,6 +65,7 @@ fn policy() -> Policy {
         backoff: Backoff::Constant(RETRY_DELAY),
         max_attempts: None,
         max_elapsed: None,
+        max_breaks: None,
         dead_letter: None,
         min_age: Duration::ZERO,
     }

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{DeliveryId, Limits, Ready, breaker::Breaker, lanes::Lanes};
+use super::{DeliveryId, Limits, Ready, health::Breaker, lanes::Lanes};
 use crate::model::{Backoff, Policy};
 
 /// One subscription: its streams, what is ready for them, and how its app does.
@@ -32,6 +32,7 @@ impl Default for Topic {
             backoff: Backoff::Constant(Duration::ZERO),
             max_attempts: None,
             max_elapsed: None,
+            max_breaks: None,
             dead_letter: None,
             min_age: Duration::ZERO,
         };
@@ -56,6 +57,12 @@ impl Topic {
             return usize::MAX;
         }
         usize::from(self.in_flight == 0 && self.breaker.probes(now))
+    }
+
+    /// Whether a record may be handed out once nothing is under way.
+    pub(super) fn may_be_tried(&self, now: Instant) -> bool {
+        let is_allowed = !self.breaker.is_open() || self.breaker.probes(now);
+        is_allowed && self.lanes.is_any_open()
     }
 
     /// Asked after all that could be was handed out. A probe that could not be

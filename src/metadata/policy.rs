@@ -22,9 +22,10 @@ const ATTEMPTS: u32 = 10;
 /// The restart of an app takes less.
 const MIN_AGE: Duration = Duration::from_secs(120);
 
-/// Names the two keys that a subscription's metadata may give.
+/// Names the keys that a subscription's metadata may give.
 const DEAD_LETTER_TOPIC: &str = "deadLetterTopic";
 const MAX_DELIVERY_ATTEMPTS: &str = "maxDeliveryAttempts";
+const MAX_BREAKS: &str = "maxBreaks";
 
 impl Settings {
     /// The policy for a topic, given the subscription's own metadata.
@@ -42,13 +43,14 @@ impl Settings {
             Some(template) => Some(dead_letter_topic(topic, template)?.into()),
             None => None,
         };
-        let max_attempts =
-            match own(MAX_DELIVERY_ATTEMPTS)? {
-                Some(text) => Some(parse::attempts(text).map_err(|expected| {
-                    format!("{MAX_DELIVERY_ATTEMPTS}: \"{text}\": {expected}")
-                })?),
-                None => self.dead_letter.max_attempts,
-            };
+        let attempts = |key| {
+            let parsed = own(key)?.map(|text| {
+                parse::attempts(text).map_err(|expected| format!("{key}: \"{text}\": {expected}"))
+            });
+            parsed.transpose()
+        };
+        let max_attempts = attempts(MAX_DELIVERY_ATTEMPTS)?.or(self.dead_letter.max_attempts);
+        let max_breaks = attempts(MAX_BREAKS)?.or(self.dead_letter.max_breaks);
         let once = !self.retry.enabled && max_attempts.is_none();
         let max_attempts =
             max_attempts
@@ -63,6 +65,7 @@ impl Settings {
             backoff: self.backoff(),
             max_attempts,
             max_elapsed: self.max_elapsed(),
+            max_breaks,
             dead_letter,
             min_age: self.dead_letter.min_age.unwrap_or(min_age),
         })

@@ -165,6 +165,8 @@ pub struct DeadLetter {
     pub topic: Option<String>,
     /// `maxDeliveryAttempts`.
     pub max_attempts: Option<u32>,
+    /// `maxBreaks`.
+    pub max_breaks: Option<u32>,
     /// `deadLetterMinAge`.
     pub min_age: Option<Duration>,
     /// `deadLetterHeaders`.
@@ -306,6 +308,7 @@ impl Settings {
             dead_letter: DeadLetter {
                 topic: None,
                 max_attempts: None,
+                max_breaks: None,
                 min_age: None,
                 headers: DeadLetterHeaders::Kip1191,
             },

@@ -74,6 +74,9 @@ pub struct Policy {
     pub max_attempts: Option<u32>,
     /// The same after so long, counted from the first failure.
     pub max_elapsed: Option<Duration>,
+    /// A record whose call broke so often while no other was under way is given up, even if nothing
+    /// shows that the app has lived in between. `None`: that takes evidence.
+    pub max_breaks: Option<u32>,
     /// The topic for dead letters.
     pub dead_letter: Option<Arc<str>>,
     /// How long after its first failure a record may become a dead letter, so

@@ -58,6 +58,8 @@ pub struct TopicState {
     pub stalled: bool,
     /// Partitions that wait for a transaction that has been open for `stallTimeout`.
     pub open_transactions: usize,
+    /// Unfinished records that may be what breaks the app.
+    pub suspected_records: usize,
     /// Records in the topic's dead-letter topic, if it has one.
     pub dlq_depth: Option<u64>,
 }
@@ -132,6 +134,7 @@ impl TopicState {
         set(names::BREAKER_STATE, f64::from(self.breaker as u8));
         set(names::STALLED, f64::from(u8::from(self.stalled)));
         set(names::OPEN_TRANSACTIONS, self.open_transactions as f64);
+        set(names::SUSPECTED_RECORDS, self.suspected_records as f64);
         if let Some(lag) = self.lag {
             set(names::CONSUMER_LAG, lag as f64);
         }
@@ -165,6 +168,7 @@ mod tests {
             breaker: Breaker::Probing,
             stalled: true,
             open_transactions: 2,
+            suspected_records: 8,
             dlq_depth: Some(5),
         };
         GroupState {
@@ -197,6 +201,7 @@ mod tests {
             ("breaker_state", "2"),
             ("stalled", "1"),
             ("open_transactions", "2"),
+            ("suspected_records", "8"),
             ("dlq_depth", "5"),
         ] {
             let labels = "component=\"todo-pubsub\",topic=\"orders\",group=\"todo\"";

@@ -89,6 +89,7 @@ metrics! {
     BREAKER_STATE: Gauge("breaker_state", Count, ["component", "topic", "group"], "0: messages flow. 1: nearly all failed, so delivery rests. 2: single messages probe the app.");
     STALLED: Gauge("stalled", Count, ["component", "topic", "group"], "1 if a partition has not progressed for stallTimeout, because a record holds it or its commits fail; the log names which, and what it waits for.");
     OPEN_TRANSACTIONS: Gauge("open_transactions", Count, ["component", "topic", "group"], "Partitions whose next record is one of a transaction that has been open for stallTimeout: nothing of them is delivered before it ends. The log names them.");
+    SUSPECTED_RECORDS: Gauge("suspected_records", Count, ["component", "topic", "group"], "Unfinished records that may be what breaks the app: their calls broke twice together with others, or once while no other was under way. The log names them.");
     DLQ_DEPTH: Gauge("dlq_depth", Count, ["component", "topic", "group"], "Messages in the topic's dead-letter topic.");
     DAPRD_SHUTDOWNS: Counter("daprd_shutdowns_total", Count, ["result"], "Times that daprd was asked to shut down, because it never initialised this process (--heal-daprd).");
 }

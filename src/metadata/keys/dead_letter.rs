@@ -44,6 +44,22 @@ pub(super) const KEYS: &[Key] = &[
     .compare(Compare::Ours)
     .example("10"),
     honoured(
+        "maxBreaks",
+        None,
+        |text, settings| {
+            settings.dead_letter.max_breaks = Some(parse::attempts(text)?);
+            Ok(())
+        },
+        "How often a record's call must have broken while no other was under way until \
+         the record is given up, 1 to 1,000,000, even if nothing shows that the app has \
+         lived in between. A Subscription's metadata may give another. Default: none, \
+         and a record that breaks the app is given up only on evidence: with one of 1, \
+         an app that does not start could cost records.",
+    )
+    .number()
+    .compare(Compare::Ours)
+    .example("10"),
+    honoured(
         "deadLetterMinAge",
         None,
         |text, settings| {

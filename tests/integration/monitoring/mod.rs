@@ -35,7 +35,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// The alerts that the runbook has a section for.
-const ALERTS: [&str; 13] = [
+const ALERTS: [&str; 14] = [
     "DaprRdkafkaDown",
     "DaprRdkafkaNotInitialised",
     "DaprRdkafkaConsumerLag",
@@ -43,6 +43,7 @@ const ALERTS: [&str; 13] = [
     "DaprRdkafkaLittleMemory",
     "DaprRdkafkaDrainTooShort",
     "DaprRdkafkaOpenTransaction",
+    "DaprRdkafkaRecordBreaksApp",
     "DaprRdkafkaOldestUnfinished",
     "DaprRdkafkaDeadLetters",
     "DaprRdkafkaDeadLetterPublishFailing",

@@ -78,6 +78,7 @@ impl Model {
             epoch,
             offset: record.offset,
             when: self.now,
+            isolated: false,
         };
         let head = owned.heads().into_iter().find(|head| {
             let found = owned.slots.get(&record.offset).and_then(Option::as_ref);
@@ -92,6 +93,12 @@ impl Model {
         let State::Waiting { from } = head.state else {
             return Err(format!("I3: delivered, and {:?}", head.state));
         };
+        let is_alone = self.handed.values().all(|handed| handed.isolated);
+        ensure!(
+            !head.is_suspected() || is_alone || self.absence.is_some(),
+            "a suspected record is delivered beside others"
+        );
+        let isolated = head.is_suspected();
         let is_busy = owned.is_busy(head.sequence);
         ensure!(!is_busy, "I3: delivered, and a later one is under way");
         ensure!(from <= self.now, "delivered before its delay was over");
@@ -100,6 +107,7 @@ impl Model {
             "I10: attempt {attempt} after {} that failed",
             head.failed
         );
+        let handed = Handed { isolated, ..handed };
         self.hand(handed, delivery);
         Ok(())
     }

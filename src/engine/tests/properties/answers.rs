@@ -2,6 +2,15 @@
 
 use super::{super::*, model::*};
 
+/// What a failed attempt says of its record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Said {
+    Nothing,
+    MayHaveBroken,
+    Refused,
+    Broke,
+}
+
 impl Model {
     pub(super) fn give_back(&mut self, handed: &Handed) {
         let from = self.now;
@@ -57,12 +66,15 @@ impl Model {
             _ if !is_head => self.give_back(handed),
             Outcome::Nack(_) => {
                 self.judge(handed, delivery, true);
-                self.refuse(handed, Some(Failure::Rejected));
+                if let Some(unfinished) = self.unfinished(handed) {
+                    unfinished.in_company = 0;
+                }
+                self.refuse(handed, Said::Refused);
             }
             Outcome::Unreachable(_) => {
                 self.judge(handed, delivery, true);
-                let against = alone && self.is_the_cause(handed);
-                self.refuse(handed, against.then_some(Failure::BrokeTheApp));
+                let said = self.see_break(handed, alone);
+                self.refuse(handed, said);
             }
             Outcome::Absent(_) => self.refuse_absent(handed),
             Outcome::TooLarge(_) => self.refuse_too_large(handed),
@@ -144,25 +156,36 @@ impl Model {
         }
     }
 
-    /// Whether a record broke the app, if its call broke alone: the app must have lived since it
-    /// did so before.
-    fn is_the_cause(&mut self, handed: &Handed) -> bool {
+    /// What a record's broken call says of it: it is the cause if the call broke alone, and the app
+    /// has lived since it did so before, or that is not asked for.
+    fn see_break(&mut self, handed: &Handed, alone: bool) -> Said {
         let (now, witness, refused) = (self.now, self.witness, self.refused);
         let open = self.is_open(&handed.at.topic);
+        let asked_for = self.policy(&handed.at.topic).max_breaks.is_none();
         let Some(unfinished) = self.unfinished(handed) else {
-            return false;
+            return Said::Nothing;
         };
+        if !alone {
+            unfinished.in_company += 1;
+            return Said::Nothing;
+        }
         let lived = unfinished.broke.is_none_or(|before| {
             let answered = witness.is_some_and(|witness| witness > before);
             answered || refused.is_none_or(|refused| refused < before)
         });
         unfinished.broke = Some(now);
-        unfinished.breaks += u32::from(lived && !open);
-        lived
+        if open {
+            Said::Nothing
+        } else if lived || !asked_for {
+            unfinished.breaks += 1;
+            Said::Broke
+        } else {
+            Said::MayHaveBroken
+        }
     }
 
     /// An attempt failed; it counts unless it says nothing against the record.
-    fn refuse(&mut self, handed: &Handed, against: Option<Failure>) {
+    fn refuse(&mut self, handed: &Handed, said: Said) {
         let now = self.now;
         let policy = self.policy(&handed.at.topic);
         let open = self.is_open(&handed.at.topic);
@@ -173,7 +196,7 @@ impl Model {
             return;
         };
         unfinished.failed += 1;
-        if against.is_some() && !open {
+        if matches!(said, Said::Refused | Said::Broke) && !open {
             unfinished.attempts += 1;
             unfinished.first.get_or_insert(now);
         }
@@ -189,10 +212,16 @@ impl Model {
         };
         let refusal = if open {
             retry(Standing::AppFailing, (probe_every, probe_every), true)
-        } else if against.is_none() {
+        } else if said == Said::Nothing {
             retry(Standing::AppFailing, delay, false)
-        } else if against == Some(Failure::BrokeTheApp) {
-            let is_over = used_up && breaks >= least_breaks && age >= policy.min_age && !draining;
+        } else if said == Said::MayHaveBroken {
+            retry(Standing::MayBreakTheApp, delay, false)
+        } else if said == Said::Broke {
+            let enough = match policy.max_breaks {
+                Some(most) => breaks >= most,
+                None => used_up && breaks >= least_breaks,
+            };
+            let is_over = enough && age >= policy.min_age && !draining;
             if is_over && policy.dead_letter.is_some() {
                 Refusal::Letter(Failure::BrokeTheApp)
             } else {

@@ -58,6 +58,7 @@ impl Model {
         let wake = engine.next_wake();
         let due = wake.is_some_and(|wake| wake <= self.now);
         ensure!(!(ticked && due), "wants to be woken again at once");
+        self.check_isolation(engine, due)?;
         for topic in self.subscriptions.keys().filter(|_| !due) {
             self.check_work(topic)?;
         }
@@ -182,11 +183,30 @@ impl Model {
         Ok(())
     }
 
+    /// Suspected records have the app to themselves for a bounded time, and only if there are any.
+    fn check_isolation(&mut self, engine: &Engine, due: bool) -> Check {
+        if !engine.is_isolating() {
+            self.isolating = None;
+            return Ok(());
+        }
+        let since = *self.isolating.get_or_insert(self.now);
+        let longest = self.limits.isolation.longest;
+        ensure!(
+            due || self.now < since + longest,
+            "I6: a test takes longer than {longest:?}"
+        );
+        Ok(())
+    }
+
     /// No lane has room while a record is ready for it.
     fn check_work(&self, topic: &Arc<str>) -> Check {
         let in_flight = self.in_flight(Some(topic));
         let breaker = &self.subscriptions[topic].breaker;
-        if self.paused || !self.app_may_be_tried() || breaker.allows(in_flight, self.now) == 0 {
+        if self.paused
+            || self.isolating.is_some()
+            || !self.app_may_be_tried()
+            || breaker.allows(in_flight, self.now) == 0
+        {
             return Ok(());
         }
         let lanes = self.lanes.iter().filter(|(_, lane)| lane.topic == *topic);
@@ -206,7 +226,7 @@ impl Model {
         let here = owned.filter(|(at, owned)| *at.topic == *topic && !owned.draining);
         let heads = here.flat_map(|(_, owned)| {
             let heads = owned.heads().into_iter();
-            heads.filter(|head| !owned.is_busy(head.sequence))
+            heads.filter(|head| !owned.is_busy(head.sequence) && !head.is_suspected())
         });
         heads
             .filter(|head| matches!(head.state, State::Waiting { from } if from <= self.now))

@@ -45,6 +45,8 @@ pub(super) struct Unfinished {
     /// Attempts that broke the app, and when it did so last, perhaps.
     pub(super) breaks: u32,
     pub(super) broke: Option<Instant>,
+    /// Breaks while others were under way, since the app answered it last.
+    pub(super) in_company: u32,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,8 @@ pub(super) struct Handed {
     pub(super) epoch: Epoch,
     pub(super) offset: Offset,
     pub(super) when: Instant,
+    /// It was suspected when it was handed out.
+    pub(super) isolated: bool,
 }
 
 #[derive(Debug)]
@@ -151,6 +155,8 @@ pub(super) struct Model {
     pub(super) broke: Option<Instant>,
     pub(super) refused: Option<Instant>,
     pub(super) witness: Option<Instant>,
+    /// Since when suspected records have the app to themselves.
+    pub(super) isolating: Option<Instant>,
     /// The topics that had or wanted some of the pool after the step before.
     pub(super) competed: BTreeSet<Arc<str>>,
     pub(super) expected: Expected,
@@ -174,6 +180,7 @@ impl Model {
             broke: None,
             refused: None,
             witness: None,
+            isolating: None,
             competed: BTreeSet::new(),
             expected: Expected::default(),
         }
@@ -272,6 +279,7 @@ impl Model {
             first: None,
             breaks: 0,
             broke: None,
+            in_company: 0,
         };
         let is_finished = owned.before.contains(&record.offset);
         let slot = (!is_finished).then_some(unfinished);
@@ -476,6 +484,11 @@ impl Owned {
 }
 
 impl Unfinished {
+    /// Whether it is tested while nothing else is under way.
+    pub(super) fn is_suspected(&self) -> bool {
+        self.in_company >= 2
+    }
+
     pub(super) fn is_acked(&self) -> bool {
         matches!(self.state, State::Acked { .. })
     }

@@ -83,7 +83,8 @@ pub(super) fn schedules() -> impl Strategy<Value = Schedule> {
             3 => moves(well()),
             4 => moves(failing()),
             2 => moves(gone()),
-            3 => moves(breaking())
+            3 => moves(breaking()),
+            2 => moves(ending())
         ],
         1..8,
     );
@@ -115,7 +116,7 @@ fn limits() -> impl Strategy<Value = Limits> {
     let app = (
         millis(1..500),
         millis(500..3000),
-        (millis(1..2000), 1..4_u32),
+        (millis(1..2000), 1..4_u32, millis(1..3000), 1..10_u32),
         (millis(0..300), millis(0..2000), millis(0..300)),
     );
     let delays = (millis(1..4000), letters, app);
@@ -140,6 +141,10 @@ fn limits() -> impl Strategy<Value = Limits> {
             absent_probe: (app.0, app.1),
             dial: app.2.0,
             least_breaks: app.2.1,
+            isolation: IsolationLimits {
+                longest: app.2.2,
+                rest: app.2.3,
+            },
             ack_settles: app.3.0,
             ack_settles_in_silence: app.3.1,
             mixed_up: app.3.2,
@@ -160,13 +165,16 @@ fn policies() -> impl Strategy<Value = Policy> {
     let backoff = prop_oneof![millis(0..3000).prop_map(Backoff::Constant), exponential];
     let max_attempts = proptest::option::weighted(0.8, 1..4_u32);
     let max_elapsed = proptest::option::weighted(0.3, millis(0..8000));
+    let max_breaks = proptest::option::weighted(0.2, 1..5_u32);
     let dead_letter = proptest::option::weighted(0.8, Just("letters".into()));
     let min_age = prop_oneof![Just(Duration::ZERO), millis(1..5000)];
-    (backoff, max_attempts, max_elapsed, dead_letter, min_age).prop_map(
-        |(backoff, max_attempts, max_elapsed, dead_letter, min_age)| Policy {
+    let bounds = (max_attempts, max_elapsed, max_breaks);
+    (backoff, bounds, dead_letter, min_age).prop_map(
+        |(backoff, (max_attempts, max_elapsed, max_breaks), dead_letter, min_age)| Policy {
             backoff,
             max_attempts,
             max_elapsed,
+            max_breaks,
             dead_letter,
             min_age,
         },
@@ -237,6 +245,11 @@ fn failing() -> BoxedStrategy<Outcome> {
 /// Some records break it.
 fn breaking() -> BoxedStrategy<Outcome> {
     outcomes([30, 1, 24, 1, 1, 1])
+}
+
+/// A record ends its process each time, and it is started again.
+fn ending() -> BoxedStrategy<Outcome> {
+    outcomes([2, 1, 24, 24, 1, 1])
 }
 
 fn gone() -> BoxedStrategy<Outcome> {

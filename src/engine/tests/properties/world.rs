@@ -107,6 +107,11 @@ impl<'a> World<'a> {
         for action in &actions {
             *self.counts.entry(action_name(action)).or_default() += 1;
             self.model.take(action)?;
+            if let Action::Deliver { delivery, .. } = action
+                && self.model.handed[delivery].isolated
+            {
+                *self.counts.entry("isolated").or_default() += 1;
+            }
             match action {
                 Action::DeadLetter { letter, .. } => self.sent.push(*letter),
                 Action::Commit { at, offset } => {
@@ -405,6 +410,7 @@ fn action_name(action: &Action) -> &'static str {
             Standing::Held => "Retry: held",
             Standing::AppFailing => "Retry: app failing",
             Standing::BreaksTheApp => "Retry: breaks the app",
+            Standing::MayBreakTheApp => "Retry: may break the app",
         },
         Action::DeadLetter { content, .. } => match content.failure {
             Failure::BrokeTheApp => "DeadLetter: broke the app",

@@ -10,10 +10,7 @@
 //! mixed up; of what was in hand when the app went, what is said to be done is not
 //! believed.
 
-use std::time::{Duration, Instant};
-
-use super::{Action, DeliveryId, Engine, Limits, Ready, Standing};
-use crate::model::Outcome;
+use super::{Action, DeliveryId, Duration, Engine, Instant, Limits, Outcome, Ready, Standing};
 
 /// Since when the app can't be reached, and when it is tried again.
 #[derive(Debug)]
@@ -50,17 +47,17 @@ impl Absence {
 impl Engine {
     /// Takes in what an answer says of the app as a whole. True if it says that the
     /// app is done with a record, and is not to be believed.
-    pub(super) fn note_presence(
+    pub(in crate::engine) fn note_presence(
         &mut self,
         delivery: DeliveryId,
         outcome: &Outcome,
         now: Instant,
         actions: &mut Vec<Action>,
     ) -> bool {
-        let Some(absence) = &mut self.absence else {
+        let Some(absence) = &mut self.health.absence else {
             if let Outcome::Absent(reason) | Outcome::Unreachable(reason) = outcome {
                 let last = DeliveryId(self.last_delivery);
-                self.absence = Some(Absence::begin(last, now, &self.limits));
+                self.health.absence = Some(Absence::begin(last, now, &self.limits));
                 let reason = reason.clone();
                 actions.push(Action::AppGone { reason });
             }
@@ -71,7 +68,7 @@ impl Engine {
             return matches!(outcome, Outcome::Ack) && lately;
         }
         if let Outcome::Ack | Outcome::Nack(_) = outcome {
-            self.absence = None;
+            self.health.absence = None;
             actions.push(Action::AppBack);
         } else {
             absence.probe_failed(now, &self.limits);
@@ -81,14 +78,18 @@ impl Engine {
 
     /// Puts a record back that was never with the app: its turn is the first that comes,
     /// and nothing is counted.
-    pub(super) fn absent(
+    pub(in crate::engine) fn absent(
         &mut self,
         ready: Ready,
         reason: String,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        let next = self.absence.as_ref().map(|absence| absence.next_probe);
+        let next = self
+            .health
+            .absence
+            .as_ref()
+            .map(|absence| absence.next_probe);
         let delay = next.map_or(Duration::ZERO, |next| next.saturating_duration_since(now));
         if let Some((record, failures)) = self.head(&ready) {
             actions.push(Action::Retry {
@@ -103,7 +104,7 @@ impl Engine {
     }
 
     /// How many records may be handed out now, as far as the app is there.
-    pub(super) fn presence_allowance(&self, now: Instant) -> usize {
+    pub(in crate::engine) fn presence_allowance(&self, now: Instant) -> usize {
         match self.probe_due() {
             None => usize::MAX,
             Some(due) => usize::from(due <= now),
@@ -112,22 +113,22 @@ impl Engine {
 
     /// The engine has tried to hand out all that may be: a probe whose time had come
     /// waits for something else than the time.
-    pub(super) fn looked_for_probe(&mut self, now: Instant) {
-        if let Some(absence) = &mut self.absence {
+    pub(in crate::engine) fn looked_for_probe(&mut self, now: Instant) {
+        if let Some(absence) = &mut self.health.absence {
             absence.looked = now;
         }
     }
 
     /// When a probe may go out, if that is later than what was tried last.
-    pub(super) fn next_presence_wake(&self) -> Option<Instant> {
-        let looked = self.absence.as_ref()?.looked;
+    pub(in crate::engine) fn next_presence_wake(&self) -> Option<Instant> {
+        let looked = self.health.absence.as_ref()?.looked;
         self.probe_due().filter(|due| *due > looked)
     }
 
     /// When the next probe may go out, if the app is absent: no sooner than what is
     /// under way, and began lately, can no longer be mixed up with it.
     fn probe_due(&self) -> Option<Instant> {
-        let absence = self.absence.as_ref()?;
+        let absence = self.health.absence.as_ref()?;
         let under_way = self.in_flight.values().chain(self.orphans.values());
         let settled = under_way.map(|in_flight| in_flight.handed + self.limits.dial);
         Some(settled.fold(absence.next_probe, Instant::max))

@@ -27,7 +27,7 @@ const PROBES: u32 = 3;
 
 /// The breaker of one subscription.
 #[derive(Debug, Default)]
-pub(super) struct Breaker {
+pub(in crate::engine) struct Breaker {
     /// The last answer of each sequence: when, and whether it was a failure.
     last: HashMap<u64, (Instant, bool)>,
     /// The sequences in the order of their answers; outdated where `last` has a
@@ -45,7 +45,7 @@ struct Open {
 
 /// What an answer changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::engine) enum Change {
     Opened,
     Closed,
 }
@@ -53,7 +53,7 @@ pub(super) enum Change {
 impl Breaker {
     /// Takes an answer in; `sequence` stands for its key, or for its partition
     /// if it has none.
-    pub(super) fn answered(
+    pub(in crate::engine) fn answered(
         &mut self,
         sequence: u64,
         failed: bool,
@@ -80,18 +80,18 @@ impl Breaker {
         None
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::engine) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
     /// Whether one may be handed out now, given that none is.
-    pub(super) fn probes(&self, now: Instant) -> bool {
+    pub(in crate::engine) fn probes(&self, now: Instant) -> bool {
         self.open
             .as_ref()
             .is_some_and(|open| open.next_probe <= now)
     }
 
-    pub(super) fn next_probe(&self) -> Option<Instant> {
+    pub(in crate::engine) fn next_probe(&self) -> Option<Instant> {
         self.open.as_ref().map(|open| open.next_probe)
     }
 
