@@ -111,7 +111,8 @@ impl App {
         Self::start_with(subscriptions, Duration::ZERO, answer).await
     }
 
-    async fn start_with(
+    /// The same, and it works on each event for so long before it answers.
+    pub async fn start_with(
         subscriptions: Value,
         work: Duration,
         answer: impl Fn(&Event) -> StatusCode + Send + Sync + 'static,

@@ -1,11 +1,15 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use axum::http::StatusCode;
 use harness::{Kafka, Result};
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::{
     ensure,
@@ -565,5 +569,82 @@ pub async fn a_handler_that_panics_costs_one_dead_letter(fixture: Arc<Fixture>) 
     seen.sort_unstable();
     seen.dedup();
     ensure!(seen.len() == MESSAGES - 1, "{seen:?}");
+    Ok(())
+}
+
+/// A message that ends the process, together with others of three more topics that it always works
+/// on: only tests tell which of them it is. No other becomes a dead letter.
+pub async fn a_message_that_ends_a_busy_process_costs_one_dead_letter(
+    fixture: Arc<Fixture>,
+) -> Result<()> {
+    let kafka = fixture.kafka().await?;
+    let group = fixture.name("app");
+    let topics: Vec<_> = (0..4).map(|n| fixture.name(&format!("ends{n}"))).collect();
+    for topic in &topics {
+        admin::create_topic(kafka, topic, 1, &[]).await?;
+        admin::create_topic(kafka, &format!("{topic}.dlq"), 1, &[]).await?;
+    }
+    let more = [&QUICK[..], &[("deadLetterTopic", "{topic}.dlq")]].concat();
+    let place = Place::with_component(kafka, &more)?;
+    let _component = place.component().await?;
+    // When the app is back, it is tried with a message of the first topic.
+    let [busy @ .., poisoned] = &topics[..] else {
+        return Err("no topics".into());
+    };
+    let (ends, mut ended) = mpsc::unbounded_channel();
+    let subscriptions: Vec<_> = topics
+        .iter()
+        .map(|topic| subscription(topic, &json!({})))
+        .collect();
+    let mut app = App::start_with(
+        json!(subscriptions),
+        Duration::from_millis(100),
+        move |event| {
+            if event.body["data"] == "poison" {
+                // The test is gone once it is over.
+                let _ = ends.send(());
+                panic!("the process ends");
+            }
+            StatusCode::OK
+        },
+    )
+    .await?;
+    let daprd = place.daprd(fixture.daprd, &group, Some(app.port)).await?;
+    daprd
+        .publish("todo-pubsub", poisoned, "", &json!("poison"))
+        .await?;
+    let dead = format!("{poisoned}.dlq");
+    let mut published = 0;
+    let deadline = Instant::now() + SOON * 3;
+    while records::read(kafka, &dead).await?.is_empty() {
+        ensure!(
+            Instant::now() < deadline,
+            "no dead letter after {published} others"
+        );
+        // More than the app works on meanwhile: it is never idle.
+        for topic in busy {
+            for _ in 0..10 {
+                let event = json!(published);
+                daprd.publish("todo-pubsub", topic, "", &event).await?;
+            }
+        }
+        published += 10;
+        while ended.try_recv().is_ok() {
+            app.down();
+            app.up().await?;
+        }
+    }
+    admin::all_committed(kafka, &group, poisoned, 1, 1).await?;
+    for topic in busy {
+        admin::all_committed(kafka, &group, topic, 1, published).await?;
+        let letters = records::read(kafka, &format!("{topic}.dlq")).await?;
+        ensure!(letters.is_empty(), "{topic}: {letters:?}");
+    }
+    let letters = records::read(kafka, &dead).await?;
+    let reasons: Vec<_> = letters
+        .iter()
+        .map(|letter| letter.header("dapr-dlq-failure"))
+        .collect();
+    ensure!(reasons == [Some("broke-the-app".to_owned())], "{reasons:?}");
     Ok(())
 }

@@ -55,6 +55,7 @@ tests!("system":
     dead_letters::a_dead_letter_that_cant_be_written_names_the_remedy,
     dead_letters::a_missing_dead_letter_topic_holds_the_source_until_it_is_there,
     dead_letters::a_handler_that_panics_costs_one_dead_letter,
+    dead_letters::a_message_that_ends_a_busy_process_costs_one_dead_letter,
     dead_letters::a_missing_dead_letter_topic_is_created_if_told_to,
     dead_letters::a_record_that_daprd_cant_receive_breaks_no_stream,
     dead_letters::a_subscription_has_a_dead_letter_topic_of_its_own,
