@@ -294,10 +294,13 @@ mod tests {
         let own = [
             ("DeadLetterTopic", "bad-orders"),
             ("maxDeliveryAttempts", "2"),
+            ("maxBreaks", "3"),
         ];
-        let policy = policy(&[DLQ], &own).expect("it is right");
+        let policy = policy(&[DLQ, ("maxBreaks", "9")], &own).expect("it is right");
         assert_eq!(policy.dead_letter.as_deref(), Some("bad-orders"));
         assert_eq!(policy.max_attempts, Some(2));
+        assert_eq!(policy.max_breaks, Some(3));
+        assert_eq!(right(&[("maxBreaks", "9")]).max_breaks, Some(9));
     }
 
     #[test]
@@ -333,6 +336,11 @@ mod tests {
                 "maxDeliveryAttempts",
                 "0",
                 "maxDeliveryAttempts: \"0\": expected a whole number from 1",
+            ),
+            (
+                "maxBreaks",
+                "many",
+                "maxBreaks: \"many\": expected a whole number from 1",
             ),
             ("deadLetterTopic", "a b", "\"a b\" can't be a Kafka topic"),
             ("deadLetterTopic", "{topic}", "would come back to it"),

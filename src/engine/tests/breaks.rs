@@ -85,6 +85,27 @@ fn a_process_that_ends_each_time_and_answers_nothing_is_no_evidence() {
     assert_eq!(given_up(&bench), []);
 }
 
+#[test]
+fn max_breaks_gives_a_record_up_without_evidence() {
+    let policy = Policy {
+        max_attempts: Some(10),
+        max_breaks: Some(4),
+        ..with_dead_letters()
+    };
+    let mut bench = Bench::with(limits(), policy);
+    bench.receive(0, "perhaps");
+    for _ in 0..4 {
+        assert_eq!(given_up(&bench), []);
+        bench.answer(0, broken());
+        bench.pass(RETRY_DELAY);
+        if given_up(&bench).is_empty() {
+            bench.answer(0, refused());
+            bench.pass(RETRY_DELAY);
+        }
+    }
+    assert_eq!(given_up(&bench), [(0, Failure::BrokeTheApp)]);
+}
+
 /// daprd has more of a stream than the app works on.
 #[test]
 fn what_waits_in_a_serial_daprd_is_not_under_way() {

@@ -51,10 +51,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         "How often a record's call must have broken while no other was under way until \
-         the record is given up, 1 to 1,000,000, even if nothing shows that the app has \
-         lived in between. A Subscription's metadata may give another. Default: none, \
-         and a record that breaks the app is given up only on evidence: with one of 1, \
-         an app that does not start could cost records.",
+         the record is a dead letter, 1 to 1,000,000, even if nothing shows that the app \
+         has lived in between. A Subscription's metadata may give another. Applies to \
+         topics with a dead-letter topic. Default: none, because an app that does not \
+         start would make dead letters.",
     )
     .number()
     .compare(Compare::Ours)
