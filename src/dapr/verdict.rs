@@ -42,15 +42,24 @@ const GRPC_UNREACHABLE: [&str; 5] = [
     "code = Canceled desc = grpc: the client connection is closing",
 ];
 
+/// How daprd's HTTP client words that daprd itself has cancelled the call, because it stops.
+const CANCELLED: &str = "context canceled";
+
+/// How it words that the time of a resiliency policy was up: the app was too slow.
+const TOO_SLOW: &str = "context deadline exceeded";
+
 /// What there is of a bulk subscription's app that could not be reached: Go's own
-/// words, without any of daprd's. And a resiliency policy's circuit breaker: the
-/// app was not asked.
-const UNASKED: [&str; 4] = [
+/// words, without any of daprd's.
+const BULK_UNREACHABLE: [&str; 3] = [
     "connect: connection refused",
     "connection reset by peer",
     ": EOF",
-    "circuit breaker is open",
 ];
+
+/// How a resiliency policy's circuit breaker, open and half-open, words that the app was not asked
+/// (sony/gobreaker v1.0.0, `gobreaker.go`). An app may say the second itself, so it must be the whole text.
+const BREAKER_OPEN: &str = "circuit breaker is open";
+const BREAKER_HALF_OPEN: &str = "too many requests";
 
 /// How Go words it that nobody listens at an address.
 const REFUSED: &str = "connection refused";
@@ -71,6 +80,8 @@ pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome)
     let (said, kept) = (&error.message, cut(&error.message).to_owned());
     let outcome = if is_no_verdict(said) {
         Outcome::Unknown(kept)
+    } else if is_unasked(said) {
+        Outcome::Absent(kept)
     } else if is_unreachable(said) {
         if said.contains(REFUSED) {
             Outcome::Absent(kept)
@@ -84,18 +95,23 @@ pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome)
 }
 
 fn is_no_verdict(text: &str) -> bool {
-    !text.contains(VERDICT) && NO_VERDICT.iter().any(|known| text.contains(known))
+    let is_cancelled = is_daprds(text, HTTP_UNREACHABLE) && text.ends_with(CANCELLED);
+    is_cancelled || !text.contains(VERDICT) && NO_VERDICT.iter().any(|known| text.contains(known))
+}
+
+fn is_unasked(text: &str) -> bool {
+    text == BREAKER_HALF_OPEN || !text.contains(VERDICT) && text.contains(BREAKER_OPEN)
 }
 
 fn is_unreachable(text: &str) -> bool {
     let any = |known: &[&str]| known.iter().any(|known| text.contains(known));
     if is_daprds(text, HTTP_UNREACHABLE) {
-        return true;
+        return !text.contains(TOO_SLOW);
     }
     if is_daprds(text, GRPC) {
         return any(&GRPC_UNREACHABLE);
     }
-    !text.contains(VERDICT) && any(&UNASKED)
+    !text.contains(VERDICT) && any(&BULK_UNREACHABLE)
 }
 
 /// Whether daprd itself says these words of the call to the app: they hold the first [`VERDICT`],
@@ -145,6 +161,7 @@ mod tests {
             "stream closed",
             "no streamer subscribed to pubsub \"todo-pubsub\" topic \"task-created\"",
             "rpc error: code = Canceled desc = context canceled",
+            "error returned from app channel while sending pub/sub event to app: Post \"http://127.0.0.1:8080/orders\": context canceled",
         ] {
             assert_eq!(outcome(Some(text)), Outcome::Unknown(text.into()));
         }
@@ -164,6 +181,9 @@ mod tests {
             "Retriable error returned from app while processing bulk pub/sub event, topic: t. status code returned: 500, code = Unavailable desc = connection error",
             // A resiliency policy's timeout: the app was too slow.
             "context deadline exceeded",
+            "error returned from app channel while sending pub/sub event to app: Post \"http://127.0.0.1:8080/orders\": context deadline exceeded",
+            // An app's own words.
+            "retriable error returned from app while processing pub/sub event 1, topic: t, body: too many requests. status code returned: 429",
             "retriable error returned from app while processing pub/sub event 1, status code 500",
             "",
         ] {
@@ -174,13 +194,11 @@ mod tests {
     #[test]
     fn an_app_that_cant_be_reached_says_nothing_of_the_record() {
         for text in [
-            "error returned from app channel while sending pub/sub event to app: context canceled",
             "retries exhausted: error returned from app channel while sending pub/sub event to app: EOF",
             "retries exhausted: error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = error reading from server: EOF",
             "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = error reading from server: EOF",
             "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = closing transport due to: connection error: desc = \"error reading from server: EOF\", received prior goaway: code: NO_ERROR",
             "error returned from app while processing pub/sub event 1: rpc error: code = Canceled desc = grpc: the client connection is closing",
-            "circuit breaker is open",
         ] {
             assert_eq!(outcome(Some(text)), Outcome::Unreachable(text.into()));
         }
@@ -190,6 +208,9 @@ mod tests {
     fn an_app_that_nobody_can_connect_to_is_absent() {
         for text in [
             "error returned from app channel while sending pub/sub event to app: dial tcp: connection refused",
+            // It was not asked.
+            "circuit breaker is open",
+            "too many requests",
             "Post \"http://127.0.0.1:8080/orders\": dial tcp 127.0.0.1:8080: connect: connection refused",
             "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused\"",
         ] {

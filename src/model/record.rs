@@ -59,8 +59,8 @@ pub enum Outcome {
     /// of the record: try again later, without counting an attempt. Holds the
     /// reason.
     Unreachable(String),
-    /// Nobody listens where the app should: like [`Outcome::Unreachable`], and this
-    /// record has no part in it. Holds the reason.
+    /// The app was not called: nobody listens where it should, or a policy of daprd forbids it for
+    /// now. Like [`Outcome::Unreachable`], and this record has no part in it. Holds the reason.
     Absent(String),
     /// It can't be handed to daprd at all, now or later. Holds the reason.
     TooLarge(String),
