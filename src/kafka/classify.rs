@@ -35,6 +35,19 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// Whether a failed send shows that a broker is there, because it refused the record. A queue
+    /// that is full, and a record that librdkafka itself refuses, say nothing of brokers.
+    pub(super) fn shows_a_broker(self) -> bool {
+        match self {
+            Self::UnknownTopic | Self::Forbidden | Self::OutOfRange | Self::Other => true,
+            Self::Unreachable | Self::TooLarge | Self::Invalid | Self::QueueFull | Self::Fatal => {
+                false
+            }
+        }
+    }
+}
+
 impl Cause {
     /// A cause that nobody acts on differently.
     pub(super) fn other(what: impl std::fmt::Display) -> Self {
@@ -124,6 +137,28 @@ pub(super) fn fatal(code: Code, reason: &str) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_librdkafka_refuses_itself_shows_no_broker() {
+        let shows = |code| {
+            Cause::from(KafkaError::MessageProduction(code))
+                .kind
+                .shows_a_broker()
+        };
+        for code in [
+            Code::TopicAuthorizationFailed,
+            Code::UnknownTopicOrPartition,
+        ] {
+            assert!(shows(code), "{code:?}");
+        }
+        for code in [
+            Code::QueueFull,
+            Code::MessageSizeTooLarge,
+            Code::MessageTimedOut,
+        ] {
+            assert!(!shows(code), "{code:?}");
+        }
+    }
 
     #[test]
     fn refused_idempotence_has_its_remedy() {

@@ -219,8 +219,7 @@ impl Producer {
                 drop(health);
                 tokio::spawn(self.clone().probe(client));
             }
-        } else {
-            // A broker that refuses is there.
+        } else if error.cause.kind.shows_a_broker() {
             self.health().succeeded();
         }
         error
