@@ -34,14 +34,21 @@ use crate::model::{Offset, Progress, Reason, TopicPartition};
 const OK: &str = "ok";
 const FAILED: &str = "failed";
 
+/// Partitions that one line of the log names.
+const NAMED: usize = 20;
+
 /// Partitions with their offsets, as a reader of the log likes them.
 fn positions(offsets: &[(TopicPartition, Progress)]) -> String {
-    let each = offsets.iter();
+    let each = offsets.iter().take(NAMED);
     let each = each.map(|(at, progress)| match progress.count_above() {
         0 => format!("{at}@{}", progress.point),
         above => format!("{at}@{} (but {above} later are done)", progress.point),
     });
-    each.collect::<Vec<_>>().join(", ")
+    let named = each.collect::<Vec<_>>().join(", ");
+    match offsets.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }
 
 fn commit(member: &Member, result: &'static str) {

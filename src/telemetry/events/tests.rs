@@ -29,6 +29,15 @@ fn a_position_says_how_many_later_records_are_done() {
 }
 
 #[test]
+fn a_line_names_some_partitions_and_counts_the_others() {
+    let at = |partition| (TopicPartition::new("orders", partition), Offset(5).into());
+    let many: Vec<_> = (0..1000).map(at).collect();
+    let told = positions(&many);
+    assert!(told.ends_with("orders/19@5 and 980 more"), "{told}");
+    assert!(positions(&many[..20]).ends_with("orders/19@5"));
+}
+
+#[test]
 fn what_happens_in_a_group_is_counted_for_it() {
     let (instance, at) = (&member(), &TopicPartition::new("orders", 3));
     let offsets = &[(at.clone(), Offset(7).into())];
