@@ -15,7 +15,7 @@ use rdkafka::{
     util::DefaultRuntime,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinHandle,
     time::timeout_at,
 };
@@ -141,6 +141,10 @@ enum Need {
     Log(Progress, SameTopic),
 }
 
+/// Topics whose layout is asked for at the same time. Each takes a thread until a broker answers, and
+/// all instances of the process share 512.
+const SHAPES: usize = 4;
+
 /// A member of a consumer group. Cheap to clone; one owner calls it.
 #[derive(Clone)]
 pub struct GroupConsumer {
@@ -153,6 +157,8 @@ pub struct GroupConsumer {
     newest: End,
     /// How many commits are inside librdkafka.
     commits: Arc<watch::Sender<usize>>,
+    /// What is left of [`SHAPES`].
+    shapes: Arc<Semaphore>,
 }
 
 /// A commit that is counted as long as it is inside librdkafka.
@@ -221,6 +227,7 @@ impl GroupConsumer {
             room: Arc::new(AtomicUsize::new(progress::LARGEST)),
             newest,
             commits: Arc::new(watch::Sender::new(0)),
+            shapes: Arc::new(Semaphore::new(SHAPES)),
         };
         Ok((consumer, receiver))
     }
@@ -255,7 +262,10 @@ impl GroupConsumer {
     /// How a topic is laid out; `None` if it does not exist.
     pub async fn shape(&self, topic: &str) -> Result<Option<Shape>, Cause> {
         let topic = topic.to_owned();
+        let permit = self.shapes.clone().acquire_owned().await;
+        let permit = permit.map_err(Cause::other)?;
         self.blocking(move |consumer| {
+            let _permit = permit;
             let metadata = consumer.fetch_metadata(Some(&topic), REQUEST_TIMEOUT)?;
             let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
                 return Ok(None);
