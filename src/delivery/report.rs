@@ -315,6 +315,9 @@ fn awaited(awaited: Awaited) -> &'static str {
         Awaited::Record(WaitsFor::AbsentApp) => "the app, which can't be reached",
         Awaited::Record(WaitsFor::PausedDaprd) => "daprd, which has paused the component",
         Awaited::Record(WaitsFor::FailingApp) => "the app, which is failing as a whole",
+        Awaited::Record(WaitsFor::Test) => {
+            "the end of a test: records that may be what breaks the app have it to themselves"
+        }
         Awaited::Record(WaitsFor::Retry) => "its next attempt, after the app refused it",
         Awaited::Record(WaitsFor::Place) => "a free place on a stream",
     }

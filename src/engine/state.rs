@@ -55,6 +55,8 @@ pub enum WaitsFor {
     PausedDaprd,
     /// The app, which is failing as a whole: its breaker is open.
     FailingApp,
+    /// The end of a test of records that may be what breaks the app, or its turn in one.
+    Test,
     /// Its next attempt, after the app refused it.
     Retry,
     /// A free place on a stream.
@@ -135,6 +137,7 @@ impl Engine {
                 None if self.health.is_absent() => WaitsFor::AbsentApp,
                 None if self.paused => WaitsFor::PausedDaprd,
                 None if topic.breaker.is_open() => WaitsFor::FailingApp,
+                None if self.health.is_isolating() => WaitsFor::Test,
                 None if failures.all > 0 => WaitsFor::Retry,
                 None => WaitsFor::Place,
             };

@@ -6,6 +6,8 @@ use super::*;
 /// started again at once.
 struct App {
     bench: Bench,
+    /// The next record that arrives.
+    next: i64,
     /// Actions that were seen to.
     seen: usize,
     at_work: Vec<i64>,
@@ -36,6 +38,7 @@ impl App {
         }
         Self {
             bench,
+            next: 0,
             seen: 0,
             at_work: Vec::new(),
             poison: poison.to_vec(),
@@ -71,11 +74,10 @@ impl App {
 
     /// Works on what there is; new records come all the time, so that the app is never idle.
     fn work(&mut self, rounds: i64, arrive: i64) {
-        let mut next = 0;
         for _ in 0..rounds {
             for _ in 0..arrive {
-                self.bench.receive_unique(next);
-                next += 1;
+                self.bench.receive_unique(self.next);
+                self.next += 1;
             }
             self.take_in();
             self.bench.pass(WORKS);
@@ -123,6 +125,23 @@ fn several_are_found() {
     assert!(app.done.len() > 11_900, "{}", app.done.len());
 }
 
+/// Each half of the suspected records has one that breaks the app, and all are there again when the
+/// next test begins.
+#[test]
+fn fewer_are_tested_together_after_each_break() {
+    let mut app = App::new(&[0, 2]);
+    let at_once = Policy {
+        backoff: Backoff::Constant(Duration::ZERO),
+        ..(*app.bench.policy).clone()
+    };
+    app.bench.policy = Arc::new(at_once);
+    app.bench.open(LaneId(99));
+    app.work(1, 4);
+    app.work(2000, 3);
+    app.given_up.sort_unstable();
+    assert_eq!(app.given_up, [0, 2]);
+}
+
 #[test]
 fn tests_take_a_tenth_of_the_time_at_the_most() {
     let policy = Policy {
@@ -147,7 +166,7 @@ fn tests_take_a_tenth_of_the_time_at_the_most() {
 fn a_restart_leaves_no_record_suspected_for_long() {
     let mut app = App::new(&[]);
     for round in 0..50 {
-        app.bench.receive_unique(1000 + round);
+        app.bench.receive_unique(round);
         app.take_in();
         app.bench.pass(WORKS);
         for offset in std::mem::take(&mut app.at_work) {
@@ -181,4 +200,45 @@ fn a_test_that_is_not_answered_ends() {
         assert!(wake.is_none_or(|wake| wake > app.bench.now));
     }
     assert!(!app.bench.engine.is_isolating());
+}
+
+/// Two records that broke the app together, twice, and a third that it works on.
+fn waits_for_a_test() -> Bench {
+    let mut bench = Bench::new(limits());
+    for lane in 2..5 {
+        bench.open(LaneId(lane));
+    }
+    bench.receive(0, "a");
+    bench.receive(1, "b");
+    for other in 2..4 {
+        bench.pass(Duration::from_millis(1));
+        for suspected in [0, 1] {
+            bench.answer(suspected, Outcome::Unreachable("EOF".into()));
+        }
+        bench.receive_unique(other);
+        bench.pass(Duration::from_secs(1));
+        bench.ack(other);
+        if other == 3 {
+            bench.receive_unique(4);
+        }
+        bench.pass(RETRY_DELAY);
+    }
+    assert!(bench.engine.is_isolating());
+    bench
+}
+
+#[test]
+fn suspected_records_wait_until_nothing_is_under_way() {
+    let mut bench = waits_for_a_test();
+    assert_eq!(bench.receive_unique(5), NOTHING);
+    assert_eq!(delivered(&bench.ack(4)), [0], "half of them");
+    assert_eq!(delivered(&bench.ack(0)), [5], "the test is over");
+    bench.ack(5);
+}
+
+#[test]
+fn a_test_whose_records_are_gone_ends() {
+    let mut bench = waits_for_a_test();
+    bench.revoke();
+    assert!(!bench.engine.is_isolating());
 }

@@ -59,6 +59,7 @@ impl Model {
         let due = wake.is_some_and(|wake| wake <= self.now);
         ensure!(!(ticked && due), "wants to be woken again at once");
         self.check_isolation(engine, due)?;
+        self.check_suspected(engine)?;
         for topic in self.subscriptions.keys().filter(|_| !due) {
             self.check_work(topic)?;
         }
@@ -180,6 +181,24 @@ impl Model {
             ensure!(!waits(owned) || !(is_low || is_roomy), "I6: waits, {told}");
         }
         self.competed = competing;
+        Ok(())
+    }
+
+    /// What is shown of suspected records: those that may be what breaks the app.
+    fn check_suspected(&self, engine: &Engine) -> Check {
+        for TopicState {
+            topic, suspected, ..
+        } in engine.topics()
+        {
+            let owned = self.owned.iter().filter(|(at, _)| at.topic == topic);
+            let unfinished = owned.flat_map(|(_, owned)| owned.slots.values().flatten());
+            let may_break = unfinished.filter(|one| one.is_suspected() || one.broke.is_some());
+            let count = may_break.count();
+            ensure!(
+                suspected == count,
+                "{topic}: {suspected} are shown as suspected, not {count}"
+            );
+        }
         Ok(())
     }
 
