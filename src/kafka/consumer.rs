@@ -23,18 +23,16 @@ use tokio::{
 use super::{
     Cause, Kind, Shape, TopicId, classify, commit,
     context::{Context, Failures},
-    convert::{self, Committed},
-    identity::{self, Origin, cluster, same_topic},
+    convert,
+    identity::{self, Origin, cluster},
     list_offsets::{End, Offsets, list_offsets},
     logged_in::LoggedIn,
     progress,
+    start::{Need, Needed, Start, Starts, Wanted, need},
 };
 use crate::{
     metadata::{Settings, librdkafka},
-    model::{
-        Continue, Evidence, Log, Offset, Progress, Reason, Record, SameTopic, TopicPartition,
-        resume,
-    },
+    model::{Log, Offset, Progress, Record, TopicPartition},
     telemetry::Member,
 };
 
@@ -61,65 +59,6 @@ pub enum Signal {
     },
 }
 
-/// Where to start in a partition that the group never committed for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartAt {
-    /// After the newest record.
-    Newest,
-    /// At the first record that is left.
-    Oldest,
-}
-
-/// A partition that was assigned.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    /// The partition.
-    pub at: TopicPartition,
-    /// Where it starts if the group never committed for it.
-    pub start: StartAt,
-    /// Its topic was created again while it was ours: a commit that names no topic belongs to the
-    /// topic before.
-    pub recreated: bool,
-}
-
-/// Where a partition starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// The partition.
-    pub at: TopicPartition,
-    /// Its first record is at the point or later; what stands above is finished.
-    pub progress: Progress,
-    /// What the point comes from.
-    pub from: StartFrom,
-    /// Whether the point is known to belong to the topic that is there now.
-    pub topic: SameTopic,
-}
-
-/// What a start offset comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StartFrom {
-    /// The group committed it.
-    Commit,
-    /// The group never committed any, so [`StartAt`] decided.
-    Policy,
-    /// The group's position can't be used any more.
-    Moved {
-        /// The group's position.
-        position: Offset,
-        /// Why it can't be used.
-        reason: Reason,
-    },
-}
-
-/// Where partitions start.
-#[derive(Debug)]
-pub struct Starts {
-    /// A result for each partition.
-    pub results: Vec<(TopicPartition, Result<Start, Cause>)>,
-    /// The ids of their topics, asked for after the group's offsets; those that a broker told.
-    pub ids: HashMap<Arc<str>, TopicId>,
-}
-
 /// How long brokers may take to say what a start needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Within {
@@ -127,18 +66,6 @@ pub struct Within {
     pub ids: Duration,
     /// Where partitions begin or end: all that are asked for wait for the slowest leader.
     pub ends: Duration,
-}
-
-/// What is needed to say where a partition starts.
-enum Need {
-    /// Nothing more.
-    Known(Start),
-    /// The partition's first offset.
-    First,
-    /// The offset after the last record that the group may see.
-    Newest,
-    /// The partition's log, for this position.
-    Log(Progress, SameTopic),
 }
 
 /// Topics whose layout is asked for at the same time. Each takes a thread until a broker answers, and
@@ -350,6 +277,8 @@ impl GroupConsumer {
             let origin = now.get(&wanted.at.topic);
             let need = committed.and_then(|committed| {
                 let unknown = told.as_ref().err().filter(|_| origin.is_none());
+                let committed = committed.as_ref();
+                let committed = committed.map(|it| (it.offset, it.metadata.as_slice()));
                 need(&wanted, committed, origin, unknown)
             });
             needs.push((wanted.at, need));
@@ -377,27 +306,15 @@ impl GroupConsumer {
             self.list_offsets(last, End::Last, within),
             self.list_offsets(newest, self.newest, within),
         );
-        let by_policy = |at: &TopicPartition, point: Offset| Start {
-            at: at.clone(),
-            progress: point.into(),
-            from: StartFrom::Policy,
-            topic: SameTopic::Yes,
-        };
         let needs = needs.into_iter();
         needs
             .map(|(at, need)| {
-                let start = need.and_then(|need| match need {
-                    Need::Known(start) => Ok(start),
-                    Need::First => Ok(by_policy(&at, told(&mut first, &at)?)),
-                    Need::Newest => Ok(by_policy(&at, told(&mut newest, &at)?)),
-                    Need::Log(progress, topic) => {
-                        let log = Log {
-                            first: told(&mut first, &at)?,
-                            end: told(&mut last, &at)?,
-                        };
-                        Ok(start_in(&at, progress, topic, log))
-                    }
-                });
+                let ends = |end| match end {
+                    Needed::First => told(&mut first, &at),
+                    Needed::Last => told(&mut last, &at),
+                    Needed::Newest => told(&mut newest, &at),
+                };
+                let start = need.and_then(|need| need.start(&at, ends));
                 (at, start)
             })
             .collect()
@@ -720,77 +637,6 @@ fn origins(
     ids.iter()
         .map(|(name, id)| (name.clone(), of(id)))
         .collect()
-}
-
-/// What is needed to say where a partition starts, given what the group has committed and the
-/// topic that is there now; `unknown` says why that is not known.
-fn need(
-    wanted: &Wanted,
-    committed: Option<Committed>,
-    now: Option<&Origin>,
-    unknown: Option<&Cause>,
-) -> Result<Need, Cause> {
-    let Some(Committed { offset, metadata }) = committed else {
-        return Ok(match wanted.start {
-            StartAt::Oldest => Need::First,
-            StartAt::Newest => Need::Newest,
-        });
-    };
-    let (mut progress, origin) = progress::parse(offset, &metadata);
-    if let Some(cause) = unknown.filter(|_| origin.is_some()) {
-        return Err(cause.clone());
-    }
-    let topic = match same_topic(origin.as_ref(), now) {
-        SameTopic::Unknown if wanted.recreated => SameTopic::No,
-        topic => topic,
-    };
-    if topic != SameTopic::Yes {
-        progress.above.clear();
-    }
-    let evidence = Evidence { topic, log: None };
-    Ok(match resume(offset, evidence) {
-        // A log that was cut may have lost the records that the ranges name.
-        Continue::Here if progress.above.is_empty() => Need::Known(Start {
-            at: wanted.at.clone(),
-            progress,
-            from: StartFrom::Commit,
-            topic,
-        }),
-        _ => Need::Log(progress, topic),
-    })
-}
-
-/// Where a partition starts whose log is known.
-fn start_in(at: &TopicPartition, mut progress: Progress, topic: SameTopic, log: Log) -> Start {
-    let position = progress.point;
-    let log_known = Evidence {
-        topic,
-        log: Some(log),
-    };
-    let from = match resume(position, log_known) {
-        Continue::Here | Continue::AskForLog => StartFrom::Commit,
-        Continue::Moved(to, reason) => {
-            let is_left = |range: &std::ops::Range<Offset>| range.end > to;
-            progress.point = to;
-            progress.above.retain(is_left);
-            if let Some(range) = progress.above.first_mut() {
-                range.start = range.start.max(to);
-            }
-            StartFrom::Moved { position, reason }
-        }
-    };
-    if progress.above.last().is_some_and(|last| last.end > log.end) {
-        progress.above.clear();
-    }
-    Start {
-        at: at.clone(),
-        progress,
-        topic: match from {
-            StartFrom::Commit => topic,
-            StartFrom::Policy | StartFrom::Moved { .. } => SameTopic::Yes,
-        },
-        from,
-    }
 }
 
 /// Reads one assigned partition.

@@ -25,6 +25,7 @@ mod purge;
 mod reach;
 mod reading;
 mod sender;
+mod start;
 mod topics;
 #[cfg(openssl_wrapped)]
 mod trailing_dot;
@@ -33,19 +34,19 @@ mod watch;
 pub use at_position::{AtPosition, at_positions};
 pub use browse::{Browser, Mark};
 pub use classify::{Cause, Kind};
-pub use consumer::{
-    Commit, GroupConsumer, PartitionReader, Signal, Start, StartAt, StartFrom, Starts, Wanted,
-    Within,
-};
+pub use consumer::{Commit, GroupConsumer, PartitionReader, Signal, Within};
 pub use embedded::{EmbeddedBroker, Fault};
 pub use health::Health;
 pub use identity::{Origin, TopicId};
 pub use oauth::Session;
 pub use producer::{Outgoing, Producer, SendError};
+#[cfg(test)]
+pub use progress::{metadata, parse};
 pub use purge::delete_records;
 pub use reach::{Unreachable, broker_answers};
 pub use reading::Reading;
 pub use sender::{Confirmation, Sender};
+pub use start::{Need, Needed, Start, StartAt, StartFrom, Starts, Wanted, need};
 pub use topics::{New, Shape, create_topic};
 pub use watch::BrokerWatch;
 

@@ -51,7 +51,7 @@ pub(super) fn less(refused: usize) -> usize {
 
 /// The metadata to commit, at most `bound` bytes. Ranges that do not fit are left out, and
 /// their records are redelivered.
-pub(super) fn metadata(progress: &Progress, of: &Origin, bound: usize) -> String {
+pub fn metadata(progress: &Progress, of: &Origin, bound: usize) -> String {
     let point = progress.point.0;
     let cluster = of.cluster.as_deref().unwrap_or(NO_CLUSTER);
     let mut text = format!("{NAME} {cluster} {} {point}", of.topic);
@@ -75,7 +75,7 @@ pub(super) fn metadata(progress: &Progress, of: &Origin, bound: usize) -> String
 
 /// The progress that was committed with this offset, and the topic that it belongs to. Only the
 /// offset counts if the metadata is of another program, or names another offset.
-pub(super) fn parse(point: Offset, metadata: &[u8]) -> (Progress, Option<Origin>) {
+pub fn parse(point: Offset, metadata: &[u8]) -> (Progress, Option<Origin>) {
     let text = std::str::from_utf8(metadata).ok();
     let (above, of) = match text.and_then(|text| said(point, text)) {
         Some((of, above)) => (above, Some(of)),
