@@ -21,6 +21,8 @@ mod question;
 mod read_ahead;
 mod readers;
 mod report;
+#[cfg(test)]
+mod simulation;
 mod stall;
 mod subscription;
 mod topic_ids;

@@ -1418,7 +1418,7 @@ impl Owner {
     }
 }
 
-fn limits(settings: &Settings) -> Limits {
+pub(super) fn limits(settings: &Settings) -> Limits {
     Limits {
         ordering: settings.ordering,
         max_in_flight: settings.max_in_flight,

@@ -1,0 +1,98 @@
+//! A deterministic simulation of the delivery core.
+//!
+//! The machines of `delivery/` and the engine run, joined as the owner joins them, against a
+//! simulated broker, daprd and app. A seed decides everything: how the world is set up, what is
+//! produced, what goes wrong and when, and how long each call takes. Faults happen for some seconds;
+//! then everything must settle. A judge holds each step, and the end, against the invariants of
+//! ARCHITECTURE.md.
+//!
+//! ```text
+//! cargo test --lib delivery::simulation                                 # as `make test` does
+//! SIMULATION_SEEDS=1000000 cargo test --release --lib delivery::simulation   # as `make load` does
+//! SIMULATION_SEED=4711 cargo test --lib delivery::simulation -- --nocapture  # one, step by step
+//! ```
+//!
+//! A failing run prints its seed. Add the seed to `cases.rs` together with the correction.
+
+mod app;
+mod broker;
+mod calls;
+mod cases;
+mod group;
+mod judge;
+mod member;
+mod random;
+mod schedule;
+mod world;
+
+use std::{
+    collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
+    sync::LazyLock,
+    time::Instant,
+};
+
+use world::World;
+
+/// Schedules of each run of the tests.
+const SEEDS: u64 = 2000;
+
+/// Of those that fail so many are shown.
+const SHOWN: usize = 20;
+
+/// When each schedule begins.
+static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// How often each kind of thing happened.
+type Counts = BTreeMap<&'static str, usize>;
+
+/// Plays the schedule of one seed.
+///
+/// # Errors
+/// What the judge found.
+fn play(seed: u64, tells: bool) -> Result<Counts, String> {
+    let judge = World::new(seed, tells).play();
+    if judge.findings.is_empty() {
+        return Ok(judge.counts);
+    }
+    Err(format!("seed {seed}:\n  {}", judge.findings.join("\n  ")))
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+}
+
+#[test]
+fn every_schedule_keeps_the_invariants() {
+    if let Some(seed) = number("SIMULATION_SEED") {
+        let played = play(seed, true);
+        println!("{:#?}", played.unwrap_or_else(|found| panic!("{found}")));
+        return;
+    }
+    let first = RandomState::new().hash_one(Instant::now());
+    let first = number("SIMULATION_FIRST").unwrap_or(first);
+    let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let (mut counts, mut failed) = (Counts::new(), Vec::new());
+    for number in 0..seeds {
+        match play(first.wrapping_add(number), false) {
+            Ok(played) => {
+                for (what, count) in played {
+                    *counts.entry(what).or_default() += count;
+                }
+            }
+            Err(found) => failed.push(found),
+        }
+    }
+    println!("{counts:#?}");
+    let shown = failed.len().min(SHOWN);
+    assert!(
+        failed.is_empty(),
+        "{} of {seeds} schedules broke an invariant:\n{}\nSIMULATION_SEED=<seed> plays one again; \
+         {} says how.",
+        failed.len(),
+        failed[..shown].join("\n"),
+        file!()
+    );
+}
