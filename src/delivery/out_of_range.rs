@@ -11,7 +11,9 @@ use std::{
 
 use crate::{
     kafka::Cause,
-    model::{Continue, Epoch, Evidence, Log, Offset, Reason, SameTopic, TopicPartition, resume},
+    model::{
+        Continue, Epoch, Evidence, Log, Offset, Progress, Reason, SameTopic, TopicPartition, resume,
+    },
 };
 
 /// How long partitions gather: librdkafka reports one after the other.
@@ -61,8 +63,19 @@ pub(super) enum Decision {
     ReadOn,
     /// Read on at the first offset that is left; records that were received stay.
     SkipTo { to: Offset, reason: Reason },
-    /// What was read is not in the log any more: start there.
+    /// What was read from there on is not in the log any more: start there, or at what is
+    /// unfinished before it ([`start`]).
     StartAt { to: Offset, reason: Reason },
+}
+
+/// Where a partition starts whose position is beyond what is left of its log, given how far it
+/// has come. A log that was cut keeps its records before the cut: what is unfinished of them is
+/// read again.
+pub(super) fn start(progress: Option<Progress>, to: Offset, reason: Reason) -> Progress {
+    match (progress, reason) {
+        (Some(progress), Reason::Truncated(_)) => progress.before(to),
+        _ => to.into(),
+    }
 }
 
 /// Decides where a partition continues, given its position, its log, and whether the topic that
@@ -125,6 +138,27 @@ mod tests {
         assert_eq!(lost.due(), None);
         lost.again(at(0), Epoch(1), now);
         assert_eq!(lost.due(), Some(now + ASK_AGAIN));
+    }
+
+    #[test]
+    fn what_is_unfinished_before_a_cut_is_read_again() {
+        let progress = |point: i64, above: &[(i64, i64)]| Progress {
+            point: Offset(point),
+            above: above
+                .iter()
+                .map(|(start, end)| Offset(*start)..Offset(*end))
+                .collect(),
+        };
+        let unfinished = || Some(progress(12, &[(14, 16), (18, 22), (24, 25)]));
+        let cut = Reason::Truncated(5);
+        let before = start(unfinished(), Offset(20), cut);
+        assert_eq!(before, progress(12, &[(14, 16), (18, 20)]));
+        let all_is_finished = start(Some(progress(25, &[])), Offset(20), cut);
+        assert_eq!(all_is_finished, progress(20, &[]));
+        for reason in [Reason::Recreated, Reason::BeyondEnd(LOG)] {
+            let start = start(unfinished(), Offset(10), reason);
+            assert_eq!(start, progress(10, &[]), "{reason:?}");
+        }
     }
 
     #[test]

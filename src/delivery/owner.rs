@@ -25,7 +25,7 @@ use super::{
     inbox::{AfterCommits, Command, Done, Drained, Found, Message, Read, Written},
     lanes::{Conflict, Delivery, Lane, Lanes, Subscriber},
     membership::{self, Facts, Generation, Membership},
-    out_of_range::{Decision, OutOfRange, decide},
+    out_of_range::{self, Decision, OutOfRange, decide},
     read_ahead::{self, ReadAhead},
     readers::Readers,
     report,
@@ -901,10 +901,11 @@ impl Owner {
                 // What was read from there on is not in the log any more.
                 Decision::StartAt { to, reason } => {
                     self.commits.forget(&at);
+                    let progress = out_of_range::start(self.engine.progress(&at), to, reason);
                     gone.push(at.clone());
                     starts.push(Start {
                         at,
-                        progress: to.into(),
+                        progress,
                         from: StartFrom::Moved { position, reason },
                         topic: SameTopic::Yes,
                     });

@@ -15,7 +15,7 @@ use crate::{
         commits::{Batch, BatchId, Commits},
         inbox::{AfterCommits, Done, Read},
         membership::{self, Facts, Generation, Membership},
-        out_of_range::{Decision, OutOfRange, decide},
+        out_of_range::{self, Decision, OutOfRange, decide},
         owner,
         read_ahead::{self, ReadAhead},
         stall::{self, Quiet, Stall, Stands},
@@ -213,6 +213,10 @@ impl Member {
     /// In which period a partition is owned, if it is.
     pub(super) fn epoch(&self, at: &TopicPartition) -> Option<Epoch> {
         self.engine.epoch(at)
+    }
+
+    pub(super) fn progress_of(&self, at: &TopicPartition) -> Option<Progress> {
+        self.engine.progress(at)
     }
 
     /// The partitions that are read, and the offset of the next record of each.
@@ -615,10 +619,11 @@ impl Member {
                 }
                 Decision::StartAt { to, reason } => {
                     self.commits.forget(&at);
+                    let progress = out_of_range::start(self.engine.progress(&at), to, reason);
                     gone.push(at.clone());
                     starts.push(Start {
                         at,
-                        progress: to.into(),
+                        progress,
                         from: StartFrom::Moved { position, reason },
                         topic: SameTopic::Yes,
                     });
