@@ -20,10 +20,10 @@ use crate::{
         stall::{Quiet, Stands},
     },
     kafka::{
-        AtPosition, Cause, Kind, Need, Needed, Origin, Shape, Start, Starts, TopicId, Wanted,
-        metadata, need, parse,
+        AtPosition, Cause, Kind, Need, Needed, Origin, Shape, Start, StartFrom, Starts, TopicId,
+        Wanted, metadata, need, parse,
     },
-    model::{Epoch, Offset, Progress, TopicPartition},
+    model::{Epoch, Offset, Progress, Reason, TopicPartition},
 };
 
 /// How long a member waits for an answer.
@@ -37,6 +37,8 @@ pub(super) struct OpenCommits {
     /// What each comes back with; nothing once that was told.
     open: BTreeMap<u64, Option<Returns>>,
     last: u64,
+    /// The last that has reached the coordinator: they do so in their order, over one connection.
+    arrived: u64,
     waiting: Vec<(Generation, AfterCommits, Instant)>,
 }
 
@@ -84,6 +86,8 @@ struct Request {
     generation: Option<u64>,
     offsets: Vec<(TopicPartition, Progress)>,
     ids: HashMap<Arc<str>, TopicId>,
+    /// Partitions that start at their first record, since nobody knows what their position means.
+    starts_over: Vec<TopicPartition>,
 }
 
 fn cause(text: &str) -> Cause {
@@ -391,6 +395,17 @@ impl World {
             Returns::Progress(batch, ..) => Some(*batch),
             Returns::Starts(..) | Returns::Last(..) => None,
         };
+        let starts = match &returns {
+            Returns::Starts(_, starts) => starts.as_slice(),
+            Returns::Progress(..) | Returns::Last(..) => &[],
+        };
+        let starts_over = starts.iter().filter(|start| {
+            let StartFrom::Moved { reason, .. } = start.from else {
+                return false;
+            };
+            matches!(reason, Reason::BeyondEnd(_))
+        });
+        let starts_over = starts_over.map(|start| start.at.clone()).collect();
         let held = self.sites[to.site].client.held.as_ref();
         for (at, _) in &offsets {
             if held.is_none_or(|held| !held.contains(at)) {
@@ -416,6 +431,7 @@ impl World {
             generation,
             offsets,
             ids,
+            starts_over,
         };
         let latency = wait + self.latency();
         self.later(latency, move |world| world.commit_arrives(to, request));
@@ -444,9 +460,10 @@ impl World {
         if !self.is_there(to) {
             return;
         }
-        if self.is_silent(to.site, self.coordinator_silent) {
+        let silent = self.is_silent(to.site, self.coordinator_silent);
+        if silent || request.number != self.sites[to.site].commits.arrived + 1 {
             self.judge.count("commit waits inside librdkafka");
-            let wait = Duration::from_millis(300);
+            let wait = Duration::from_millis(if silent { 300 } else { 2 });
             return self.later(wait, move |world| world.commit_arrives(to, request));
         }
         let Request {
@@ -455,12 +472,18 @@ impl World {
             generation,
             offsets,
             ids,
+            starts_over,
         } = request;
+        self.sites[to.site].commits.arrived = number;
         let accepts = self.group.accepts(to.client, generation);
         let refused = self.plan.topics[0].clone();
         let is_refused = self.commits_refused > self.now;
         let mut results = Vec::new();
         for (at, progress) in offsets {
+            if starts_over.contains(&at) {
+                let incarnation = self.broker.incarnation(&at.topic);
+                self.judge.cut(&at, incarnation);
+            }
             let result = if !accepts {
                 Err(cause("illegal generation"))
             } else if is_refused && at.topic == refused {
@@ -499,9 +522,11 @@ impl World {
         let is_stale = self.sites[site].client.known.get(&at.topic) != Some(&incarnation);
         let id = self.broker.topics.get(&at.topic).map(|topic| topic.id);
         let is_others = origin.is_some_and(|origin| Some(origin.topic) != id);
-        if !is_stale && !is_others && self.broker.log(at).is_some() {
+        let end = self.broker.log(at).map(|log| log.end);
+        if let Some(end) = end.filter(|_| !is_stale && !is_others) {
             self.judge.count("commit");
-            self.judge.committed(at, incarnation, &stored, self.step);
+            self.judge
+                .committed(at, incarnation, &stored, end, self.step);
         }
     }
 

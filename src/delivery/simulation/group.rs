@@ -243,7 +243,12 @@ impl World {
         if !self.is_there(address) || self.sites[address.site].cut_off {
             return;
         }
-        let topics = self.sites[address.site].client.topics.clone();
+        let client = &self.sites[address.site].client;
+        if client.held.is_some() || client.told != Told::Nothing {
+            // It has joined in the meantime.
+            return;
+        }
+        let topics = client.topics.clone();
         let exist = self.broker.partitions(&topics).len();
         let client = &mut self.sites[address.site].client;
         client.has_joined = !topics.is_empty();
@@ -279,7 +284,11 @@ impl World {
 
     fn assigned(&mut self, address: Address, generation: u64, share: Vec<TopicPartition>) {
         let is_member = self.group.members.contains_key(&address.client);
+        // It has joined again since, and waits for the next assignment.
+        let is_over = self.group.joined.as_ref();
+        let is_over = is_over.is_some_and(|joined| joined.contains(&address.client));
         if !self.is_there(address)
+            || is_over
             || self.sites[address.site].cut_off
             || !is_member
             || self.group.generation != generation

@@ -153,16 +153,19 @@ impl Judge {
         at: &TopicPartition,
         incarnation: i64,
         progress: &Progress,
+        end: i64,
         step: u64,
     ) {
         let point = progress.point.0;
         let log = (at.clone(), incarnation);
-        let before = self.points.entry(log.clone()).or_insert(point);
-        if *before > point {
+        // Beyond the end of a log that was cut a commit stands for nothing.
+        let reached = point.min(end);
+        let before = self.points.entry(log.clone()).or_insert(reached);
+        if *before > reached {
             let what = format!("I9: the commit of {at} went back from {before} to {point}");
             self.findings.push(what);
         }
-        *before = point.max(*before);
+        *before = reached.max(*before);
         let of_log = self.by_log.get(&log).cloned().unwrap_or_default();
         for number in of_log {
             let fact = &mut self.facts[number];
@@ -174,7 +177,11 @@ impl Judge {
             if offset >= point && !is_above {
                 continue;
             }
-            fact.settled.get_or_insert(step);
+            // Ranges beyond the end of a log that was cut count for nothing.
+            let is_cut = progress.above.last().is_some_and(|last| last.end.0 > end);
+            if offset < point || !is_cut {
+                fact.settled.get_or_insert(step);
+            }
             if !fact.is_finished() {
                 let doubt = if fact.falsely_acked {
                     " (daprd acknowledged a call that failed)"

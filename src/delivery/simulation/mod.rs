@@ -39,6 +39,7 @@ const SEEDS: u64 = 2000;
 
 /// Of those that fail so many are shown.
 const SHOWN: usize = 20;
+const SHOWN_OF_EACH: usize = 3;
 
 /// When each schedule begins.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -55,7 +56,8 @@ fn play(seed: u64, tells: bool) -> Result<Counts, String> {
     if judge.findings.is_empty() {
         return Ok(judge.counts);
     }
-    Err(format!("seed {seed}:\n  {}", judge.findings.join("\n  ")))
+    let found = &judge.findings[..judge.findings.len().min(SHOWN_OF_EACH)];
+    Err(format!("seed {seed}:\n  {}", found.join("\n  ")))
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -16,8 +16,9 @@ use super::{
     schedule::{Behaviour, Plan},
 };
 use crate::{
+    kafka::parse,
     metadata::{Settings, resolve},
-    model::{Backoff, Policy, Record, TopicPartition},
+    model::{Backoff, Policy, Progress, Record, TopicPartition},
 };
 
 /// More than any schedule needs: what takes more does not end.
@@ -78,6 +79,8 @@ pub(super) struct World {
     /// Faults happen.
     pub(super) in_trouble: bool,
     left: usize,
+    /// All members are shut down, and start no more.
+    is_ending: bool,
     tells: bool,
 }
 
@@ -147,6 +150,7 @@ impl World {
             commits_refused: now,
             in_trouble: true,
             left: 0,
+            is_ending: false,
             tells,
         }
     }
@@ -195,6 +199,7 @@ impl World {
             }
             return;
         }
+        self.is_ending = true;
         for site in 0..self.sites.len() {
             self.input(site, Input::Shutdown);
         }
@@ -208,7 +213,10 @@ impl World {
 
     /// All is finished and committed.
     fn is_settled(&self) -> bool {
-        self.judge.unfinished().is_empty() && self.behind().is_empty()
+        let mut sites = self.sites.iter();
+        sites.all(|site| site.member.is_some())
+            && self.judge.unfinished().is_empty()
+            && self.behind().is_empty()
     }
 
     /// The partitions whose commit is not at the end.
@@ -220,7 +228,8 @@ impl World {
             };
             let committed = self.broker.committed.get(&at);
             let offset = committed.map_or(0, |committed| committed.offset.0);
-            if offset != log.end {
+            // A log that retention has emptied has nothing to commit.
+            if offset.max(log.first) != log.end {
                 behind.push(format!(
                     "I6: the commit of {at} stays at {offset}, and the log is {:?}",
                     log.log()
@@ -397,7 +406,7 @@ impl World {
                 let client = self.sites[site].client.id;
                 self.gone(site);
                 self.leave(client);
-                if self.in_trouble {
+                if !self.is_ending {
                     self.left -= 1;
                     let wait = self.random.millis(100, 3000);
                     self.later(wait, move |world| world.start(site));
@@ -435,11 +444,23 @@ impl World {
         };
         let end = log.end;
         let committed = self.broker.committed.get(at);
-        let mut hides = committed.is_some_and(|committed| committed.offset.0 > end);
+        let beyond = |progress: &Progress| {
+            let last = progress
+                .above
+                .last()
+                .map_or(progress.point, |last| last.end);
+            last.0 > end
+        };
+        let mut hides = committed.is_some_and(|committed| {
+            let (progress, _) = parse(committed.offset, &committed.metadata);
+            beyond(&progress)
+        });
         for site in &self.sites {
             let member = site.member.iter();
-            let mut positions = member.flat_map(Member::positions);
+            let mut positions = member.clone().flat_map(Member::positions);
             hides |= positions.any(|(other, position)| other == at && position.0 > end);
+            let mut progress = member.filter_map(|member| member.progress_of(at));
+            hides |= progress.any(|progress| beyond(&progress));
             hides |= site.client.finds_starts > 0 || !site.commits.is_empty();
         }
         if !hides && let Some(log) = self.broker.log_mut(at) {
