@@ -144,7 +144,11 @@ impl World {
         let (at, incarnation) = (fact.at.clone(), fact.incarnation);
         let client = &self.sites[site].client;
         let is_ours = client.held.as_ref().is_some_and(|held| held.contains(&at));
-        let is_stale = client.known.get(&at.topic) != Some(&incarnation);
+        let member = self.sites[site].member.as_ref();
+        let believed = member.and_then(|member| member.topic_id(&at.topic));
+        // It reads a new topic at a position of the old one, until it hears of the new one's id.
+        let is_stale = client.known.get(&at.topic) != Some(&incarnation)
+            || believed.is_some_and(|id| id.1 != incarnation);
         let since = client.since.get(&at).copied().unwrap_or_default();
         self.tell(|| format!("member {site} hands {delivery:?} to {lane:?}: {fact:?}"));
         self.judge.count("delivery");

@@ -403,7 +403,11 @@ impl World {
             let StartFrom::Moved { reason, .. } = start.from else {
                 return false;
             };
-            matches!(reason, Reason::BeyondEnd(_))
+            match reason {
+                Reason::BeyondEnd(_) => true,
+                Reason::Recreated => !self.plan.topics_have_ids,
+                Reason::Removed(_) | Reason::Truncated(_) => false,
+            }
         });
         let starts_over = starts_over.map(|start| start.at.clone()).collect();
         let held = self.sites[to.site].client.held.as_ref();

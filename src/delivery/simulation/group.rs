@@ -158,8 +158,14 @@ impl World {
         }
         self.tell(|| format!("generation {generation}: {shares:?}"));
         let members = self.group.members.clone();
-        for (id, (address, _)) in members {
+        for (id, (address, topics)) in members {
+            let exist = self.broker.partitions(&topics).len();
             let share = shares.remove(&id).unwrap_or_default();
+            if let Some(site) = self.sites.get_mut(address.site)
+                && site.client.id == id
+            {
+                site.client.seen = exist;
+            }
             let wait = self.random.millis(1, 30);
             self.later(wait, move |world| {
                 world.assigned(address, generation, share)
@@ -249,10 +255,8 @@ impl World {
             return;
         }
         let topics = client.topics.clone();
-        let exist = self.broker.partitions(&topics).len();
         let client = &mut self.sites[address.site].client;
         client.has_joined = !topics.is_empty();
-        client.seen = exist;
         if topics.is_empty() {
             self.leave(address.client);
         } else {

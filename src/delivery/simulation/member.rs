@@ -215,6 +215,11 @@ impl Member {
         self.engine.epoch(at)
     }
 
+    /// The topic that the member takes its positions for.
+    pub(super) fn topic_id(&self, topic: &str) -> Option<TopicId> {
+        self.topic_ids.ids().get(topic).copied()
+    }
+
     pub(super) fn progress_of(&self, at: &TopicPartition) -> Option<Progress> {
         self.engine.progress(at)
     }
