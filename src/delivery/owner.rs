@@ -896,7 +896,11 @@ impl Owner {
                     moved.insert(at, (epoch, position));
                 }
                 Decision::SkipTo { to, .. } => {
-                    moved.insert(at, (epoch, to));
+                    // The group's offset passes what is gone: else the next assignment would be out of
+                    // range as well, and there would be lag.
+                    moved.insert(at.clone(), (epoch, to));
+                    let offset = Offset(to.0 - 1);
+                    self.step(Event::Passed { at, epoch, offset });
                 }
                 // What was read from there on is not in the log any more.
                 Decision::StartAt { to, reason } => {

@@ -620,7 +620,9 @@ impl Member {
                     moved.insert(at, (epoch, position));
                 }
                 Decision::SkipTo { to, .. } => {
-                    moved.insert(at, (epoch, to));
+                    moved.insert(at.clone(), (epoch, to));
+                    let offset = Offset(to.0 - 1);
+                    self.step(Event::Passed { at, epoch, offset });
                 }
                 Decision::StartAt { to, reason } => {
                     self.commits.forget(&at);
