@@ -346,10 +346,17 @@ impl World {
             self.later(wait, move |world| world.call_fails(site, life, id, false));
         }
         let wait = self.random.millis(100, 6000);
-        self.later(wait, move |world| {
-            world.tell(|| format!("app {site} is back"));
-            world.sites[site].daprd.app_is_down = false;
-        });
+        self.later(wait, move |world| world.app_is_back(site));
+    }
+
+    fn app_is_back(&mut self, site: usize) {
+        if self.sites[site].daprd.is_ending {
+            // A pod's containers start together, after its daprd has ended.
+            let wait = Duration::from_millis(500);
+            return self.later(wait, move |world| world.app_is_back(site));
+        }
+        self.tell(|| format!("app {site} is back"));
+        self.sites[site].daprd.app_is_down = false;
     }
 
     /// The pod ends: the app dies, and daprd tells of no failure before it closes its streams.
