@@ -17,6 +17,7 @@ use crate::{
 };
 
 /// A daprd, and the app that it calls.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Default)]
 pub(super) struct Daprd {
     /// Incremented each time daprd starts or ends.

@@ -168,7 +168,7 @@ impl World {
             }
             let wait = self.random.millis(1, 30);
             self.later(wait, move |world| {
-                world.assigned(address, generation, share)
+                world.assigned(address, generation, share);
             });
         }
     }

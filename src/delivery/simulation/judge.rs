@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use crate::model::{Progress, TopicPartition, dead_letter::Failure};
 
 /// What is true of a record.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug)]
 pub(super) struct Fact {
     pub(super) at: TopicPartition,

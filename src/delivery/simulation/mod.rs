@@ -41,6 +41,30 @@ const SEEDS: u64 = 2000;
 const SHOWN: usize = 20;
 const SHOWN_OF_EACH: usize = 3;
 
+/// What must happen this often in as many schedules, so that it is tested.
+const OF_EACH: usize = 100;
+const KINDS: [&str; 19] = [
+    "rebalance",
+    "crash",
+    "cut off",
+    "consumer replaced",
+    "daprd ends",
+    "app dies",
+    "log cut",
+    "retention",
+    "out of range",
+    "topic created again",
+    "transaction",
+    "commit",
+    "commit waits inside librdkafka",
+    "delivery",
+    "ack",
+    "nack",
+    "unreachable",
+    "false ack",
+    "dead letter",
+];
+
 /// When each schedule begins.
 static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -88,6 +112,12 @@ fn every_schedule_keeps_the_invariants() {
         }
     }
     println!("{counts:#?}");
+    let count = |kind: &str| counts.get(kind).copied().unwrap_or_default();
+    let mut rare = KINDS.iter().filter(|kind| count(kind) < OF_EACH);
+    assert!(
+        seeds < SEEDS || rare.next().is_none(),
+        "too rare: {counts:#?}"
+    );
     let shown = failed.len().min(SHOWN);
     assert!(
         failed.is_empty(),

@@ -1,4 +1,4 @@
-//! Random numbers that depend on nothing but a seed (SplitMix64).
+//! Random numbers that depend on nothing but a seed (`SplitMix64`).
 
 use std::time::Duration;
 

@@ -19,6 +19,7 @@ pub(super) enum Behaviour {
 }
 
 /// How a world is set up.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) topics: Vec<Arc<str>>,
@@ -155,7 +156,7 @@ impl World {
             left -= together;
             let is_transaction = self.plan.transactions && self.random.percent(40);
             self.later(when, move |world| {
-                world.burst(&at, together, is_transaction)
+                world.burst(&at, together, is_transaction);
             });
         }
         for _ in 0..self.plan.faults {

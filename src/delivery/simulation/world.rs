@@ -184,6 +184,8 @@ impl World {
         if self.judge.findings.is_empty() {
             self.judge_the_end(settled);
         }
+        let steps = usize::try_from(self.step).unwrap_or_default();
+        self.judge.counts.insert("step", steps);
         self.judge
     }
 
