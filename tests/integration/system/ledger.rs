@@ -114,6 +114,7 @@ impl Run {
             app_id: GROUP.to_owned(),
             app: app.clone(),
             names,
+            beside: Vec::new(),
             metadata: metadata(&kafka.address),
             subscription: json!({}),
             doors: Doors::default(),

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use harness::{Result, eventually};
+use harness::{Result, eventually, ledger::DeadLetter};
 use tokio::time::sleep;
 
 use super::faults;
 use crate::{
     SOON, Side, admin,
     run::{Moods, Transaction, Written, transact, write},
-    scene::{BOUND, PARTITIONS, PLAIN, Shape, Stage, TOPIC},
+    scene::{BOUND, DEAD_LETTERS, PARTITIONS, PLAIN, Shape, Stage, TOPIC},
 };
 
 /// Nothing is refused beside what is planted: it is seen alone.
@@ -48,6 +48,8 @@ faults! { "records.rs":
         "twenty transactions of 10 records, each second one aborted";
     open: "open-transaction", &[Side::Component], 3, CALM,
         "for 20 s a transaction is open in every partition, and meanwhile the only member goes and another takes over";
+    breaks: "record-breaks-the-app", &[Side::Component], 3, CALM,
+        "the app's handler panics on one record, with a key or without one (the seed says which), among others of both kinds: it must become the only dead letter that names it as the cause (broke-the-app)";
     compacted: "compaction-gaps", Side::BOTH, 3, COMPACTED,
         "the topic was compacted before anybody read it: most of its offsets have no record";
 }
@@ -132,6 +134,35 @@ async fn open(stage: &mut Stage) -> Result<()> {
     transaction.abort().await?;
     stage.heals().await?;
     stage.goes_on(200).await
+}
+
+/// The fault ends when the record is a dead letter.
+async fn breaks(stage: &mut Stage) -> Result<()> {
+    let key = stage.rolls.seed.is_multiple_of(2).then_some("k7");
+    stage.begins("a record breaks the app", 1);
+    let breaking = stage.publishes_breaking(key).await?;
+    let brokers = stage.brokers.own();
+    let broke = || broke_the_app(&brokers);
+    eventually("the record is a dead letter", SOON * 3, || async {
+        let letters = broke().await.ok()?;
+        (!letters.is_empty()).then_some(())
+    })
+    .await?;
+    stage.heals().await?;
+    stage.goes_on(200).await?;
+    let letters = broke().await?;
+    if letters != [Some(breaking.uuid)] {
+        return Err(format!("dead letters that broke the app: {letters:?}").into());
+    }
+    Ok(())
+}
+
+/// The ids of the dead letters that are said to have broken the app.
+async fn broke_the_app(brokers: &str) -> Result<Vec<Option<String>>> {
+    let letters = crate::run::records(brokers, DEAD_LETTERS, PARTITIONS).await?;
+    let letters = letters.into_iter().map(DeadLetter);
+    let broke = letters.filter(|letter| letter.failure() == Some("broke-the-app"));
+    Ok(broke.map(|letter| letter.0.uuid()).collect())
 }
 
 async fn compacted(stage: &mut Stage) -> Result<()> {

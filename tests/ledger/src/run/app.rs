@@ -7,7 +7,7 @@ use std::{
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -45,6 +45,8 @@ struct Shared {
     journal: Arc<Journal>,
     conditions: watch::Sender<Conditions>,
     progress: Mutex<Progress>,
+    /// The ids of the messages that came from each topic beside the one that is judged.
+    beside: Mutex<HashMap<String, BTreeSet<String>>>,
 }
 
 #[derive(Default)]
@@ -69,22 +71,25 @@ impl Moody {
             journal,
             conditions: watch::Sender::new(Conditions::default()),
             progress: Mutex::default(),
+            beside: Mutex::default(),
         };
         Self {
             shared: Arc::new(shared),
         }
     }
 
-    /// Serves one member, subscribed under these names of the topic.
+    /// Serves one member, subscribed under these names of the topic, and to the topics beside it.
     pub(super) async fn serve(
         &self,
         member: &str,
         names: &[String],
+        beside: &[String],
         metadata: &Value,
     ) -> Result<Server> {
-        let names = names.iter();
-        let all = names.map(|name| {
-            json!({ "pubsubname": "todo-pubsub", "topic": name, "route": "/events", "metadata": metadata })
+        let names = names.iter().map(|name| (name, "/events".to_owned()));
+        let beside = beside.iter().map(|name| (name, format!("/beside/{name}")));
+        let all = names.chain(beside).map(|(name, route)| {
+            json!({ "pubsubname": "todo-pubsub", "topic": name, "route": route, "metadata": metadata })
         });
         let door = Door {
             member: member.to_owned(),
@@ -94,6 +99,7 @@ impl Moody {
         let routes = Router::new()
             .route("/dapr/subscribe", get(subscribe))
             .route("/events", post(receive))
+            .route("/beside/{topic}", post(receive_beside))
             .layer(DefaultBodyLimit::max(LARGEST))
             .with_state(door);
         Server::start(routes).await
@@ -114,6 +120,11 @@ impl Moody {
         self.shared.progress().acked.len()
     }
 
+    /// How many messages of a topic beside the judged one have come.
+    pub fn came_beside(&self, topic: &str) -> usize {
+        self.shared.beside().get(topic).map_or(0, BTreeSet::len)
+    }
+
     /// Where the message of this id stands, once it has acknowledged it.
     pub fn acked_message(&self, uuid: &str) -> Option<Place> {
         self.shared.progress().uuids.get(uuid).copied()
@@ -131,6 +142,10 @@ impl Moody {
 impl Shared {
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn beside(&self) -> MutexGuard<'_, HashMap<String, BTreeSet<String>>> {
+        self.beside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this handing is refused.
@@ -197,6 +212,7 @@ async fn receive(State(door): State<Door>, headers: HeaderMap, body: Bytes) -> R
         answer: Answer::Gone,
     };
     let mood = shared.plan.mood(uuid.as_deref().unwrap_or_default());
+    assert!(!mood.breaks, "the handler of {uuid:?} panics");
     let slower = shared.conditions.borrow().slower;
     tokio::time::sleep(mood.delay + slower).await;
     let mut conditions = shared.conditions.subscribe();
@@ -212,6 +228,16 @@ async fn receive(State(door): State<Door>, headers: HeaderMap, body: Bytes) -> R
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     Json(json!({ "status": "RETRY" })).into_response()
+}
+
+async fn receive_beside(
+    State(door): State<Door>,
+    Path(topic): Path<String>,
+    Json(event): Json<Value>,
+) {
+    if let Some(uuid) = Message::uuid_in(&event["data"]) {
+        door.shared.beside().entry(topic).or_default().insert(uuid);
+    }
 }
 
 /// Where the record stands, as daprd passes the metadata on.

@@ -33,6 +33,8 @@ pub struct Setup {
     pub app: Moody,
     /// The names under which the app subscribes: the topic, and lanes of it.
     pub names: Vec<String>,
+    /// Topics that the app subscribes to as well.
+    pub beside: Vec<String>,
     /// The Component's metadata.
     pub metadata: Vec<(&'static str, String)>,
     /// The subscriptions' metadata.
@@ -71,8 +73,10 @@ impl Setup {
         place: &Place,
         component: Option<&Component>,
     ) -> Result<(Server, Daprd)> {
-        let server = self.app.serve(name, &self.names, &self.subscription);
-        let server = server.await?;
+        let server = self
+            .app
+            .serve(name, &self.names, &self.beside, &self.subscription)
+            .await?;
         let options = DaprdOptions {
             app_id: &self.app_id,
             app_port: Some(server.port),

@@ -9,6 +9,9 @@ const BATCH: usize = 10;
 /// work.
 const CALM: &str = "probe-";
 
+/// The ids of messages begin so whose handler panics, each time.
+const BREAKING: &str = "breaking-";
+
 /// What is published, and what the app will make of it: all from one seed.
 #[derive(Debug)]
 pub struct Plan {
@@ -38,6 +41,8 @@ pub struct Mood {
     pub refusals: u32,
     /// Whether it is refused by a status code, or by the answer's body.
     pub by_status: bool,
+    /// Whether its handler panics, which cuts the connection.
+    pub breaks: bool,
 }
 
 impl Plan {
@@ -78,6 +83,16 @@ impl Plan {
         }
     }
 
+    /// A message whose handler panics.
+    pub fn breaking(producer: u64, key: Option<&str>, seq: u64) -> Message {
+        Message {
+            producer,
+            seq,
+            uuid: format!("{BREAKING}{producer}-{seq}"),
+            key: key.map(str::to_owned),
+        }
+    }
+
     /// All messages.
     pub fn messages(&self) -> impl Iterator<Item = &Message> {
         self.producers.iter().flatten().flatten()
@@ -85,11 +100,13 @@ impl Plan {
 
     /// What the app makes of the message of this id.
     pub fn mood(&self, uuid: &str) -> Mood {
-        if uuid.starts_with(CALM) {
+        let breaks = uuid.starts_with(BREAKING);
+        if breaks || uuid.starts_with(CALM) {
             return Mood {
                 delay: Duration::ZERO,
                 refusals: 0,
                 by_status: true,
+                breaks,
             };
         }
         let refused = self.rolls.below(1000, ("refused", uuid));
@@ -106,6 +123,7 @@ impl Plan {
             delay: Duration::from_millis(if slow { delay } else { 0 }),
             refusals,
             by_status: self.rolls.below(2, ("how", uuid)) == 0,
+            breaks: false,
         }
     }
 }

@@ -93,6 +93,10 @@ impl Probes {
 
     fn send(&mut self, key: String, padding: usize) {
         let message = Plan::calm(PRODUCER, &key, self.sent.len() as u64);
+        self.send_message(message, padding);
+    }
+
+    fn send_message(&mut self, message: Message, padding: usize) {
         self.sent.push(message.clone());
         let (doors, client) = (self.doors.clone(), self.client.clone());
         let (journal, acked) = (self.journal.clone(), self.acked.clone());
@@ -132,6 +136,18 @@ impl Probes {
             return Err(format!("only {acked} of {count} publishes were acknowledged").into());
         }
         Ok(())
+    }
+
+    /// Publishes one whose handler panics, and requires that it is acknowledged.
+    pub(super) async fn publish_breaking(&mut self, key: Option<&str>) -> Result<Message> {
+        let message = Plan::breaking(PRODUCER + 2, key, self.sent.len() as u64);
+        self.send_message(message.clone(), 0);
+        self.end().await;
+        let acked = self.acked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !acked.contains(&message) {
+            return Err(format!("the publish of {message} was not acknowledged").into());
+        }
+        Ok(message)
     }
 
     /// Begins to publish so many at once, each under a key of its own and so many bytes

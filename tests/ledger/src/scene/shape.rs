@@ -23,6 +23,8 @@ pub struct Shape {
     pub ours: &'static [(&'static str, &'static str)],
     /// Whether the dead-letter topic is there.
     pub dead_letters: bool,
+    /// Topics of one partition that the app subscribes to as well. The judge does not see them.
+    pub beside: &'static [&'static str],
     /// The topic's settings.
     pub topic: &'static [(&'static str, &'static str)],
 }
@@ -43,6 +45,7 @@ pub const PLAIN: Shape = Shape {
     metadata: &[],
     ours: &[],
     dead_letters: true,
+    beside: &[],
     topic: &[],
 };
 

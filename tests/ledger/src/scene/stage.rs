@@ -78,6 +78,9 @@ impl Stage {
         if shape.dead_letters {
             admin::create_topic(&brokers.own(), DEAD_LETTERS, PARTITIONS, &[]).await?;
         }
+        for topic in shape.beside {
+            admin::create_topic(&brokers.own(), topic, 1, &[]).await?;
+        }
         let each = shape.rate * shape.longest / PRODUCERS;
         let mut moods = shape.moods;
         if side == Side::BuiltIn {
@@ -281,6 +284,22 @@ impl Stage {
         self.probes.publish(count).await
     }
 
+    /// Publishes a message whose handler panics, under a key or without one; Publish must
+    /// acknowledge it.
+    pub async fn publishes_breaking(&mut self, key: Option<&str>) -> Result<Message> {
+        self.probes.publish_breaking(key).await
+    }
+
+    /// Waits until as many messages have come from each of these topics beside the judged one.
+    pub async fn come_beside(&self, topics: &[&str], count: usize) -> Result<()> {
+        let what = format!("{count} messages of each of {topics:?} came");
+        eventually(&what, PROGRESS, || async {
+            let came = |topic: &&str| self.app.came_beside(topic) >= count;
+            topics.iter().all(came).then_some(())
+        })
+        .await
+    }
+
     /// From now on it is written down what the first member's component takes of the
     /// machine.
     pub fn sample(&mut self) -> Result<()> {
@@ -341,6 +360,7 @@ fn setup(side: Side, daprd: DaprdBuild, shape: &Shape, brokers: &Brokers, app: &
         app_id: GROUP.to_owned(),
         app: app.clone(),
         names,
+        beside: shape.beside.iter().map(|&name| name.to_owned()).collect(),
         metadata,
         subscription: json!({}),
         doors: Doors::default(),

@@ -63,7 +63,9 @@ fn of_one(index: &Index, letter: &DeadLetter) -> Vec<Finding> {
             findings.push(found(format!("names the {name} {said:?}, not {expected}")));
         }
     }
-    if letter.failure() == Some("rejected") && !is_readable(source) {
+    if letter.failure() == Some("broke-the-app") {
+        findings.extend(broke_too_seldom(index, source.at));
+    } else if letter.failure() == Some("rejected") && !is_readable(source) {
         findings.extend(refused_by_daprd(index, letter, source.at));
     } else if letter.failure() == Some("rejected") {
         findings.extend(refused_too_seldom(index, source.at));
@@ -131,6 +133,22 @@ fn refused_too_seldom(index: &Index, at: Place) -> Option<Finding> {
         index.history(at)
     );
     (refusals < bound).then(|| index.finding(I10, at, what))
+}
+
+/// A record that is blamed for breaking the app must have failed as often as a refused one, and
+/// the last call of it must have broken.
+fn broke_too_seldom(index: &Index, at: Place) -> Option<Finding> {
+    let bound = index.ledger.bounds.attempts;
+    let answers = index.attempts_at(at).filter_map(|attempt| attempt.answered);
+    let answers: Vec<_> = answers.map(|(answer, _)| answer).collect();
+    let failed = answers.iter().filter(|answer| **answer != Answer::Ack);
+    let fits = failed.count() >= bound && answers.last() == Some(&Answer::Gone);
+    let what = format!(
+        "dead-lettered as what breaks the app, without {bound} failed calls of which the last \
+         broke; {}",
+        index.history(at)
+    );
+    (!fits).then(|| index.finding(I10, at, what))
 }
 
 /// The count starts over with each process, so it may be lower than what the app saw. It may be

@@ -519,6 +519,31 @@ fn a_dead_letter_of_a_record_refused_too_seldom_is_found() {
 }
 
 #[test]
+fn a_dead_letter_of_a_record_that_broke_the_app_too_seldom_is_found() {
+    for (answers, is_innocent) in [
+        (&[Gone, Gone][..], false),
+        (&[Nack, Gone], false),
+        (&[Gone], true),
+        (&[Gone, Nack], true),
+        (&[Ack, Gone], true),
+    ] {
+        let mut run = Run::new();
+        run.fault(1);
+        for answer in answers {
+            run.give(at(0, 0), *answer);
+        }
+        run.bury(at(0, 0));
+        run.replace_header("dapr-dlq-failure", "broke-the-app");
+        for offset in 1..4 {
+            run.give(at(0, offset), Ack);
+        }
+        run.give_all(1);
+        let found = run.findings().contains(&(I10, Some(at(0, 0))));
+        assert_eq!(found, is_innocent, "{answers:?}: {:?}", run.findings());
+    }
+}
+
+#[test]
 fn what_daprd_cant_read_is_dead_lettered_by_its_own_count() {
     let mut run = clean();
     run.publish(at(1, 4), None);
