@@ -224,6 +224,13 @@ fn tell(kept: &Kept) {
         Some(heal) => format!("{heal:.1} s to heal"),
         None => "no heal".to_owned(),
     };
+    let after_drain = kept.outcome.heals_after_drain().flatten();
+    let heal = match after_drain.reduce(f64::max) {
+        Some(longest) if !kept.outcome.drains.is_empty() => {
+            format!("{heal}, {longest:.1} s from the drain's end")
+        }
+        _ => heal,
+    };
     let end = if kept.outcome.complete {
         ""
     } else {

@@ -8,7 +8,7 @@ use crate::{
     Side,
     faults::{self, Fault},
     results::{Kept, Summary},
-    scene::{HEALS_WITHIN, Sample, is_flat, quarters},
+    scene::{DRAINS_WITHIN, HEALS_WITHIN, Sample, is_flat, quarters},
 };
 
 /// What stands before the figures.
@@ -75,8 +75,8 @@ fn measured(page: &mut String, summary: &Summary) {
 
 fn table(page: &mut String, summary: &Summary) {
     page.push_str(
-        "## Faults\n\n| fault | side | daprd | seeds | messages | lost | duplicates | bound | order breaks | seconds to heal: median | worst |\n\
-         |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        "## Faults\n\n| fault | side | daprd | seeds | messages | lost | duplicates | bound | order breaks | seconds to heal: median | worst | from the drain's end: median | worst |\n\
+         |---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     let mut notes = Vec::new();
     for fault in faults::all() {
@@ -115,15 +115,20 @@ fn daprds<'a>(fault: &Fault, side: Side, summary: &'a Summary) -> Vec<&'a str> {
 fn row(fault: &Fault, side: Side, daprd: &str, runs: &[&Kept]) -> String {
     let name = format!("| {} | {side} | {daprd} |", fault.name);
     if runs.is_empty() {
-        return format!("{name} not run yet | | | | | | | |\n");
+        return format!("{name} not run yet | | | | | | | | | |\n");
     }
     let sum = |of: fn(&Kept) -> usize| runs.iter().map(|run| of(run)).sum::<usize>();
-    let mut heals: Vec<f64> = runs
-        .iter()
-        .flat_map(|run| &run.outcome.heals)
-        .map(|heal| heal.unwrap_or(f64::INFINITY))
-        .collect();
-    heals.sort_by(f64::total_cmp);
+    let heals = runs.iter().flat_map(|run| run.outcome.heals.clone());
+    let drained = runs.iter().filter(|run| !run.outcome.drains.is_empty());
+    let after_drain = drained.flat_map(|run| run.outcome.heals_after_drain());
+    let after_drain: Vec<_> = after_drain.collect();
+    let within = if after_drain.is_empty() {
+        HEALS_WITHIN
+    } else {
+        DRAINS_WITHIN + HEALS_WITHIN
+    };
+    let [median, worst] = median_and_worst(heals.collect(), within);
+    let [median_after_drain, worst_after_drain] = median_and_worst(after_drain, HEALS_WITHIN);
     let cells = [
         runs.len().to_string(),
         sum(|run| run.outcome.messages).to_string(),
@@ -134,10 +139,21 @@ fn row(fault: &Fault, side: Side, daprd: &str, runs: &[&Kept]) -> String {
             Side::BuiltIn => "none".to_owned(),
         },
         marked(sum(|run| run.outcome.order_breaks)),
-        heals.get(heals.len() / 2).map_or_else(String::new, seconds),
-        heals.last().map_or_else(String::new, seconds),
+        median,
+        worst,
+        median_after_drain,
+        worst_after_drain,
     ];
     format!("{name} {} |\n", cells.join(" | "))
+}
+
+/// Cells that stay empty where nothing was measured.
+fn median_and_worst(heals: Vec<Option<f64>>, within: f64) -> [String; 2] {
+    let heals = heals.into_iter();
+    let mut heals: Vec<f64> = heals.map(|heal| heal.unwrap_or(f64::INFINITY)).collect();
+    heals.sort_by(f64::total_cmp);
+    let cell = |heal: Option<&f64>| heal.map_or_else(String::new, |heal| seconds(*heal, within));
+    [heals.get(heals.len() / 2), heals.last()].map(cell)
 }
 
 /// What was lost in the runs that came to their end: of the others nobody knows what would
@@ -160,10 +176,11 @@ fn marked(count: usize) -> String {
     }
 }
 
-fn seconds(value: &f64) -> String {
+/// A time to heal, which stands out if it is longer than it may be.
+fn seconds(value: f64, within: f64) -> String {
     if value.is_infinite() {
         "not within 90".to_owned()
-    } else if *value > HEALS_WITHIN {
+    } else if value > within {
         format!("**{value:.1}**")
     } else {
         format!("{value:.1}")
@@ -250,7 +267,10 @@ fn soak_of(page: &mut String, soak: &Kept) {
         outcome.order_breaks,
         outcome
             .longest_heal()
-            .map_or_else(String::new, |heal| format!("{} s", seconds(&heal))),
+            .map_or_else(String::new, |heal| format!(
+                "{} s",
+                seconds(heal, HEALS_WITHIN)
+            )),
     );
     page.push_str("| of the component | first quarter | last quarter |\n|---|--:|--:|\n");
     for (name, of) in PARTS {
@@ -305,7 +325,7 @@ mod tests {
         let runs = vec![kept("app-hangs", outcome)];
         let page = render(&Summary { runs });
         for part in [
-            "| app-hangs | component | 1.16.5 | 1 | 100 | **2** | 0 | 0 | 0 | **12.0** | not within 90 |",
+            "| app-hangs | component | 1.16.5 | 1 | 100 | **2** | 0 | 0 | 0 | **12.0** | not within 90 |  |  |",
             "* **app-hangs**, component, daprd 1.16.5: 1 other findings of the judge: `I1 is broken 2 times`",
             "| leader-killed | built-in | 1.18.4+reconstruction | not run yet |",
         ] {
@@ -338,6 +358,25 @@ mod tests {
         assert!(page.contains("lost): `not within 60s: all is committed`\n"));
         let page = page_of(&[&unfinished, &finished]);
         assert!(page.contains("| app-hangs | component | 1.16.5 | 2 | 200 | **1** |"));
+    }
+
+    #[test]
+    fn a_heal_is_judged_from_the_drains_end_and_both_figures_are_shown() {
+        let drained = |heal, drain| Outcome {
+            messages: 100,
+            heals: vec![Some(heal), Some(1.0)],
+            drains: vec![drain, 0.0],
+            complete: true,
+            ..Outcome::default()
+        };
+        let good = drained(59.0, 55.0);
+        assert!(good.is_fine(Side::Component));
+        assert!(!drained(59.0, 45.0).is_fine(Side::Component));
+        assert!(!drained(62.0, 61.0).is_fine(Side::Component));
+        let runs = vec![kept("terminated", good)];
+        let page = render(&Summary { runs });
+        let row = "| terminated | component | 1.16.5 | 1 | 100 | 0 | 0 | 0 | 0 | 59.0 | 59.0 | 4.0 | 4.0 |";
+        assert!(page.contains(row), "{page}");
     }
 
     #[test]

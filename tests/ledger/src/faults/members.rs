@@ -68,7 +68,7 @@ async fn component_killed(stage: &mut Stage) -> Result<()> {
         stage.join().await?;
         // The session of who was killed is Kafka's to end.
         stage.is_missed(&name).await?;
-        stage.heals().await?;
+        stage.heals_after_drain().await?;
     }
     Ok(())
 }
@@ -85,7 +85,7 @@ async fn terminated(stage: &mut Stage) -> Result<()> {
         if stage.side == Side::Component {
             left?;
         }
-        stage.heals().await?;
+        stage.heals_after_drain().await?;
     }
     Ok(())
 }
@@ -99,24 +99,24 @@ async fn daprd_killed(stage: &mut Stage) -> Result<()> {
         stage.begins("a daprd is killed", BOUND);
         let member = member.kill_daprd(&successor).await?;
         stage.members.push(member);
-        stage.heals().await?;
+        stage.heals_after_drain().await?;
     }
     Ok(())
 }
 
 async fn storm(stage: &mut Stage) -> Result<()> {
     come_and_go(stage, Duration::from_secs(40), 4).await?;
-    stage.heals().await
+    stage.heals_after_drain().await
 }
 
 async fn revoked_in_retry(stage: &mut Stage) -> Result<()> {
     come_and_go(stage, Duration::from_secs(30), 3).await?;
-    stage.heals().await
+    stage.heals_after_drain().await
 }
 
 async fn revoked_in_dead_letter(stage: &mut Stage) -> Result<()> {
     come_and_go(stage, Duration::from_secs(30), 3).await?;
-    stage.heals().await
+    stage.heals_after_drain().await
 }
 
 /// For so long members join and leave; there is always one, and never more than `most`.

@@ -86,7 +86,7 @@ async fn revoked_in_commit(stage: &mut Stage) -> Result<()> {
     });
     come_and_go(stage, Duration::from_secs(30), 3).await?;
     stage.brokers.way()?.change(Weather::default());
-    stage.heals().await
+    stage.heals_after_drain().await
 }
 
 async fn late(stage: &mut Stage) -> Result<()> {

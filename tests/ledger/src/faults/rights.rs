@@ -97,7 +97,7 @@ async fn one_forbidden(stage: &mut Stage) -> Result<()> {
         return Err(format!("{came} messages came from the forbidden topic").into());
     }
     forbid(stage, "--remove --force", &topic).await?;
-    stage.heals().await?;
+    stage.heals_after_drain().await?;
     stage.come_beside(&BESIDE, 1 + EACH).await
 }
 
@@ -136,7 +136,7 @@ async fn no_tokens(stage: &mut Stage) -> Result<()> {
     stage.join().await?;
     let first = stage.members.remove(0);
     first.leave().await?;
-    stage.heals().await?;
+    stage.heals_after_drain().await?;
     stage.goes_on(500).await?;
     stage.begins("nobody gives tokens", BOUND);
     stage.brokers.idp()?.down();

@@ -62,7 +62,7 @@ async fn made_again(stage: &mut Stage) -> Result<()> {
 async fn grows(stage: &mut Stage) -> Result<()> {
     stage.begins("the topic gets partitions", BOUND);
     stage.add_partitions(PARTITIONS + 3).await?;
-    stage.heals().await?;
+    stage.heals_after_drain().await?;
     stage.goes_on(200).await
 }
 

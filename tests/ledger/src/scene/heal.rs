@@ -14,8 +14,11 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 
-use super::TOPIC;
-use crate::run::{Doors, Moody, Plan, publish_once};
+use super::{GROUP, TOPIC};
+use crate::{
+    admin,
+    run::{Doors, Moody, Plan, publish_once},
+};
 
 /// How often each partition gets a message, until one went all the way.
 const EVERY: Duration = Duration::from_millis(200);
@@ -35,8 +38,18 @@ pub(super) struct Probes {
     sent: Vec<Message>,
     acked: Arc<Mutex<Vec<Message>>>,
     under_way: JoinSet<()>,
-    /// How long each heal took; `None` is longer than anyone waited.
-    pub(super) heals: Vec<Option<Duration>>,
+    /// Each heal, in order.
+    pub(super) heals: Vec<Heal>,
+}
+
+/// How long one heal took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heal {
+    /// From the fault's end; `None` is longer than anyone waited.
+    pub(super) took: Option<Duration>,
+    /// How much of that the group's last rebalance took, in which members drain. Zero unless the
+    /// fault contains a rebalance.
+    pub(super) drain: Duration,
 }
 
 impl Probes {
@@ -56,7 +69,33 @@ impl Probes {
     /// From now until, in every partition, a message that was published since then was
     /// acknowledged by Publish, and handed to the app and acknowledged by it.
     pub(super) async fn heal(&mut self, partitions: i32) -> Result<()> {
-        let (began, first) = (Instant::now(), self.sent.len());
+        let began = Instant::now();
+        let healed = self.until_all_arrive(partitions, began).await;
+        self.healed(began, began, healed)
+    }
+
+    /// The same, and notes beside it when the group was last seen in a rebalance.
+    pub(super) async fn heal_after_drain(&mut self, brokers: &str, partitions: i32) -> Result<()> {
+        let began = Instant::now();
+        let unsettled = Mutex::new(began);
+        let healed = tokio::select! {
+            healed = self.until_all_arrive(partitions, began) => healed,
+            () = watch(brokers, &unsettled) => Ok(()),
+        };
+        let drained = *unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        self.healed(began, drained, healed)
+    }
+
+    fn healed(&mut self, began: Instant, drained: Instant, healed: Result<()>) -> Result<()> {
+        self.heals.push(Heal {
+            took: healed.is_ok().then(|| began.elapsed()),
+            drain: drained - began,
+        });
+        healed
+    }
+
+    async fn until_all_arrive(&mut self, partitions: i32, began: Instant) -> Result<()> {
+        let first = self.sent.len();
         let mut every = tokio::time::interval(EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let keys = (0..partitions).map(|partition| key_of(partition, partitions));
@@ -65,11 +104,9 @@ impl Probes {
             every.tick().await;
             left.retain(|key| !self.arrived(key, first));
             if left.is_empty() {
-                self.heals.push(Some(began.elapsed()));
                 return Ok(());
             }
             if began.elapsed() > LONGEST {
-                self.heals.push(None);
                 return Err(format!(
                     "not healed within {LONGEST:?}: nothing published since arrives under {left:?}"
                 )
@@ -174,6 +211,18 @@ impl Probes {
 
     pub(super) fn messages(&self) -> impl Iterator<Item = Message> {
         self.sent.iter().cloned()
+    }
+}
+
+/// Notes again and again when the group is in a rebalance. Brokers that do not answer say nothing.
+async fn watch(brokers: &str, unsettled: &Mutex<Instant>) {
+    loop {
+        if let Ok((state, _)) = admin::group(brokers, GROUP).await
+            && state != "Stable"
+        {
+            *unsettled.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
+        tokio::time::sleep(EVERY / 2).await;
     }
 }
 

@@ -10,7 +10,7 @@ mod stage;
 mod verdict;
 
 pub use brokers::{Brokers, Place};
-pub use outcome::{HEALS_WITHIN, Outcome};
+pub use outcome::{DRAINS_WITHIN, HEALS_WITHIN, Outcome};
 pub use sample::{Sample, is_flat, quarters};
 pub use shape::{BOUND, LANES, PLAIN, Shape};
 pub use stage::Stage;

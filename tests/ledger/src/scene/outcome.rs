@@ -1,9 +1,9 @@
-use std::time::Duration;
+use std::{iter, time::Duration};
 
 use harness::ledger::{Finding, Invariant, Ledger, Summary, report};
 use serde::{Deserialize, Serialize};
 
-use super::{Sample, is_flat};
+use super::{Sample, heal::Heal, is_flat};
 use crate::Side;
 
 /// What came of a run.
@@ -28,6 +28,10 @@ pub struct Outcome {
     pub dead_letters: usize,
     /// How long each heal took, in seconds; `None` is longer than anyone waited.
     pub heals: Vec<Option<f64>>,
+    /// How much of each heal the drain of a rebalance took, in seconds. Empty if no fault of the run
+    /// contains a rebalance, and in results from before this was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drains: Vec<f64>,
     /// How long all of it took, in seconds.
     pub seconds: f64,
     /// What the judge has to say, or why the run did not come to its end.
@@ -40,8 +44,12 @@ pub struct Outcome {
     pub samples: Vec<Sample>,
 }
 
-/// How soon after a fault's end everything must go again, in seconds.
+/// How soon after a fault's end everything must go again, in seconds; after the drain's end if the
+/// fault contains a rebalance.
 pub const HEALS_WITHIN: f64 = 10.0;
+
+/// The longest drain, in seconds: `rebalanceDrain`, which has its default.
+pub const DRAINS_WITHIN: f64 = 60.0;
 
 impl Outcome {
     /// A run that could not even begin.
@@ -77,18 +85,30 @@ impl Outcome {
         }
     }
 
-    pub(super) fn healed(&mut self, heals: &[Option<Duration>]) {
+    pub(super) fn healed(&mut self, heals: &[Heal]) {
         let tenths = |heal: Duration| (heal.as_secs_f64() * 10.0).round() / 10.0;
-        self.heals = heals.iter().map(|heal| heal.map(tenths)).collect();
+        self.heals = heals.iter().map(|heal| heal.took.map(tenths)).collect();
+        if heals.iter().any(|heal| !heal.drain.is_zero()) {
+            self.drains = heals.iter().map(|heal| tenths(heal.drain)).collect();
+        }
+    }
+
+    /// How long each heal took from the drain's end, in seconds; from the fault's end if the run has
+    /// no drains.
+    pub fn heals_after_drain(&self) -> impl Iterator<Item = Option<f64>> {
+        let drains = self.drains.iter().copied().chain(iter::repeat(0.0));
+        let heals = self.heals.iter().zip(drains);
+        heals.map(|(heal, drain)| heal.map(|heal| heal - drain))
     }
 
     /// Whether it is as it must be. The built-in's figures are figures.
     pub fn is_fine(&self, side: Side) -> bool {
-        let healed = |heal: &Option<f64>| heal.is_some_and(|heal| heal <= HEALS_WITHIN);
+        let healed = |heal: Option<f64>| heal.is_some_and(|heal| heal <= HEALS_WITHIN);
         side == Side::BuiltIn
             || self.complete
                 && self.lost + self.order_breaks + self.other == 0
-                && self.heals.iter().all(healed)
+                && self.heals_after_drain().all(healed)
+                && self.drains.iter().all(|drain| *drain <= DRAINS_WITHIN)
                 && (self.samples.is_empty() || is_flat(&self.samples))
     }
 

@@ -190,6 +190,15 @@ impl Stage {
         self.probes.heal(self.partitions()).await
     }
 
+    /// The same where the fault contains a rebalance: the time is judged from the end of the
+    /// group's drain, which `rebalanceDrain` bounds.
+    pub async fn heals_after_drain(&mut self) -> Result<()> {
+        let brokers = self.brokers.own();
+        self.probes
+            .heal_after_drain(&brokers, self.partitions())
+            .await
+    }
+
     /// Waits until the coordinator knows a member no more, by its name.
     pub async fn is_missed(&self, name: &str) -> Result<()> {
         let brokers = self.brokers.own();

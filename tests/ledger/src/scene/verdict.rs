@@ -1,11 +1,11 @@
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use harness::{
     Result,
     ledger::{Bounds, DeadLetter, Entry, Event, Ledger, judge},
 };
 
-use super::{DEAD_LETTERS, GROUP, Outcome, PARTITIONS, Stage, TOPIC, shape::ATTEMPTS};
+use super::{DEAD_LETTERS, GROUP, Outcome, PARTITIONS, Stage, TOPIC, heal::Heal, shape::ATTEMPTS};
 use crate::{
     Side,
     faults::{Case, Fault},
@@ -72,7 +72,7 @@ impl Stage {
         text
     }
 
-    async fn judged(mut self, heals: &[Option<Duration>]) -> Result<(Outcome, Evidence)> {
+    async fn judged(mut self, heals: &[Heal]) -> Result<(Outcome, Evidence)> {
         let (mut wrong, mut printed) = (Vec::new(), String::new());
         let samples = self.samples.take().map(|samples| samples.taken());
         let samples = samples.unwrap_or_default();
