@@ -30,10 +30,13 @@ PROGRAM ?=
 LEDGER = PROGRAM="$(PROGRAM)" FAULT="$(FAULT)" SEED="$(SEED)" SIDE="$(SIDE)" DAPRD_VERSION="$(DAPRD_VERSION)" \
 	MINUTES="$(MINUTES)" target/debug/ledger
 
+# Another build of the component, whose upgrade to this one `make load` tests; none is skipped.
+OLD_COMPONENT ?=
+
 # MUTANTS="i9 retry" takes those whose names contain one of these.
 MUTANTS ?=
 
-.PHONY: help demo test lint unit system deploy-test daprd-test mutants bench bench-core ledger soak audit daprd kafka prometheus build clean
+.PHONY: help demo test lint unit system deploy-test daprd-test mutants bench bench-core ledger soak load audit daprd kafka prometheus build clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -95,6 +98,11 @@ ledger: ledger-program ## Run each fault and judge it, then write docs/reliabili
 
 soak: ledger-program ## Half an hour of random faults at 500 messages a second (MINUTES=30)
 	@$(LEDGER) soak
+
+# ONLY=memory for the heavy runs of tests/integration/load/memory.rs alone.
+load: $(BUILT_DAPRDS) $(KAFKA_JARS) ## Heavy runs that are not in `make test` (half an hour; ONLY= OLD_COMPONENT=)
+	$(CARGO) build --locked --workspace --all-targets
+	LOAD=1 OLD_COMPONENT="$(OLD_COMPONENT)" $(CARGO) test --locked --test integration -- load::$(ONLY) --test-threads=1
 
 audit: ## Check licences, sources and advisories of the dependencies (needs cargo-deny)
 	@$(CARGO) deny --version || { echo "missing: cargo install cargo-deny --locked" >&2; exit 1; }

@@ -6,6 +6,7 @@
 
 mod doctor;
 mod embedded;
+mod load;
 mod matrix;
 mod monitoring;
 mod operations;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         system::TESTS,
         system::topics::TESTS,
         &doctor::tests(),
+        load::tests(),
         #[cfg(target_os = "linux")]
         pods::TESTS,
     ]

@@ -35,7 +35,9 @@ pub use ledger::{admin, idp};
 use tempfile::TempDir;
 use tokio::{process::Command, runtime::Runtime, sync::OnceCell};
 
-/// How long any one test may take.
+use crate::load;
+
+/// How long any one test may take, unless it is a heavy run.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// How long something may take that should happen at once: a machine with two
@@ -125,9 +127,14 @@ impl Shared {
         let shared = self.clone();
         let run = (test.run)(Arc::new(Fixture { shared, daprd }));
         self.runtime.block_on(async {
-            tokio::time::timeout(LIMIT, run)
+            let limit = if load::is_one(test.name) {
+                load::LIMIT
+            } else {
+                LIMIT
+            };
+            tokio::time::timeout(limit, run)
                 .await
-                .map_err(|_| format!("not done within {LIMIT:?}"))?
+                .map_err(|_| format!("not done within {limit:?}"))?
         })
     }
 

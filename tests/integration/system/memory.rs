@@ -33,7 +33,7 @@ const RECORDS: usize = 4_000;
 const TAKEN: usize = 300;
 
 /// What the manifests allow a container (deploy/sidecar), in KiB.
-const LIMIT: usize = 128 * 1024;
+pub const LIMIT: usize = 128 * 1024;
 
 /// The most memory that a process had of its own, in KiB. Pages of its program count for a
 /// container too, but are given back before it is ended for want of memory; a debug build
@@ -49,10 +49,10 @@ fn peak(process: u32) -> Result<usize> {
 }
 
 /// What a process may take whose app is slow and has a few partitions, in KiB.
-const SLOW_LIMIT: usize = 64 * 1024;
+pub const SLOW_LIMIT: usize = 64 * 1024;
 
 /// An event as apps publish it, some 300 bytes: such compress to a fifth or less.
-fn event(number: usize) -> Vec<u8> {
+pub fn event(number: usize) -> Vec<u8> {
     let (customer, price) = (number * 7919 % 100_000, number * 104_729 % 50_000);
     format!(
         r#"{{"specversion":"1.0","id":"{number:08}","source":"shop","type":"com.example.order.created","datacontenttype":"application/json","data":{{"orderId":{number},"customer":{customer},"currency":"EUR","price":{price},"status":"created","address":{{"city":"Springfield","country":"US"}}}}}}"#
@@ -63,12 +63,22 @@ fn event(number: usize) -> Vec<u8> {
 /// Compressed records take many times their size when they are read, for each partition: here
 /// more than ten times, since they are small. Some 180 MB wait.
 pub async fn a_compressed_backlog_and_a_slow_app_fit_as_well(fixture: Arc<Fixture>) -> Result<()> {
-    compressed(&fixture, 24, 25_000, SLOW_LIMIT).await
+    let backlog = Backlog {
+        partitions: 24,
+        records: 25_000,
+        value: event,
+    };
+    fits(&fixture, backlog, SLOW_LIMIT).await
 }
 
 /// The records of so many partitions don't fit together: they take turns.
 pub async fn many_partitions_with_a_backlog_take_turns(fixture: Arc<Fixture>) -> Result<()> {
-    compressed(&fixture, 200, 3_000, LIMIT).await
+    let backlog = Backlog {
+        partitions: 200,
+        records: 3_000,
+        value: event,
+    };
+    fits(&fixture, backlog, LIMIT).await
 }
 
 /// A partition that is paused drops what it has read ahead, and reads it again when its turn comes:
@@ -149,18 +159,28 @@ pub async fn an_app_that_hangs_holds_no_memory(fixture: Arc<Fixture>) -> Result<
     Ok(())
 }
 
-/// An app that works on one record at a time comes back to so many partitions with so many
-/// compressed records each. It gets records of all partitions, within a limit in KiB.
-async fn compressed(
-    fixture: &Fixture,
-    partitions: i32,
-    records: usize,
-    limit: usize,
-) -> Result<()> {
+/// Compressed records that wait in a topic.
+#[derive(Clone, Copy)]
+pub struct Backlog {
+    pub partitions: i32,
+    /// Of each partition.
+    pub records: usize,
+    /// A record by its number.
+    pub value: fn(usize) -> Vec<u8>,
+}
+
+/// An app that works on one record at a time comes back to a backlog. It gets records of all
+/// partitions, within a limit in KiB.
+pub async fn fits(fixture: &Fixture, backlog: Backlog, limit: usize) -> Result<()> {
+    let Backlog {
+        partitions,
+        records,
+        value,
+    } = backlog;
     let kafka = fixture.kafka().await?;
     let topic = fixture.name("compressed");
     admin::create_topic(kafka, &topic, partitions, &[]).await?;
-    write_compressed(kafka, &topic, partitions, records, event).await?;
+    write_compressed(kafka, &topic, partitions, records, value).await?;
     let place = Place::new()?;
     let memory = ["--memory-mib", &(LIMIT / 1024).to_string()];
     let component = place.component_with(&["rdkafka"], &memory).await?;

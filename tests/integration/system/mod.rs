@@ -14,7 +14,7 @@ mod heal;
 mod isolation;
 mod lanes;
 mod ledger;
-mod memory;
+pub mod memory;
 mod metrics;
 mod migration;
 mod monitoring;

@@ -195,6 +195,19 @@ pub async fn committed_metadata(brokers: &str, group: &str, topic: &str) -> Resu
     Ok(first.metadata().to_owned())
 }
 
+/// What a group has committed with its offsets in a topic's partitions.
+pub async fn all_metadata(
+    brokers: &str,
+    group: &str,
+    topic: &str,
+    partitions: i32,
+) -> Result<Vec<String>> {
+    let committed = committed_list(brokers, group, topic, partitions).await?;
+    let elements = committed.elements();
+    let texts = elements.iter().map(|element| element.metadata().to_owned());
+    Ok(texts.collect())
+}
+
 async fn committed_list(
     brokers: &str,
     group: &str,

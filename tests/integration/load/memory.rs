@@ -1,0 +1,76 @@
+//! The component's memory at several ratios of compression, and with many partitions.
+
+use std::sync::Arc;
+
+use harness::{Result, ledger::Rolls};
+
+use crate::{
+    support::Fixture,
+    system::memory::{Backlog, LIMIT, SLOW_LIMIT, event, fits},
+};
+
+/// The records of all partitions together take so many bytes when they are read.
+const TOTAL: usize = 96_000_000;
+
+/// A record's size where the ratio of compression counts, in bytes.
+const SIZE: usize = 4_000;
+
+/// Partitions where the ratio of compression counts.
+const FEW: i32 = 24;
+
+pub async fn ratio_1(fixture: Arc<Fixture>) -> Result<()> {
+    ratio::<1>(&fixture).await
+}
+
+pub async fn ratio_5(fixture: Arc<Fixture>) -> Result<()> {
+    ratio::<5>(&fixture).await
+}
+
+pub async fn ratio_20(fixture: Arc<Fixture>) -> Result<()> {
+    ratio::<20>(&fixture).await
+}
+
+pub async fn ratio_100(fixture: Arc<Fixture>) -> Result<()> {
+    ratio::<100>(&fixture).await
+}
+
+pub async fn partitions_200(fixture: Arc<Fixture>) -> Result<()> {
+    many(&fixture, 200).await
+}
+
+pub async fn partitions_1000(fixture: Arc<Fixture>) -> Result<()> {
+    many(&fixture, 1_000).await
+}
+
+async fn ratio<const RATIO: usize>(fixture: &Fixture) -> Result<()> {
+    println!("compression ratio of about {RATIO}:");
+    let backlog = Backlog {
+        partitions: FEW,
+        records: of_each(FEW, SIZE),
+        value: compressible::<RATIO>,
+    };
+    fits(fixture, backlog, SLOW_LIMIT).await
+}
+
+async fn many(fixture: &Fixture, partitions: i32) -> Result<()> {
+    let backlog = Backlog {
+        partitions,
+        records: of_each(partitions, event(0).len()),
+        value: event,
+    };
+    fits(fixture, backlog, LIMIT).await
+}
+
+/// How many records of a size each partition gets.
+fn of_each(partitions: i32, size: usize) -> usize {
+    TOTAL / size / partitions.unsigned_abs() as usize
+}
+
+/// A record of which one part in `RATIO` is random bytes, and the rest spaces.
+fn compressible<const RATIO: usize>(number: usize) -> Vec<u8> {
+    let rolls = Rolls { seed: 1 };
+    let random = (0..SIZE / RATIO / 8).flat_map(|part| rolls.number((number, part)).to_le_bytes());
+    let mut value: Vec<u8> = random.collect();
+    value.resize(SIZE, b' ');
+    value
+}

@@ -1,0 +1,43 @@
+//! Heavy runs that are no part of `make test`: `make load` runs them, one after the other, and each
+//! prints its figures.
+//!
+//! `LOAD=1` adds them to the list of tests. The simulation with a million schedules is to become a
+//! further entry of this list.
+
+mod app;
+mod memory;
+mod mixed;
+mod versions;
+
+use std::time::Duration;
+
+use crate::{support::Test, tests};
+
+tests!("load":
+    memory::ratio_1,
+    memory::ratio_5,
+    memory::ratio_20,
+    memory::ratio_100,
+    memory::partitions_200,
+    memory::partitions_1000,
+    app::fifty_restarts_under_a_living_daprd_make_no_dead_letter,
+    app::an_app_that_is_killed_in_a_loop_makes_no_dead_letter,
+    mixed::a_built_in_that_joins_waits_for_handlers_of_40_s,
+    versions::an_upgrade_and_the_way_back_lose_nothing,
+);
+
+/// How long any one of them may take.
+pub const LIMIT: Duration = Duration::from_secs(1800);
+
+/// All of them if the environment variable `LOAD` asks for them, else none.
+pub fn tests() -> &'static [Test] {
+    match std::env::var_os("LOAD") {
+        Some(wanted) if !wanted.is_empty() => TESTS,
+        _ => &[],
+    }
+}
+
+/// Whether a test is one of these.
+pub fn is_one(name: &str) -> bool {
+    TESTS.iter().any(|test| test.name == name)
+}
