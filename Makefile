@@ -100,9 +100,9 @@ soak: ledger-program ## Half an hour of random faults at 500 messages a second (
 	@$(LEDGER) soak
 
 # ONLY=memory for the heavy runs of tests/integration/load/memory.rs alone.
-load: $(BUILT_DAPRDS) $(KAFKA_JARS) ## Heavy runs that are not in `make test` (half an hour; ONLY= OLD_COMPONENT=)
+load: $(BUILT_DAPRDS) $(KAFKA_JARS) ## Heavy runs that are not in `make test` (half an hour; ONLY= DAPRD_VERSION= OLD_COMPONENT=)
 	$(CARGO) build --locked --workspace --all-targets
-	LOAD=1 OLD_COMPONENT="$(OLD_COMPONENT)" $(CARGO) test --locked --test integration -- load::$(ONLY) --test-threads=1
+	LOAD=1 DAPRD_VERSION="$(DAPRD_VERSION)" OLD_COMPONENT="$(OLD_COMPONENT)" $(CARGO) test --locked --test integration -- load::$(ONLY) --test-threads=1
 
 audit: ## Check licences, sources and advisories of the dependencies (needs cargo-deny)
 	@$(CARGO) deny --version || { echo "missing: cargo install cargo-deny --locked" >&2; exit 1; }

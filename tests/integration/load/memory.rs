@@ -9,8 +9,11 @@ use crate::{
     system::memory::{Backlog, LIMIT, SLOW_LIMIT, event, fits},
 };
 
-/// The records of all partitions together take so many bytes when they are read.
-const TOTAL: usize = 96_000_000;
+/// The records of few partitions together take so many bytes when they are read.
+const TOTAL: usize = 480_000_000;
+
+/// The same of many partitions. Their records are small, and the writer holds a million at most.
+const TOTAL_OF_MANY: usize = 240_000_000;
 
 /// A record's size where the ratio of compression counts, in bytes.
 const SIZE: usize = 4_000;
@@ -46,7 +49,7 @@ async fn ratio<const RATIO: usize>(fixture: &Fixture) -> Result<()> {
     println!("compression ratio of about {RATIO}:");
     let backlog = Backlog {
         partitions: FEW,
-        records: of_each(FEW, SIZE),
+        records: TOTAL / SIZE / FEW.unsigned_abs() as usize,
         value: compressible::<RATIO>,
     };
     fits(fixture, backlog, SLOW_LIMIT).await
@@ -55,15 +58,10 @@ async fn ratio<const RATIO: usize>(fixture: &Fixture) -> Result<()> {
 async fn many(fixture: &Fixture, partitions: i32) -> Result<()> {
     let backlog = Backlog {
         partitions,
-        records: of_each(partitions, event(0).len()),
+        records: TOTAL_OF_MANY / event(0).len() / partitions.unsigned_abs() as usize,
         value: event,
     };
     fits(fixture, backlog, LIMIT).await
-}
-
-/// How many records of a size each partition gets.
-fn of_each(partitions: i32, size: usize) -> usize {
-    TOTAL / size / partitions.unsigned_abs() as usize
 }
 
 /// A record of which one part in `RATIO` is random bytes, and the rest spaces.

@@ -11,6 +11,8 @@ mod versions;
 
 use std::time::Duration;
 
+use harness::{DaprdBuild, Result};
+
 use crate::{support::Test, tests};
 
 tests!("load":
@@ -34,6 +36,17 @@ pub fn tests() -> &'static [Test] {
     match std::env::var_os("LOAD") {
         Some(wanted) if !wanted.is_empty() => TESTS,
         _ => &[],
+    }
+}
+
+/// The daprd that `DAPRD_VERSION` names, else the usual one.
+pub fn daprd() -> Result<DaprdBuild> {
+    match std::env::var("DAPRD_VERSION") {
+        Ok(version) if !version.is_empty() => {
+            let unknown = || format!("DAPRD_VERSION={version}: the tests have no such daprd");
+            Ok(DaprdBuild::of_version(&version).ok_or_else(unknown)?)
+        }
+        _ => Ok(DaprdBuild::USUAL),
     }
 }
 

@@ -124,14 +124,14 @@ impl Shared {
 
     /// Runs a test on a daprd to its end.
     pub fn run(self: &Arc<Self>, test: Test, daprd: DaprdBuild) -> Result<()> {
+        let (daprd, limit) = if load::is_one(test.name) {
+            (load::daprd()?, load::LIMIT)
+        } else {
+            (daprd, LIMIT)
+        };
         let shared = self.clone();
         let run = (test.run)(Arc::new(Fixture { shared, daprd }));
         self.runtime.block_on(async {
-            let limit = if load::is_one(test.name) {
-                load::LIMIT
-            } else {
-                LIMIT
-            };
             tokio::time::timeout(limit, run)
                 .await
                 .map_err(|_| format!("not done within {limit:?}"))?
