@@ -7,12 +7,12 @@
 //! ARCHITECTURE.md.
 //!
 //! ```text
-//! cargo test --lib delivery::simulation                                 # as `make test` does
-//! SIMULATION_SEEDS=1000000 cargo test --release --lib delivery::simulation   # as `make load` does
-//! SIMULATION_SEED=4711 cargo test --lib delivery::simulation -- --nocapture  # one, step by step
+//! cargo test --workspace --lib delivery::simulation    # as `make test` does
+//! make load ONLY=simulation SEEDS=1000000              # more of them
+//! SIMULATION_SEED=4711 cargo test --workspace --lib delivery::simulation::every -- --nocapture
 //! ```
 //!
-//! A failing run prints its seed. Add the seed to `cases.rs` together with the correction.
+//! The last plays one seed and tells each step. A failing run prints its seeds. Add the seed to `cases.rs` together with the correction.
 
 mod app;
 mod broker;

@@ -1,8 +1,8 @@
 //! Heavy runs that are no part of `make test`: `make load` runs them, one after the other, and each
 //! prints its figures.
 //!
-//! `LOAD=1` adds them to the list of tests. The simulation with a million schedules is to become a
-//! further entry of this list.
+//! `LOAD=1` adds them to the list of tests. `make load` also plays a million schedules of the simulation,
+//! which is a unit test (`src/delivery/simulation/`).
 
 mod app;
 mod memory;
