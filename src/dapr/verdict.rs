@@ -45,8 +45,9 @@ const GRPC_UNREACHABLE: [&str; 5] = [
 /// How daprd's HTTP client words that daprd itself has cancelled the call, because it stops.
 const CANCELLED: &str = "context canceled";
 
-/// How it words that the time of a resiliency policy was up: the app was too slow.
-const TOO_SLOW: &str = "context deadline exceeded";
+/// How daprd words that the time of a resiliency policy was up, and how grpc-go does.
+const TIMED_OUT: &str = "context deadline exceeded";
+const GRPC_TIMED_OUT: &str = "code = DeadlineExceeded";
 
 /// What there is of a bulk subscription's app that could not be reached: Go's own
 /// words, without any of daprd's.
@@ -80,8 +81,10 @@ pub(super) fn read(request: PullMessagesRequest) -> Result<(DeliveryId, Outcome)
     let (said, kept) = (&error.message, cut(&error.message).to_owned());
     let outcome = if is_no_verdict(said) {
         Outcome::Unknown(kept)
-    } else if is_unasked(said) {
-        Outcome::Absent(kept)
+    } else if is_not_asked(said) {
+        Outcome::NotAsked(kept)
+    } else if is_timed_out(said) {
+        Outcome::TimedOut(kept)
     } else if is_unreachable(said) {
         if said.contains(REFUSED) {
             Outcome::Absent(kept)
@@ -99,14 +102,23 @@ fn is_no_verdict(text: &str) -> bool {
     is_cancelled || !text.contains(VERDICT) && NO_VERDICT.iter().any(|known| text.contains(known))
 }
 
-fn is_unasked(text: &str) -> bool {
+/// An app may answer a gRPC call with the same code; that it lives is left open then.
+fn is_timed_out(text: &str) -> bool {
+    if is_daprds(text, GRPC) {
+        return text.contains(GRPC_TIMED_OUT);
+    }
+    let is_daprds = is_daprds(text, HTTP_UNREACHABLE) || !text.contains(VERDICT);
+    is_daprds && text.contains(TIMED_OUT)
+}
+
+fn is_not_asked(text: &str) -> bool {
     text == BREAKER_HALF_OPEN || !text.contains(VERDICT) && text.contains(BREAKER_OPEN)
 }
 
 fn is_unreachable(text: &str) -> bool {
     let any = |known: &[&str]| known.iter().any(|known| text.contains(known));
     if is_daprds(text, HTTP_UNREACHABLE) {
-        return !text.contains(TOO_SLOW);
+        return true;
     }
     if is_daprds(text, GRPC) {
         return any(&GRPC_UNREACHABLE);
@@ -179,15 +191,31 @@ mod tests {
             "retries exhausted: retriable error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = error reading from server",
             "returned from app",
             "Retriable error returned from app while processing bulk pub/sub event, topic: t. status code returned: 500, code = Unavailable desc = connection error",
-            // A resiliency policy's timeout: the app was too slow.
-            "context deadline exceeded",
-            "error returned from app channel while sending pub/sub event to app: Post \"http://127.0.0.1:8080/orders\": context deadline exceeded",
             // An app's own words.
+            "retriable error returned from app while processing pub/sub event 1, topic: t, body: context deadline exceeded. status code returned: 500",
             "retriable error returned from app while processing pub/sub event 1, topic: t, body: too many requests. status code returned: 429",
             "retriable error returned from app while processing pub/sub event 1, status code 500",
             "",
         ] {
             assert_eq!(outcome(Some(text)), Outcome::Nack(text.into()));
+        }
+    }
+
+    #[test]
+    fn a_policys_timeout_does_not_show_that_the_app_lives() {
+        for text in [
+            "context deadline exceeded",
+            "error returned from app channel while sending pub/sub event to app: Post \"http://127.0.0.1:8080/orders\": context deadline exceeded",
+            "error returned from app while processing pub/sub event 1: rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+        ] {
+            assert_eq!(outcome(Some(text)), Outcome::TimedOut(text.into()));
+        }
+    }
+
+    #[test]
+    fn an_open_circuit_breaker_does_not_show_that_the_process_is_gone() {
+        for text in ["circuit breaker is open", "too many requests"] {
+            assert_eq!(outcome(Some(text)), Outcome::NotAsked(text.into()));
         }
     }
 
@@ -208,9 +236,6 @@ mod tests {
     fn an_app_that_nobody_can_connect_to_is_absent() {
         for text in [
             "error returned from app channel while sending pub/sub event to app: dial tcp: connection refused",
-            // It was not asked.
-            "circuit breaker is open",
-            "too many requests",
             "Post \"http://127.0.0.1:8080/orders\": dial tcp 127.0.0.1:8080: connect: connection refused",
             "error returned from app while processing pub/sub event 1: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 127.0.0.1:1: connect: connection refused\"",
         ] {
@@ -225,7 +250,7 @@ mod tests {
         #[test]
         fn any_answer_is_one_and_only_its_beginning_is_kept(
             id in proptest::prelude::any::<u64>(),
-            text in ".{0,20}(stream closed|: EOF|returned from app|)(x|é){0,1200}",
+            text in ".{0,20}(stream closed|: EOF|returned from app|context deadline exceeded|circuit breaker is open|)(x|é){0,1200}",
         ) {
             let request = PullMessagesRequest {
                 ack_message_id: id.to_string(),
@@ -235,9 +260,11 @@ mod tests {
             let (delivery, outcome) = read(request).expect("it names a message");
             proptest::prop_assert_eq!(delivery, DeliveryId(id));
             let (Outcome::Nack(kept)
+            | Outcome::TimedOut(kept)
             | Outcome::Unknown(kept)
             | Outcome::Unreachable(kept)
-            | Outcome::Absent(kept)) = outcome
+            | Outcome::Absent(kept)
+            | Outcome::NotAsked(kept)) = outcome
             else {
                 panic!("an error is no ack, and no record is too large by what was said: {outcome:?}");
             };

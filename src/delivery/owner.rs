@@ -1162,13 +1162,8 @@ impl Owner {
 impl Owner {
     fn look(&mut self, now: Instant) {
         let mut holds = self.engine.holds();
-        let topics = self.engine.topics();
-        let takes: HashMap<_, _> = topics.map(|topic| (topic.topic, topic.takes)).collect();
         let owned = self.engine.partitions();
-        let partitions = owned.filter_map(|at| {
-            let takes = takes.get(&at.topic).copied().unwrap_or_default();
-            self.see(at, holds.remove(at), takes)
-        });
+        let partitions = owned.filter_map(|at| self.see(at, holds.remove(at)));
         let partitions: Vec<_> = partitions.collect();
         let joins = self.membership.is_idle() && self.subscription.is_joining();
         let look = self.stall.look(&partitions, joins, now);
@@ -1197,12 +1192,7 @@ impl Owner {
     }
 
     /// A partition as it is now.
-    fn see(
-        &self,
-        at: &TopicPartition,
-        hold: Option<Hold>,
-        takes: Duration,
-    ) -> Option<stall::Partition> {
+    fn see(&self, at: &TopicPartition, hold: Option<Hold>) -> Option<stall::Partition> {
         let engine = &self.engine;
         Some(stall::Partition {
             at: at.clone(),
@@ -1213,7 +1203,6 @@ impl Owner {
             unfinished: engine.unfinished(at),
             uncommitted: engine.uncommitted(at),
             hold,
-            takes,
         })
     }
 

@@ -131,6 +131,10 @@ fn words(standing: Standing) -> &'static str {
              indefinitely and the records of its key wait"
         }
         Standing::AppFailing => "the app as a whole is failing, so this says nothing of the record",
+        Standing::Suspected => {
+            "it was under way at several breaks of the app, and so may be their cause: it will be \
+             tried while nothing else is under way"
+        }
         Standing::BreaksTheApp => {
             "its call broke while no other was under way, which counts as an attempt"
         }
@@ -316,7 +320,7 @@ fn awaited(awaited: Awaited) -> &'static str {
         Awaited::Record(WaitsFor::PausedDaprd) => "daprd, which has paused the component",
         Awaited::Record(WaitsFor::FailingApp) => "the app, which is failing as a whole",
         Awaited::Record(WaitsFor::Test) => {
-            "the end of a test: records that may be what breaks the app have it to themselves"
+            "a test: records that may be what breaks the app are tried while nothing else is under way"
         }
         Awaited::Record(WaitsFor::Retry) => "its next attempt, after the app refused it",
         Awaited::Record(WaitsFor::Place) => "a free place on a stream",

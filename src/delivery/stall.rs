@@ -42,8 +42,6 @@ pub(super) struct Partition {
     pub(super) uncommitted: usize,
     /// What the commit point waits for.
     pub(super) hold: Option<Hold>,
-    /// How long the app takes for a record of the topic, the longest of late.
-    pub(super) takes: Duration,
 }
 
 /// A partition from which nothing came for long.
@@ -241,10 +239,8 @@ impl Stall {
             stands_still = Some((held, Awaited::Confirmation));
         }
         // An app that always takes long does not stand still.
-        let patience = match stands_still {
-            Some((_, Awaited::Record(WaitsFor::Answer))) => self.patience.max(partition.takes * 2),
-            _ => self.patience,
-        };
+        let takes = partition.hold.as_ref().map(|hold| hold.takes * 2);
+        let patience = self.patience.max(takes.unwrap_or_default());
         if let Some((held, awaited)) = stands_still.filter(|(held, _)| *held >= patience) {
             self.stalled.insert(partition.at.topic.clone());
             if self.is_due_for_report(&partition.at, now) {
@@ -428,7 +424,6 @@ mod tests {
             unfinished: 0,
             uncommitted: 0,
             hold: None,
-            takes: Duration::ZERO,
         }
     }
 
@@ -451,6 +446,7 @@ mod tests {
                 record: record.into(),
                 since,
                 waits_for: WaitsFor::Answer,
+                takes: Duration::ZERO,
             }),
             ..partition
         }
@@ -487,9 +483,12 @@ mod tests {
     #[test]
     fn an_app_that_takes_long_stands_still_after_twice_as_long() {
         let (mut stall, begun) = stall();
-        let slow = || Partition {
-            takes: 90 * SECOND,
-            ..held(1, 5, begun)
+        let slow = || {
+            let mut partition = held(1, 5, begun);
+            if let Some(hold) = &mut partition.hold {
+                hold.takes = 90 * SECOND;
+            }
+            partition
         };
         told(&mut stall, slow(), begun);
         assert_eq!(told(&mut stall, slow(), begun + 179 * SECOND), None);

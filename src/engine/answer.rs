@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Action, DeliveryId, Engine, InFlight, Ready, Standing, commit,
-    health::{Blame, Change},
+    health::{AloneBreak, Change},
     keys::{Failures, SequenceId},
 };
 use crate::model::{Offset, Outcome, Policy, Record, TopicPartition, dead_letter::Failure};
@@ -25,14 +25,14 @@ struct Answered {
 
 /// What a failed attempt says of its record.
 #[derive(Clone, Copy, Debug)]
-enum Said {
-    Nothing,
-    /// It may be what broke the app.
-    MayHaveBroken,
-    /// The app refused it.
+enum Evidence {
+    None,
+    /// It was under way when several calls broke, twice by now.
+    Suspected,
+    /// The app refused it, or did not answer in time.
     Refused,
-    /// It broke the app, so many times by now.
-    Broke(u32),
+    /// Its call broke while no other was under way.
+    BrokeAlone(AloneBreak),
 }
 
 impl Engine {
@@ -55,28 +55,36 @@ impl Engine {
         let by_app = matches!(outcome, Outcome::Ack | Outcome::Nack(_));
         let failed = matches!(
             outcome,
-            Outcome::Absent(_) | Outcome::Unreachable(_) | Outcome::Unknown(_)
+            Outcome::Absent(_)
+                | Outcome::NotAsked(_)
+                | Outcome::Unreachable(_)
+                | Outcome::TimedOut(_)
+                | Outcome::Unknown(_)
         );
         if let Outcome::Unknown(_) = outcome {
             self.hold_lane(delivery, now);
         }
         let was_absent = self.health.is_absent();
         let is_doubtful = self.note_presence(delivery, &outcome, now, actions);
-        let only = match outcome {
-            Outcome::Unreachable(_) | Outcome::Unknown(_) => self.health.breaks.broke(began, now),
+        let breaks = &mut self.health.breaks;
+        let was_only = match outcome {
+            Outcome::Unreachable(_) | Outcome::Unknown(_) => breaks.note_end(began, now),
             Outcome::Nack(_) => {
-                self.health.breaks.answered(began);
+                breaks.note_answer(began);
                 false
             }
             Outcome::Absent(_) => {
-                self.health.breaks.refused(now);
+                breaks.note_refusal(now);
                 false
             }
-            Outcome::Ack | Outcome::TooLarge(_) => false,
+            Outcome::Ack | Outcome::TimedOut(_) | Outcome::NotAsked(_) | Outcome::TooLarge(_) => {
+                false
+            }
         };
+        self.health.note_in_test(&outcome);
         let taken = self.take_back(delivery, by_app, now);
         let at = taken.as_ref().map(|taken| taken.ready.at.clone());
-        let broke_alone = only && !self.is_at_work(now);
+        let broke_alone = was_only && !self.is_at_work(now);
         if let Some(in_flight) = taken {
             let answered = Answered {
                 in_flight,
@@ -126,13 +134,19 @@ impl Engine {
             Outcome::Nack(reason) => {
                 self.judge(&ready, &record, delivery, true, now, actions);
                 self.health.breaks.survived(&record.at, record.offset);
-                self.failed(ready, Said::Refused, reason, now, actions);
+                self.failed(ready, Evidence::Refused, reason, now, actions);
+            }
+            Outcome::TimedOut(reason) => {
+                self.judge(&ready, &record, delivery, true, now, actions);
+                self.failed(ready, Evidence::Refused, reason, now, actions);
             }
             Outcome::Unreachable(reason) => {
                 self.judge(&ready, &record, delivery, true, now, actions);
                 self.broke(ready, broke_alone, reason, now, actions);
             }
-            Outcome::Absent(reason) => self.absent(ready, reason, now, actions),
+            Outcome::Absent(reason) | Outcome::NotAsked(reason) => {
+                self.absent(ready, reason, now, actions);
+            }
             Outcome::TooLarge(reason) => self.too_large(ready, reason, now, actions),
             Outcome::Unknown(_) => self.give_back(ready),
         }
@@ -197,26 +211,24 @@ impl Engine {
         let Some((record, _)) = self.head(&ready) else {
             return;
         };
-        let topic = self.topics.get(&ready.at.topic);
-        let needs_no_evidence = topic.is_some_and(|topic| topic.policy.max_breaks.is_some());
-        self.note_break();
+        let (at, offset) = (&record.at, record.offset);
+        let counts = !self.is_open(&at.topic);
         let breaks = &mut self.health.breaks;
-        let said = match breaks.blame(&record.at, record.offset, alone, now) {
-            Blame::Nobody => Said::Nothing,
-            _ if self.is_open(&record.at.topic) => Said::Nothing,
-            Blame::Perhaps if !needs_no_evidence => Said::MayHaveBroken,
-            Blame::Perhaps | Blame::Record => {
-                Said::Broke(self.health.breaks.count(&record.at, record.offset))
-            }
+        let evidence = if alone {
+            Evidence::BrokeAlone(breaks.broke_alone(at, offset, counts, now))
+        } else if breaks.broke_in_company(at, offset) {
+            Evidence::Suspected
+        } else {
+            Evidence::None
         };
-        self.failed(ready, said, reason, now, actions);
+        self.failed(ready, evidence, reason, now, actions);
     }
 
     /// An attempt failed.
     fn failed(
         &mut self,
         ready: Ready,
-        said: Said,
+        evidence: Evidence,
         reason: String,
         now: Instant,
         actions: &mut Vec<Action>,
@@ -230,27 +242,39 @@ impl Engine {
         let Some(partition) = self.partitions.get_mut(&ready.at) else {
             return;
         };
-        let said = if app_failing { Said::Nothing } else { said };
-        let counts = matches!(said, Said::Refused | Said::Broke(_));
-        partition.fail(&ready.sequence, counts, now);
+        let evidence = match evidence {
+            _ if app_failing => Evidence::None,
+            evidence => evidence,
+        };
+        let is_attempt = match evidence {
+            Evidence::None | Evidence::Suspected => false,
+            Evidence::Refused => true,
+            Evidence::BrokeAlone(broke) => broke.is_evident,
+        };
+        partition.fail(&ready.sequence, is_attempt, now);
         let draining = partition.draining;
         let Some((record, failures)) = self.head(&ready) else {
             return;
         };
         let is_exhausted = is_exhausted(&policy, &failures, now);
-        let (standing, may_be_given_up) = match said {
-            Said::Nothing => (Standing::AppFailing, None),
-            Said::MayHaveBroken => (Standing::MayBreakTheApp, None),
-            Said::Broke(breaks) => {
-                let is_enough = match policy.max_breaks {
-                    Some(most) => breaks >= most,
-                    None => is_exhausted && breaks >= self.limits.least_breaks,
+        let (standing, may_be_given_up) = match evidence {
+            Evidence::None => (Standing::AppFailing, None),
+            Evidence::Suspected => (Standing::Suspected, None),
+            Evidence::BrokeAlone(broke) => {
+                let is_proven = is_exhausted && broke.evident >= self.limits.least_breaks;
+                let is_enough = policy.max_breaks.is_some_and(|most| broke.all >= most);
+                let standing = if broke.is_evident {
+                    Standing::BreaksTheApp
+                } else {
+                    Standing::MayBreakTheApp
                 };
                 let failure = Failure::BrokeTheApp;
-                (Standing::BreaksTheApp, is_enough.then_some(failure))
+                (standing, (is_proven || is_enough).then_some(failure))
             }
-            Said::Refused if is_exhausted && policy.dead_letter.is_none() => (Standing::Held, None),
-            Said::Refused => (
+            Evidence::Refused if is_exhausted && policy.dead_letter.is_none() => {
+                (Standing::Held, None)
+            }
+            Evidence::Refused => (
                 Standing::Retrying,
                 is_exhausted.then_some(Failure::Rejected),
             ),

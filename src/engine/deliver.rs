@@ -2,15 +2,13 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{
-    Action, DeliveryId, Engine, InFlight, LaneId, Ready, Topic, health::Breaker, keys::Failures,
-};
+use super::{Action, DeliveryId, Engine, InFlight, LaneId, Ready, health::Breaker};
 use crate::model::Policy;
 
 impl Engine {
     /// Brings back what waited for its time; true if anything did.
     pub(super) fn wake(&mut self, now: Instant, actions: &mut Vec<Action>) -> bool {
-        let mut woken = self.end_test(now);
+        let mut woken = self.end_test_if_over(now);
         while let Some(ready) = self.retries.pop_due(now) {
             self.make_ready(ready);
             woken = true;
@@ -23,7 +21,7 @@ impl Engine {
 
     /// Puts a sequence behind the others.
     pub(super) fn make_ready(&mut self, ready: Ready) {
-        if !self.owns(&ready.at, ready.epoch) || self.isolates(&ready, false) {
+        if !self.owns(&ready.at, ready.epoch) || self.keep_if_suspected(&ready, false) {
             return;
         }
         if let Some(topic) = self.topics.get_mut(&ready.at.topic) {
@@ -33,7 +31,7 @@ impl Engine {
 
     /// Puts a sequence back in front: its head was never judged.
     pub(super) fn give_back(&mut self, ready: Ready) {
-        if !self.owns(&ready.at, ready.epoch) || self.isolates(&ready, true) {
+        if !self.owns(&ready.at, ready.epoch) || self.keep_if_suspected(&ready, true) {
             return;
         }
         if let Some(topic) = self.topics.get_mut(&ready.at.topic) {
@@ -66,38 +64,24 @@ impl Engine {
     /// Hands out what the topic's lanes have room for, oldest first.
     fn hand_out(&mut self, topic: &Arc<str>, now: Instant, actions: &mut Vec<Action>) {
         let of_app = self.app_allowance(now);
+        let of_topic = self.topics.get(topic).map(|topic| topic.allowance(now));
+        let mut allowance = of_topic.unwrap_or_default().min(of_app);
+        // Sequences of a draining partition stay, for the revocation to forget.
+        let mut kept = Vec::new();
+        while allowance > 0
+            && let Some((lane, ready)) = self.next_ready(topic)
+        {
+            let partition = self.partitions.get(&ready.at);
+            if partition.is_some_and(|partition| partition.draining) {
+                kept.push(ready);
+            } else if let Some(action) = self.hand(ready, lane, now) {
+                actions.push(action);
+                allowance -= 1;
+            }
+        }
         let Some(topic_state) = self.topics.get_mut(topic) else {
             return;
         };
-        // Sequences of a draining partition stay, for the revocation to forget.
-        let mut kept = std::collections::VecDeque::new();
-        let mut allowance = topic_state.allowance(now).min(of_app);
-        while allowance > 0
-            && let Some(lane) = topic_state.lanes.pick(&self.limits)
-            && let Some(ready) = topic_state.ready.pop_front()
-        {
-            let Some(partition) = self.partitions.get(&ready.at) else {
-                continue;
-            };
-            if partition.draining {
-                kept.push_back(ready);
-                continue;
-            }
-            let Some((record, failures)) = partition.sequences.head(&ready.sequence) else {
-                continue;
-            };
-            allowance -= 1;
-            self.last_delivery += 1;
-            let delivery = DeliveryId(self.last_delivery);
-            let in_flight = InFlight {
-                ready,
-                record,
-                lane,
-                handed: now,
-            };
-            actions.push(hand(topic_state, delivery, &in_flight, failures));
-            self.in_flight.insert(delivery, in_flight);
-        }
         let may_go = |ready: &Ready| {
             let partition = self.partitions.get(&ready.at);
             partition.is_some_and(|partition| !partition.draining)
@@ -111,6 +95,37 @@ impl Engine {
             let topic = topic.clone();
             actions.push(Action::OneSerialLane { topic });
         }
+    }
+
+    /// Takes the oldest ready sequence of a topic off, for the lane with the most room; `None` if there
+    /// is none, or no room.
+    fn next_ready(&mut self, topic: &Arc<str>) -> Option<(LaneId, Ready)> {
+        let topic = self.topics.get_mut(topic)?;
+        let lane = topic.lanes.pick(&self.limits)?;
+        Some((lane, topic.ready.pop_front()?))
+    }
+
+    /// Gives the head of a sequence to a lane; `None` if it has none.
+    pub(super) fn hand(&mut self, ready: Ready, lane: LaneId, now: Instant) -> Option<Action> {
+        let (record, failures) = self.head(&ready)?;
+        let topic = self.topics.get_mut(&ready.at.topic)?;
+        self.last_delivery += 1;
+        let delivery = DeliveryId(self.last_delivery);
+        topic.lanes.take(lane, delivery);
+        topic.in_flight += 1;
+        let in_flight = InFlight {
+            ready,
+            record: record.clone(),
+            lane,
+            handed: now,
+        };
+        self.in_flight.insert(delivery, in_flight);
+        Some(Action::Deliver {
+            lane,
+            delivery,
+            record,
+            attempt: failures.all.saturating_add(1),
+        })
     }
 
     pub(super) fn open_lane(
@@ -151,7 +166,7 @@ impl Engine {
             .collect();
         if !calls.is_empty() {
             // How they end is never told.
-            self.health.breaks.broke(now, now);
+            self.health.breaks.note_end(now, now);
         }
         if let Some(topic) = self.lanes.remove(&lane)
             && let Some(topic) = self.topics.get_mut(&topic)
@@ -230,22 +245,5 @@ impl Engine {
             topic.in_flight -= 1;
         }
         in_flight
-    }
-}
-
-/// Gives a record to its lane.
-pub(super) fn hand(
-    topic: &mut Topic,
-    delivery: DeliveryId,
-    in_flight: &InFlight,
-    failures: Failures,
-) -> Action {
-    topic.lanes.take(in_flight.lane, delivery);
-    topic.in_flight += 1;
-    Action::Deliver {
-        lane: in_flight.lane,
-        delivery,
-        record: in_flight.record.clone(),
-        attempt: failures.all.saturating_add(1),
     }
 }

@@ -286,6 +286,9 @@ pub enum Standing {
     Held,
     /// The app as a whole is failing: the attempt says nothing of the record.
     AppFailing,
+    /// It was under way at several breaks, always with others: it is to be tested while nothing
+    /// else is under way.
+    Suspected,
     /// Its call broke while no other was under way, and the app has lived since that happened
     /// before: it counts as an attempt.
     BreaksTheApp,

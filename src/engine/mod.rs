@@ -38,7 +38,6 @@ pub use health::{BreakerLimits, IsolationLimits};
 pub use state::{Hold, TopicState, WaitsFor};
 
 use crate::model::{Epoch, Offset, Progress, Record, TopicPartition};
-use deliver::hand;
 use health::AppHealth;
 use keys::SequenceId;
 use letters::Letters;

@@ -23,8 +23,6 @@ pub struct TopicState {
     /// Unfinished records that may be what breaks the app: their calls broke twice with others, or
     /// once alone.
     pub suspected: usize,
-    /// How long the app takes for a record, the longest of late; zero if none was answered.
-    pub takes: Duration,
 }
 
 /// The record that a partition's commit point stands at, and what it waits for.
@@ -36,6 +34,8 @@ pub struct Hold {
     pub since: Instant,
     /// What it waits for.
     pub waits_for: WaitsFor,
+    /// How long that takes while nothing is wrong; zero if it is not known.
+    pub takes: Duration,
 }
 
 /// What the record at a partition's commit point waits for.
@@ -72,7 +72,6 @@ impl Engine {
             in_flight: topic.in_flight,
             breaker_open: topic.breaker.is_open(),
             suspected: self.health.suspected(name),
-            takes: topic.lanes.takes(),
         })
     }
 
@@ -137,14 +136,20 @@ impl Engine {
                 None if self.health.is_absent() => WaitsFor::AbsentApp,
                 None if self.paused => WaitsFor::PausedDaprd,
                 None if topic.breaker.is_open() => WaitsFor::FailingApp,
-                None if self.health.is_isolating() => WaitsFor::Test,
+                None if self.waits_for_test(&record) => WaitsFor::Test,
                 None if failures.all > 0 => WaitsFor::Retry,
                 None => WaitsFor::Place,
+            };
+            let takes = match waits_for {
+                WaitsFor::Answer => topic.lanes.takes(),
+                WaitsFor::Test => self.limits.isolation.longest_wait(),
+                _ => Duration::ZERO,
             };
             let hold = Hold {
                 record,
                 since,
                 waits_for,
+                takes,
             };
             Some((at.clone(), hold))
         });

@@ -125,7 +125,7 @@ impl Engine {
                 began,
                 ..
             } = acked;
-            self.health.breaks.answered(began);
+            self.health.breaks.note_answer(began);
             self.health.breaks.forget(&record.at, record.offset);
             let Some(partition) = self.partitions.get_mut(&ready.at) else {
                 continue;

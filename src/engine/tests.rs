@@ -236,6 +236,13 @@ impl Bench {
         self.log.iter().filter_map(letter).collect()
     }
 
+    /// What lanes have and did not answer, oldest first.
+    fn handed(&self) -> Vec<i64> {
+        let handed: BTreeMap<_, _> = self.engine.in_flight.iter().collect();
+        let offset = |in_flight: &&InFlight| in_flight.record.offset.0;
+        handed.values().map(offset).collect()
+    }
+
     fn pass(&mut self, time: Duration) -> Vec<i64> {
         self.now += time;
         delivered(&self.step(Event::Tick))
@@ -260,6 +267,10 @@ fn committed(actions: &[Action]) -> Vec<i64> {
 
 fn nack() -> Outcome {
     Outcome::Nack("app said retry".into())
+}
+
+fn timed_out() -> Outcome {
+    Outcome::TimedOut("context deadline exceeded".into())
 }
 
 fn unknown() -> Outcome {

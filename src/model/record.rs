@@ -55,13 +55,19 @@ pub enum Outcome {
     Ack,
     /// The app, or daprd for it, refused it: try again later. Holds the reason.
     Nack(String),
+    /// The app did not answer within the time that a resiliency policy of daprd allows: try again
+    /// later. It counts as an attempt, and does not show that the app lives. Holds the reason.
+    TimedOut(String),
     /// The way to the app broke. That says something of the app, and nothing
     /// of the record: try again later, without counting an attempt. Holds the
     /// reason.
     Unreachable(String),
-    /// The app was not called: nobody listens where it should, or a policy of daprd forbids it for
-    /// now. Like [`Outcome::Unreachable`], and this record has no part in it. Holds the reason.
+    /// The app was not called: nobody listens where it should. Like [`Outcome::Unreachable`], and
+    /// this record has no part in it. Holds the reason.
     Absent(String),
+    /// The app was not called: the circuit breaker of a resiliency policy of daprd forbids it for
+    /// now. Like [`Outcome::Absent`], but the app's process may be there. Holds the reason.
+    NotAsked(String),
     /// It can't be handed to daprd at all, now or later. Holds the reason.
     TooLarge(String),
     /// No verdict about the record (its stream closed, daprd is stopping):
@@ -75,7 +81,8 @@ impl Outcome {
         match self {
             Self::Ack => "ack",
             Self::Nack(_) => "nack",
-            Self::Unreachable(_) | Self::Absent(_) => "unreachable",
+            Self::TimedOut(_) => "timed-out",
+            Self::Unreachable(_) | Self::Absent(_) | Self::NotAsked(_) => "unreachable",
             Self::TooLarge(_) => "too-large",
             Self::Unknown(_) => "unknown",
         }

@@ -68,7 +68,7 @@ metrics! {
     REDELIVERIES: Counter("redeliveries_total", Count, ["component", "topic", "group"], "Messages that came back without the app's verdict and are delivered again.");
     PASSED_OVER: Counter("passed_over_total", Count, ["component", "topic", "group"], "Messages that were sent back from a dead-letter topic for another group, and count as processed here.");
     HEADERS_LEFT_OUT: Counter("headers_left_out_total", Count, ["component", "topic", "group"], "Headers that the app did not get, because no HTTP header can carry them or because there were too many; counted at each delivery.");
-    PROCESS_DURATION: Histogram("process_duration_seconds", Seconds, ["component", "topic", "group", "outcome"], "From handing a message to daprd to its answer: ack, nack, unreachable (the app could not be reached), unknown (no verdict), too-large (for daprd).");
+    PROCESS_DURATION: Histogram("process_duration_seconds", Seconds, ["component", "topic", "group", "outcome"], "From handing a message to daprd to its answer: ack, nack, timed-out (longer than a resiliency policy of daprd allows), unreachable (the app could not be reached), unknown (no verdict), too-large (for daprd).");
     DLQ_PUBLISHED: Counter("dlq_published_total", Count, ["component", "topic", "group", "reason"], "Messages that became dead letters, by why.");
     DLQ_PUBLISH_FAILURES: Counter("dlq_publish_failures_total", Count, ["component", "topic", "group"], "Dead letters that could not be written; each is tried again, and its source stays uncommitted.");
     CLIENTS_MADE_ANEW: Counter("clients_made_anew_total", Count, ["component", "client"], "Producers and consumers that were broken for good or hung, and were replaced.");

@@ -55,7 +55,10 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) -> bool {
         let Some(absence) = &mut self.health.absence else {
-            if let Outcome::Absent(reason) | Outcome::Unreachable(reason) = outcome {
+            if let Outcome::Absent(reason)
+            | Outcome::NotAsked(reason)
+            | Outcome::Unreachable(reason) = outcome
+            {
                 let last = DeliveryId(self.last_delivery);
                 self.health.absence = Some(Absence::begin(last, now, &self.limits));
                 let reason = reason.clone();

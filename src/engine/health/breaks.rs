@@ -17,8 +17,8 @@ const SUSPECTED: u32 = 2;
 /// What is known of calls that broke, and of the app between them.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Breaks {
-    /// When a call broke last.
-    last: Option<Instant>,
+    /// When a call ended last without an answer.
+    last_end: Option<Instant>,
     /// When a connection to the app was refused last: then its process was gone.
     refused: Option<Instant>,
     /// When the last call began that the app is known to have answered.
@@ -30,59 +30,77 @@ pub(in crate::engine) struct Breaks {
 /// How often the calls of one record broke.
 #[derive(Clone, Copy, Debug, Default)]
 struct History {
-    /// Breaks while others were under way, since the app answered it last.
+    /// Breaks while others were under way, since the app answered the record last.
     in_company: u32,
-    /// Breaks while no other was under way that count against the record.
-    counted: u32,
-    /// When it broke the app last while no other was under way.
-    alone: Option<Instant>,
+    /// Breaks while no other was under way.
+    alone: u32,
+    /// Those of them between which the app has lived.
+    evident: u32,
+    /// When the last of them was.
+    last_alone: Option<Instant>,
+}
+
+/// A record's call broke while no other was under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct AloneBreak {
+    /// How often that has happened to the record.
+    pub(in crate::engine) all: u32,
+    /// How often the app had lived since the break before.
+    pub(in crate::engine) evident: u32,
+    /// Whether the app had lived this time.
+    pub(in crate::engine) is_evident: bool,
 }
 
 impl Breaks {
     /// A connection to the app was refused.
-    pub(in crate::engine) fn refused(&mut self, now: Instant) {
+    pub(in crate::engine) fn note_refusal(&mut self, now: Instant) {
         self.refused = Some(now);
     }
 
     /// The app has answered a call that began then.
-    pub(in crate::engine) fn answered(&mut self, began: Instant) {
+    pub(in crate::engine) fn note_answer(&mut self, began: Instant) {
         self.witness = self.witness.max(Some(began));
     }
 
-    /// A call that began then broke, or ended without an answer. Whether it was the only one, as
-    /// far as those tell that ended before: they may have been under way together.
-    pub(in crate::engine) fn broke(&mut self, began: Instant, now: Instant) -> bool {
-        let last = self.last.replace(now);
+    /// A call that began then broke, or ended without an answer. Returns whether it was the only
+    /// one, as far as those tell that ended before: they may have been under way together.
+    pub(in crate::engine) fn note_end(&mut self, began: Instant, now: Instant) -> bool {
+        let last = self.last_end.replace(now);
         last < Some(began)
     }
 
-    /// Whom to blame for a record's call that broke now, given whether it was the only one.
-    pub(in crate::engine) fn blame(
+    /// A record's call broke while others were under way; true if the record is suspected now.
+    pub(in crate::engine) fn broke_in_company(
         &mut self,
         at: &TopicPartition,
         offset: Offset,
-        alone: bool,
-        now: Instant,
-    ) -> Blame {
+    ) -> bool {
         let history = self.records.entry((at.clone(), offset)).or_default();
-        if !alone {
-            history.in_company += 1;
-            return Blame::Nobody;
-        }
+        history.in_company += 1;
+        history.is_suspected()
+    }
+
+    /// A record's call broke while no other was under way. It `counts` unless the topic's app is
+    /// known to fail as a whole.
+    pub(in crate::engine) fn broke_alone(
+        &mut self,
+        at: &TopicPartition,
+        offset: Offset,
+        counts: bool,
+        now: Instant,
+    ) -> AloneBreak {
+        let history = self.records.entry((at.clone(), offset)).or_default();
         // It answered a call that began later, or its process was there all the time, so that
         // only the handler broke.
         let has_lived = |since| self.witness > Some(since) || self.refused < Some(since);
-        match history.alone.replace(now) {
-            Some(before) if !has_lived(before) => Blame::Perhaps,
-            _ => Blame::Record,
+        let is_evident = history.last_alone.replace(now).is_none_or(has_lived);
+        history.alone += u32::from(counts);
+        history.evident += u32::from(counts && is_evident);
+        AloneBreak {
+            all: history.alone,
+            evident: history.evident,
+            is_evident,
         }
-    }
-
-    /// Counts a break against a record; returns how many count by now.
-    pub(in crate::engine) fn count(&mut self, at: &TopicPartition, offset: Offset) -> u32 {
-        let history = self.records.entry((at.clone(), offset)).or_default();
-        history.counted += 1;
-        history.counted
     }
 
     /// The app has answered a record whose calls may have broken before.
@@ -112,7 +130,7 @@ impl Breaks {
             .iter()
             .filter(|((at, _), _)| *at.topic == *topic);
         let may_be =
-            of_topic.filter(|(_, history)| history.is_suspected() || history.alone.is_some());
+            of_topic.filter(|(_, history)| history.is_suspected() || history.last_alone.is_some());
         may_be.count()
     }
 
@@ -141,16 +159,4 @@ impl Engine {
         let mut calls = self.in_flight.iter().chain(&self.orphans);
         calls.any(|(delivery, call)| self.began(*delivery, call).is_some_and(|began| began < now))
     }
-}
-
-/// Who is to blame for a broken call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::engine) enum Blame {
-    /// Others were under way, or broke as well.
-    Nobody,
-    /// It was the only one, and there is no evidence that the app has lived since the record broke it
-    /// before.
-    Perhaps,
-    /// The record.
-    Record,
 }

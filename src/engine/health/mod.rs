@@ -19,12 +19,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Action, DeliveryId, Engine, InFlight, Limits, Ready, Standing, hand};
+use super::{Action, DeliveryId, Engine, Limits, Ready, Standing};
 use crate::model::{Outcome, TopicPartition};
 use absence::Absence;
 pub use breaker::BreakerLimits;
 pub(super) use breaker::{Breaker, Change};
-pub(super) use breaks::Blame;
+pub(super) use breaks::AloneBreak;
 use breaks::Breaks;
 use isolation::Isolation;
 pub use isolation::IsolationLimits;
@@ -50,7 +50,7 @@ impl AppHealth {
         !self.is_absent() && !self.is_isolating()
     }
 
-    /// Whether suspected records have the app to themselves.
+    /// Whether a test of suspected records goes on, so that nothing else is handed out.
     pub(super) fn is_isolating(&self) -> bool {
         self.isolation.is_testing()
     }
@@ -58,6 +58,11 @@ impl AppHealth {
     /// How many records of a topic may be what breaks the app.
     pub(super) fn suspected(&self, topic: &str) -> usize {
         self.breaks.suspected(topic)
+    }
+
+    /// Takes in what an answer shows of the test that is going on, if one is.
+    pub(super) fn note_in_test(&mut self, outcome: &Outcome) {
+        self.isolation.note(outcome);
     }
 
     /// Forgets what concerns these partitions.

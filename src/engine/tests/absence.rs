@@ -53,6 +53,20 @@ fn an_app_that_is_gone_gets_one_record_at_a_time() {
 }
 
 #[test]
+fn a_timeout_does_not_show_that_the_app_is_back() {
+    let mut bench = gone();
+    for offset in 1..6 {
+        bench.answer(offset, absent());
+    }
+    assert_eq!(bench.pass(Duration::from_millis(100)), [5]);
+    let actions = bench.answer(5, timed_out());
+    assert_eq!(bench.count(is_back), 0, "{actions:?}");
+    assert_eq!(bench.pass(limits().absent_probe.1), [4]);
+    bench.ack(4);
+    assert_eq!(bench.count(is_back), 1);
+}
+
+#[test]
 fn an_app_that_stays_away_is_tried_every_second() {
     let mut bench = Bench::with(
         limits(),

@@ -106,6 +106,80 @@ fn max_breaks_gives_a_record_up_without_evidence() {
     assert_eq!(given_up(&bench), [(0, Failure::BrokeTheApp)]);
 }
 
+#[test]
+fn max_breaks_takes_nothing_from_evidence() {
+    let policy = Policy {
+        max_attempts: Some(1),
+        max_breaks: Some(10),
+        ..with_dead_letters()
+    };
+    let mut bench = Bench::with(limits(), policy);
+    bench.receive(0, "poison");
+    for _ in 0..3 {
+        assert_eq!(given_up(&bench), []);
+        bench.answer(0, broken());
+        bench.pass(RETRY_DELAY);
+    }
+    assert_eq!(given_up(&bench), [(0, Failure::BrokeTheApp)]);
+}
+
+/// What counts for `maxBreaks` alone is no attempt.
+#[test]
+fn breaks_without_evidence_use_no_attempt_up() {
+    let policy = Policy {
+        max_attempts: Some(2),
+        max_breaks: Some(100),
+        ..with_dead_letters()
+    };
+    let mut bench = Bench::with(limits(), policy);
+    bench.receive(0, "perhaps");
+    for _ in 0..10 {
+        bench.answer(0, broken());
+        bench.pass(RETRY_DELAY);
+        bench.answer(0, refused());
+        bench.pass(RETRY_DELAY);
+    }
+    assert_eq!(given_up(&bench), []);
+    // The first break counted, and the refusal is the second attempt.
+    bench.answer(0, nack());
+    assert_eq!(given_up(&bench), [(0, Failure::Rejected)]);
+}
+
+/// Then daprd has not tried to connect, and the process may be there all the time.
+#[test]
+fn an_open_circuit_breaker_in_between_does_not_speak_for_the_record() {
+    let mut bench = bench();
+    bench.receive(0, "poison");
+    for _ in 0..3 {
+        assert_eq!(given_up(&bench), []);
+        bench.answer(0, broken());
+        bench.pass(RETRY_DELAY);
+        if given_up(&bench).is_empty() {
+            bench.answer(0, Outcome::NotAsked("circuit breaker is open".into()));
+            bench.pass(RETRY_DELAY);
+        }
+    }
+    assert_eq!(given_up(&bench), [(0, Failure::BrokeTheApp)]);
+}
+
+/// A call that timed out may have ended in a process that was just being started.
+#[test]
+fn a_timeout_is_no_evidence_that_the_app_has_lived() {
+    let mut bench = bench();
+    bench.receive(0, "perhaps");
+    for offset in 1..10 {
+        bench.answer(0, broken());
+        bench.receive_unique(offset);
+        bench.pass(Duration::from_secs(1));
+        bench.answer(offset, refused());
+        bench.pass(Duration::from_secs(1));
+        bench.answer(offset, timed_out());
+        bench.pass(RETRY_DELAY);
+    }
+    let broke = |(_, failure): &(i64, Failure)| *failure == Failure::BrokeTheApp;
+    assert!(!given_up(&bench).iter().any(broke));
+}
+
 /// daprd has more of a stream than the app works on.
 #[test]
 fn what_waits_in_a_serial_daprd_is_not_under_way() {

@@ -47,7 +47,7 @@ const SELDOM: [(&str, usize); 3] = [
 ];
 
 /// Whatever must occur so often that it is tested.
-const KINDS: [&str; 44] = [
+const KINDS: [&str; 47] = [
     // Events.
     "Assigned",
     "Draining",
@@ -69,6 +69,7 @@ const KINDS: [&str; 44] = [
     "Retry: retrying",
     "Retry: held",
     "Retry: app failing",
+    "Retry: suspected",
     "Retry: breaks the app",
     "DeadLetter",
     "LetterDelayed",
@@ -84,8 +85,10 @@ const KINDS: [&str; 44] = [
     // Answers.
     "Ack",
     "Nack",
+    "TimedOut",
     "Unreachable",
     "Absent",
+    "NotAsked",
     "TooLarge",
     "Unknown",
     // What becomes of letters.

@@ -54,6 +54,29 @@ fn an_ack_counts_when_the_app_is_heard_of_later() {
     );
 }
 
+/// A process that has gone may leave daprd nothing but a timeout.
+#[test]
+fn a_timeout_says_nothing_of_acks() {
+    let mut bench = in_hand(&[0]);
+    bench.pass(limits().mixed_up * 2);
+    bench.receive_unique(1);
+    bench.receive_unique(2);
+    bench.pass(MOMENT);
+    bench.ack(0);
+    bench.pass(limits().ack_settles);
+    let actions = bench.answer(1, timed_out());
+    assert_eq!(committed(&actions), NOTHING);
+    assert_eq!(doubted(&actions), NOTHING, "they began apart");
+    assert_eq!(committed(&bench.answer(2, nack())), [1]);
+    let mut bench = in_hand(&[0, 1]);
+    bench.ack(0);
+    assert_eq!(
+        doubted(&bench.answer(1, timed_out())),
+        [0],
+        "they began together"
+    );
+}
+
 #[test]
 fn an_ack_counts_when_no_call_has_failed_for_long() {
     let mut bench = in_hand(&[0, 1]);
@@ -74,7 +97,12 @@ fn the_next_of_the_key_does_not_wait() {
 
 #[test]
 fn what_was_acknowledged_just_before_a_call_failed_is_delivered_again() {
-    for failure in [cut(), Outcome::Absent("refused".into()), unknown()] {
+    for failure in [
+        cut(),
+        Outcome::Absent("refused".into()),
+        Outcome::NotAsked("circuit breaker is open".into()),
+        unknown(),
+    ] {
         let mut bench = in_hand(&[0, 1]);
         bench.ack(0);
         assert_eq!(doubted(&bench.answer(1, failure.clone())), [0]);

@@ -20,7 +20,7 @@ impl Model {
         let (now, (first, longest)) = (self.now, self.limits.absent_probe);
         let dial = self.limits.dial;
         match (&mut self.absence, outcome) {
-            (None, Outcome::Absent(_) | Outcome::Unreachable(_)) => {
+            (None, Outcome::Absent(_) | Outcome::NotAsked(_) | Outcome::Unreachable(_)) => {
                 self.absence = Some(PlainAbsence {
                     last: self.last_delivery,
                     began: now,

@@ -95,7 +95,7 @@ impl Model {
         };
         let is_alone = self.handed.values().all(|handed| handed.isolated);
         ensure!(
-            !head.is_suspected() || is_alone || self.absence.is_some(),
+            !head.is_suspected() || is_alone || head.untestable || self.absence.is_some(),
             "a suspected record is delivered beside others"
         );
         let isolated = head.is_suspected();
@@ -119,6 +119,7 @@ impl Model {
         }
         if let Some(unfinished) = self.unfinished(&handed) {
             unfinished.state = State::WithLane;
+            unfinished.untestable = false;
         }
         self.handed.insert(delivery, handed);
     }
@@ -269,7 +270,8 @@ impl Model {
             only.is_some() && lanes.next().is_none(),
             "not one serial lane"
         );
-        ensure!(!self.ready(topic).is_empty(), "nothing waits for it");
+        let waits = self.waiting(topic, |head| !head.is_suspected() || head.untestable);
+        ensure!(!waits.is_empty(), "nothing waits for it");
         ensure!(self.absence.is_none(), "it waits for the app");
         let subscription = self.subscriptions.get_mut(topic).ok_or("no such topic")?;
         ensure!(!subscription.told_serial, "told twice");

@@ -4,8 +4,9 @@ use super::{super::*, model::*};
 
 /// What a failed attempt says of its record.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Said {
-    Nothing,
+enum Evidence {
+    None,
+    Suspected,
     MayHaveBroken,
     Refused,
     Broke,
@@ -33,7 +34,11 @@ impl Model {
             self.judge_answer(&handed, delivery, outcome, (doubted, began, alone));
         }
         match outcome {
-            Outcome::Absent(_) | Outcome::Unreachable(_) | Outcome::Unknown(_) => {
+            Outcome::Absent(_)
+            | Outcome::NotAsked(_)
+            | Outcome::Unreachable(_)
+            | Outcome::TimedOut(_)
+            | Outcome::Unknown(_) => {
                 self.redeliver_acked(&[began]);
                 self.settle_acked(false);
             }
@@ -69,14 +74,18 @@ impl Model {
                 if let Some(unfinished) = self.unfinished(handed) {
                     unfinished.in_company = 0;
                 }
-                self.refuse(handed, Said::Refused);
+                self.refuse(handed, Evidence::Refused);
+            }
+            Outcome::TimedOut(_) => {
+                self.judge(handed, delivery, true);
+                self.refuse(handed, Evidence::Refused);
             }
             Outcome::Unreachable(_) => {
                 self.judge(handed, delivery, true);
-                let said = self.see_break(handed, alone);
-                self.refuse(handed, said);
+                let evidence = self.see_break(handed, alone);
+                self.refuse(handed, evidence);
             }
-            Outcome::Absent(_) => self.refuse_absent(handed),
+            Outcome::Absent(_) | Outcome::NotAsked(_) => self.refuse_absent(handed),
             Outcome::TooLarge(_) => self.refuse_too_large(handed),
             Outcome::Unknown(_) => self.give_back(handed),
         }
@@ -152,22 +161,27 @@ impl Model {
                 self.witness = self.witness.max(Some(began));
                 false
             }
-            Outcome::Ack | Outcome::TooLarge(_) => false,
+            Outcome::Ack | Outcome::TimedOut(_) | Outcome::NotAsked(_) | Outcome::TooLarge(_) => {
+                false
+            }
         }
     }
 
     /// What a record's broken call says of it: it is the cause if the call broke alone, and the app
-    /// has lived since it did so before, or that is not asked for.
-    fn see_break(&mut self, handed: &Handed, alone: bool) -> Said {
+    /// has lived since it did so before.
+    fn see_break(&mut self, handed: &Handed, alone: bool) -> Evidence {
         let (now, witness, refused) = (self.now, self.witness, self.refused);
         let open = self.is_open(&handed.at.topic);
-        let asked_for = self.policy(&handed.at.topic).max_breaks.is_none();
         let Some(unfinished) = self.unfinished(handed) else {
-            return Said::Nothing;
+            return Evidence::None;
         };
         if !alone {
             unfinished.in_company += 1;
-            return Said::Nothing;
+            return if unfinished.is_suspected() {
+                Evidence::Suspected
+            } else {
+                Evidence::None
+            };
         }
         let lived = unfinished.broke.is_none_or(|before| {
             let answered = witness.is_some_and(|witness| witness > before);
@@ -175,17 +189,19 @@ impl Model {
         });
         unfinished.broke = Some(now);
         if open {
-            Said::Nothing
-        } else if lived || !asked_for {
+            return Evidence::None;
+        }
+        unfinished.alone += 1;
+        if lived {
             unfinished.breaks += 1;
-            Said::Broke
+            Evidence::Broke
         } else {
-            Said::MayHaveBroken
+            Evidence::MayHaveBroken
         }
     }
 
     /// An attempt failed; it counts unless it says nothing against the record.
-    fn refuse(&mut self, handed: &Handed, said: Said) {
+    fn refuse(&mut self, handed: &Handed, evidence: Evidence) {
         let now = self.now;
         let policy = self.policy(&handed.at.topic);
         let open = self.is_open(&handed.at.topic);
@@ -196,12 +212,12 @@ impl Model {
             return;
         };
         unfinished.failed += 1;
-        if matches!(said, Said::Refused | Said::Broke) && !open {
+        if matches!(evidence, Evidence::Refused | Evidence::Broke) && !open {
             unfinished.attempts += 1;
             unfinished.first.get_or_insert(now);
         }
         let age = unfinished.first.map_or(Duration::ZERO, |first| now - first);
-        let (attempts, breaks) = (unfinished.attempts, unfinished.breaks);
+        let (attempts, breaks, alone) = (unfinished.attempts, unfinished.breaks, unfinished.alone);
         let used_up = policy.max_attempts.is_some_and(|most| attempts >= most)
             || policy.max_elapsed.is_some_and(|most| age >= most);
         let delay = delays(&policy.backoff, unfinished.failed);
@@ -212,20 +228,20 @@ impl Model {
         };
         let refusal = if open {
             retry(Standing::AppFailing, (probe_every, probe_every), true)
-        } else if said == Said::Nothing {
+        } else if evidence == Evidence::None {
             retry(Standing::AppFailing, delay, false)
-        } else if said == Said::MayHaveBroken {
-            retry(Standing::MayBreakTheApp, delay, false)
-        } else if said == Said::Broke {
-            let enough = match policy.max_breaks {
-                Some(most) => breaks >= most,
-                None => used_up && breaks >= least_breaks,
-            };
+        } else if evidence == Evidence::Suspected {
+            retry(Standing::Suspected, delay, false)
+        } else if matches!(evidence, Evidence::Broke | Evidence::MayHaveBroken) {
+            let enough = policy.max_breaks.is_some_and(|most| alone >= most)
+                || used_up && breaks >= least_breaks;
             let is_over = enough && age >= policy.min_age && !draining;
             if is_over && policy.dead_letter.is_some() {
                 Refusal::Letter(Failure::BrokeTheApp)
-            } else {
+            } else if evidence == Evidence::Broke {
                 retry(Standing::BreaksTheApp, delay, false)
+            } else {
+                retry(Standing::MayBreakTheApp, delay, false)
             }
         } else if !used_up {
             retry(Standing::Retrying, delay, false)

@@ -240,12 +240,22 @@ impl Model {
         Ok(())
     }
 
-    pub(super) fn ready(&self, topic: &str) -> Vec<&Unfinished> {
+    /// The records of a topic that need no test and could be handed out now.
+    fn ready(&self, topic: &str) -> Vec<&Unfinished> {
+        self.waiting(topic, |head| !head.is_suspected())
+    }
+
+    /// The records of a topic that could be handed out now, of those that `may` be.
+    pub(super) fn waiting(
+        &self,
+        topic: &str,
+        may: impl Fn(&Unfinished) -> bool,
+    ) -> Vec<&Unfinished> {
         let owned = self.owned.iter();
         let here = owned.filter(|(at, owned)| *at.topic == *topic && !owned.draining);
         let heads = here.flat_map(|(_, owned)| {
             let heads = owned.heads().into_iter();
-            heads.filter(|head| !owned.is_busy(head.sequence) && !head.is_suspected())
+            heads.filter(|head| !owned.is_busy(head.sequence) && may(head))
         });
         heads
             .filter(|head| matches!(head.state, State::Waiting { from } if from <= self.now))

@@ -42,11 +42,14 @@ pub(super) struct Unfinished {
     pub(super) attempts: u32,
     pub(super) failed: u32,
     pub(super) first: Option<Instant>,
-    /// Attempts that broke the app, and when it did so last, perhaps.
+    /// Calls that broke alone, those of them that count as attempts, and when the last was.
+    pub(super) alone: u32,
     pub(super) breaks: u32,
     pub(super) broke: Option<Instant>,
     /// Breaks while others were under way, since the app answered it last.
     pub(super) in_company: u32,
+    /// It was suspected when the app had not been idle for as long as a test may take.
+    pub(super) untestable: bool,
 }
 
 #[derive(Debug)]
@@ -155,7 +158,9 @@ pub(super) struct Model {
     pub(super) broke: Option<Instant>,
     pub(super) refused: Option<Instant>,
     pub(super) witness: Option<Instant>,
-    /// Since when suspected records have the app to themselves.
+    /// When no call was under way last.
+    pub(super) idle: Instant,
+    /// Since when a test of suspected records goes on.
     pub(super) isolating: Option<Instant>,
     /// The topics that had or wanted some of the pool after the step before.
     pub(super) competed: BTreeSet<Arc<str>>,
@@ -180,6 +185,7 @@ impl Model {
             broke: None,
             refused: None,
             witness: None,
+            idle: now,
             isolating: None,
             competed: BTreeSet::new(),
             expected: Expected::default(),
@@ -188,8 +194,27 @@ impl Model {
 
     pub(super) fn apply(&mut self, event: &Event, now: Instant) {
         self.now = now;
+        self.see_untestable();
         self.apply_event(event);
         self.settle_acked(false);
+    }
+
+    /// Suspected records need not wait for an app that is never idle.
+    fn see_untestable(&mut self) {
+        if self.handed.is_empty() {
+            self.idle = self.now;
+        }
+        let longest = self.limits.isolation.longest;
+        let mut lanes = self.lanes.values();
+        let is_slow = lanes.any(|lane| lane.takes.is_some_and(|takes| takes >= longest));
+        if !is_slow && self.now < self.idle + longest {
+            return;
+        }
+        let owned = self.owned.values_mut();
+        let unfinished = owned.flat_map(|owned| owned.slots.values_mut().flatten());
+        for one in unfinished.filter(|one| one.is_suspected()) {
+            one.untestable = true;
+        }
     }
 
     fn apply_event(&mut self, event: &Event) {
@@ -277,9 +302,11 @@ impl Model {
             attempts: 0,
             failed: 0,
             first: None,
+            alone: 0,
             breaks: 0,
             broke: None,
             in_company: 0,
+            untestable: false,
         };
         let is_finished = owned.before.contains(&record.offset);
         let slot = (!is_finished).then_some(unfinished);

@@ -260,9 +260,15 @@ fn outcomes(weights: [u32; 6]) -> BoxedStrategy<Outcome> {
     let reason = || String::from("why");
     prop_oneof![
         weights[0] => Just(Outcome::Ack),
-        weights[1] => Just(Outcome::Nack(reason())),
+        weights[1] => prop_oneof![
+            4 => Just(Outcome::Nack(reason())),
+            1 => Just(Outcome::TimedOut(reason())),
+        ],
         weights[2] => Just(Outcome::Unreachable(reason())),
-        weights[3] => Just(Outcome::Absent(reason())),
+        weights[3] => prop_oneof![
+            4 => Just(Outcome::Absent(reason())),
+            1 => Just(Outcome::NotAsked(reason())),
+        ],
         weights[4] => Just(Outcome::TooLarge(reason())),
         weights[5] => Just(Outcome::Unknown(reason())),
     ]

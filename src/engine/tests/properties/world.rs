@@ -409,6 +409,7 @@ fn action_name(action: &Action) -> &'static str {
             Standing::Retrying => "Retry: retrying",
             Standing::Held => "Retry: held",
             Standing::AppFailing => "Retry: app failing",
+            Standing::Suspected => "Retry: suspected",
             Standing::BreaksTheApp => "Retry: breaks the app",
             Standing::MayBreakTheApp => "Retry: may break the app",
         },
@@ -433,8 +434,10 @@ fn outcome_name(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Ack => "Ack",
         Outcome::Nack(_) => "Nack",
+        Outcome::TimedOut(_) => "TimedOut",
         Outcome::Unreachable(_) => "Unreachable",
         Outcome::Absent(_) => "Absent",
+        Outcome::NotAsked(_) => "NotAsked",
         Outcome::TooLarge(_) => "TooLarge",
         Outcome::Unknown(_) => "Unknown",
     }
