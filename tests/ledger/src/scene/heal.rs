@@ -47,8 +47,8 @@ pub(super) struct Probes {
 pub(super) struct Heal {
     /// From the fault's end; `None` is longer than anyone waited.
     pub(super) took: Option<Duration>,
-    /// How much of that the group's last rebalance took, in which members drain. Zero unless the
-    /// fault contains a rebalance.
+    /// From the fault's end until the group was last seen in a rebalance, in which members drain. Zero
+    /// unless the fault contains a rebalance.
     pub(super) drain: Duration,
 }
 
@@ -218,12 +218,18 @@ impl Probes {
 async fn watch(brokers: &str, unsettled: &Mutex<Instant>) {
     loop {
         if let Ok((state, _)) = admin::group(brokers, GROUP).await
-            && state != "Stable"
+            && is_rebalance(&state)
         {
             *unsettled.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         }
         tokio::time::sleep(EVERY / 2).await;
     }
+}
+
+/// Whether a group in this state, as Kafka names it, waits for its members to give partitions up or
+/// to take them. A group that is empty or that the broker does not know has no members that drain.
+fn is_rebalance(state: &str) -> bool {
+    matches!(state, "PreparingRebalance" | "CompletingRebalance")
 }
 
 /// A key that both sides put into a partition: FNV-1a, as Sarama's hash partitioner.
@@ -249,5 +255,19 @@ mod tests {
         for partition in 0..6 {
             assert_eq!(partition_of(&key_of(partition, 6), 6), partition);
         }
+    }
+
+    #[test]
+    fn only_a_rebalance_is_a_drain() {
+        let states = [
+            "PreparingRebalance",
+            "CompletingRebalance",
+            "Stable",
+            "Empty",
+            "Dead",
+            "",
+        ];
+        let drains = states.map(is_rebalance);
+        assert_eq!(drains, [true, true, false, false, false, false]);
     }
 }

@@ -191,7 +191,7 @@ impl Stage {
     }
 
     /// The same where the fault contains a rebalance: the time is judged from the end of the
-    /// group's drain, which `rebalanceDrain` bounds.
+    /// group's drain ([`super::DRAINS_WITHIN`]).
     pub async fn heals_after_drain(&mut self) -> Result<()> {
         let brokers = self.brokers.own();
         self.probes
