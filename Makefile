@@ -99,12 +99,12 @@ ledger: ledger-program ## Run each fault and judge it, then write docs/reliabili
 soak: ledger-program ## Half an hour of random faults at 500 messages a second (MINUTES=30)
 	@$(LEDGER) soak
 
-# ONLY=memory for the heavy runs of tests/integration/load/memory.rs alone, ONLY=simulation for the
-# simulation alone.
+# ONLY=memory for the heavy runs of tests/integration/load/memory.rs alone, ONLY=memory::ratio_5 for one
+# of them, ONLY=simulation for the simulation alone. Another name fails.
 load: $(BUILT_DAPRDS) $(KAFKA_JARS) ## Heavy runs that are not in `make test` (an hour; ONLY= SEEDS= DAPRD_VERSION= OLD_COMPONENT=)
 ifneq ($(ONLY),simulation)
 	$(CARGO) build --locked --workspace --all-targets
-	LOAD=1 DAPRD_VERSION="$(DAPRD_VERSION)" OLD_COMPONENT="$(OLD_COMPONENT)" $(CARGO) test --locked --test integration -- load::$(ONLY) --test-threads=1
+	LOAD="$(or $(ONLY),all)" DAPRD_VERSION="$(DAPRD_VERSION)" OLD_COMPONENT="$(OLD_COMPONENT)" $(CARGO) test --locked --test integration -- --test-threads=1
 endif
 ifneq ($(filter simulation,$(or $(ONLY),simulation)),)
 	SIMULATION_SEEDS="$(or $(SEEDS),1000000)" $(CARGO) test --locked --workspace --release --lib delivery::simulation -- --nocapture

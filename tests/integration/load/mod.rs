@@ -1,10 +1,12 @@
 //! Heavy runs that are no part of `make test`: `make load` runs them, one after the other, and each
 //! prints its figures.
 //!
-//! `LOAD=1` adds them to the list of tests. `make load` also plays a million schedules of the simulation,
-//! which is a unit test (`src/delivery/simulation/`).
+//! With `LOAD=all` the list of tests has them and no others, with `LOAD=memory` those of one file. `make
+//! load` also plays a million schedules of the simulation, which is a unit test
+//! (`src/delivery/simulation/`).
 
 mod app;
+pub mod choice;
 mod memory;
 mod mixed;
 mod versions;
@@ -31,11 +33,14 @@ tests!("load":
 /// How long any one of them may take.
 pub const LIMIT: Duration = Duration::from_secs(1800);
 
-/// All of them if the environment variable `LOAD` asks for them, else none.
-pub fn tests() -> &'static [Test] {
-    match std::env::var_os("LOAD") {
-        Some(wanted) if !wanted.is_empty() => TESTS,
-        _ => &[],
+/// Those that the environment variable `LOAD` asks for; `None` without it.
+///
+/// # Errors
+/// When `LOAD` names none of them.
+pub fn tests() -> Result<Option<Vec<Test>>> {
+    match std::env::var("LOAD") {
+        Ok(name) if !name.is_empty() => Ok(Some(choice::chosen(&name)?)),
+        _ => Ok(None),
     }
 }
 
