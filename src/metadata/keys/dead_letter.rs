@@ -50,11 +50,12 @@ pub(super) const KEYS: &[Key] = &[
             settings.dead_letter.max_breaks = Some(parse::attempts(text)?);
             Ok(())
         },
-        "How often a record's call must have broken while no other was under way until \
-         the record is a dead letter, 1 to 1,000,000, even if nothing shows that the app \
-         has lived in between. A Subscription's metadata may give another. Applies to \
-         topics with a dead-letter topic. Default: none, because an app that does not \
-         start would make dead letters.",
+        "Gives a record up after this many breaks with no other call under way (1 to \
+         1,000,000), even without evidence that the app lived in between. Set it only \
+         temporarily: an app that does not start would create dead letters. It adds to the \
+         rule with evidence: a record with enough evidence is given up as without the key. A \
+         Subscription's metadata may give another. Applies to topics with a dead-letter \
+         topic. Default: none.",
     )
     .number()
     .compare(Compare::Ours)
