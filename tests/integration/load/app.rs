@@ -11,8 +11,9 @@ use crate::{
     support::{
         Fixture, Place, SOON, admin,
         app::{App, subscription},
+        endpoints::{at_least, get, series},
         notebook::write,
-        records,
+        records::{self, Plain},
     },
 };
 
@@ -44,25 +45,16 @@ pub async fn fifty_restarts_under_a_living_daprd_make_no_dead_letter(
     bench.judge().await
 }
 
-/// The app is killed at random moments, as for want of memory, and comes back after a while.
+/// The app is killed at random moments, as for want of memory, and comes back after a while. Every
+/// tenth time it goes on dying as soon as it gets a record.
 pub async fn an_app_that_is_killed_in_a_loop_makes_no_dead_letter(
     fixture: Arc<Fixture>,
 ) -> Result<()> {
-    const KILLS: usize = 60;
-    const EACH: usize = 8;
     let rolls = Rolls::from_env(SEED)?;
     println!("{SEED}={}", rolls.seed);
-    let mut bench = Bench::start(&fixture, Duration::from_millis(300)).await?;
-    for kill in 0..KILLS {
-        bench.write(EACH).await?;
-        let moment = |most, what| Duration::from_millis(rolls.below(most, (what, kill)));
-        sleep(moment(1_500, "lives")).await;
-        bench.app.down();
-        sleep(moment(1_000, "is away")).await;
-        bench.app.up().await?;
-    }
-    let judged = bench.judge().await;
-    judged.map_err(|error| format!("{error}\n(again: {SEED}={})", rolls.seed).into())
+    let bench = Bench::start(&fixture, Duration::from_millis(300)).await?;
+    let killed = bench.is_killed_in_a_loop(&rolls).await;
+    killed.map_err(|error| format!("{error}\n(again: {SEED}={})", rolls.seed).into())
 }
 
 /// A topic with a dead-letter topic, and an app behind the real daprd.
@@ -72,6 +64,8 @@ struct Bench {
     app_id: String,
     app: App,
     written: usize,
+    /// The component's admin endpoints.
+    admin: String,
     _daprd: Daprd,
     _component: Component,
     _place: Place,
@@ -90,7 +84,8 @@ impl Bench {
             ("backOffDuration", "50ms"),
         ];
         let place = Place::with_component(&kafka, &settings)?;
-        let component = place.component().await?;
+        let mut component = place.component().await?;
+        let admin = component.admin().await?;
         let lanes = (0..LANES).map(|lane| subscription(&format!("{topic}#{lane}"), &json!({})));
         let app = App::working(lanes.collect(), work).await?;
         let daprd = place.daprd(fixture.daprd, &app_id, Some(app.port)).await?;
@@ -100,6 +95,7 @@ impl Bench {
             app_id,
             app,
             written: 0,
+            admin,
             _daprd: daprd,
             _component: component,
             _place: place,
@@ -121,8 +117,67 @@ impl Bench {
         .await
     }
 
-    /// Nothing was lost, and nothing became a dead letter.
-    async fn judge(self) -> Result<()> {
+    async fn is_killed_in_a_loop(mut self, rolls: &Rolls) -> Result<()> {
+        const KILLS: usize = 60;
+        const EACH: usize = 8;
+        for kill in 0..KILLS {
+            self.write(EACH).await?;
+            let moment = |most, what| Duration::from_millis(rolls.below(most, (what, kill)));
+            sleep(moment(1_500, "lives")).await;
+            self.app.down();
+            sleep(moment(1_000, "is away")).await;
+            self.app.up().await?;
+            if kill % 10 == 9 {
+                self.dies_of_each_call().await?;
+            }
+        }
+        self.judge().await
+    }
+
+    /// The app dies several times of the only record that is left, and stays away until a call was
+    /// refused. Nothing shows whether the record is to blame or the app does not start, so the record is
+    /// kept.
+    async fn dies_of_each_call(&mut self) -> Result<()> {
+        const TIMES: usize = 5;
+        self.all_committed().await?;
+        // Calls that were cut are never counted down.
+        let mut cut = self.app.at_work();
+        self.write(1).await?;
+        for _ in 0..TIMES {
+            if let Err(error) = self.dies_of_a_call(&mut cut).await {
+                // A record that was given up is not delivered again.
+                self.no_dead_letter().await?;
+                return Err(error);
+            }
+        }
+        self.all_committed().await
+    }
+
+    async fn dies_of_a_call(&mut self, cut: &mut usize) -> Result<()> {
+        eventually("the app gets the record", SOON, || async {
+            (self.app.at_work() > *cut).then_some(())
+        })
+        .await?;
+        *cut = self.app.at_work();
+        let unreachable = self.unreachable();
+        let (_, metrics) = get(&format!("{}/metrics", self.admin)).await?;
+        let before = series(&metrics, &unreachable).unwrap_or_default();
+        self.app.down();
+        // The call that broke, and one that was refused.
+        at_least(&self.admin, &unreachable, before + 2.0).await?;
+        self.app.up().await
+    }
+
+    /// The series that counts calls that did not reach the app, or broke.
+    fn unreachable(&self) -> String {
+        let Self { topic, app_id, .. } = self;
+        format!(
+            "process_duration_seconds_count{{component=\"todo-pubsub\",topic=\"{topic}\",\
+             group=\"{app_id}\",outcome=\"unreachable\"}}"
+        )
+    }
+
+    async fn all_committed(&self) -> Result<()> {
         let (kafka, group, topic) = (&self.kafka, &self.app_id, &self.topic);
         let what = format!("all {} records are committed", self.written);
         eventually(&what, SETTLED, || async {
@@ -130,21 +185,35 @@ impl Bench {
             let sum: i64 = committed.ok()?.into_iter().flatten().sum();
             (usize::try_from(sum) == Ok(self.written)).then_some(())
         })
-        .await?;
-        let letters = records::read(kafka, &dead(topic)).await?;
+        .await
+    }
+
+    async fn no_dead_letter(&self) -> Result<()> {
+        let letters = records::read(&self.kafka, &dead(&self.topic)).await?;
+        let values: Vec<_> = letters.iter().map(Plain::text).collect();
+        ensure!(
+            letters.is_empty(),
+            "{} dead letters: {values:?}",
+            letters.len()
+        );
+        Ok(())
+    }
+
+    /// Nothing was lost, and nothing became a dead letter.
+    async fn judge(self) -> Result<()> {
+        self.all_committed().await?;
         let seen = self.app.seen();
         let answered = seen
             .iter()
             .filter_map(|event| event.body["data"]["number"].as_u64());
         let answered: BTreeSet<_> = answered.collect();
         println!(
-            "{} records: {} answers to {} of them, {} dead letters",
+            "{} records: {} answers to {} of them",
             self.written,
             seen.len(),
-            answered.len(),
-            letters.len()
+            answered.len()
         );
-        ensure!(letters.is_empty(), "dead letters: {letters:?}");
+        self.no_dead_letter().await?;
         ensure!(answered.len() == self.written, "records were lost");
         Ok(())
     }
