@@ -472,33 +472,45 @@ impl OutOfRange<'_> {
     /// Logs and counts it.
     pub fn emit(self) {
         of_topic(names::OUT_OF_RANGE, self.instance, self.at);
-        let Self { at, from, to, .. } = self;
-        let (instance, position) = (
-            self.instance,
-            format!("{at}: offset {from} is out of range"),
-        );
+        let (instance, text) = (self.instance, self.text());
         match self.reason {
-            Reason::Removed(count) => error!(
-                %instance,
+            Reason::Recreated => warn!(%instance, "{text}"),
+            Reason::Removed(_) | Reason::Truncated(_) | Reason::BeyondEnd(_) => {
+                error!(%instance, "{text}");
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self { at, from, to, .. } = self;
+        let position = format!("{at}: offset {from} is out of range");
+        match self.reason {
+            Reason::Removed(count) => format!(
                 "{position}: {count} offsets from there on were removed (retention, or deleted records). \
                  Continuing at {to}, the first record that is left"
             ),
-            Reason::Truncated(count) => error!(
-                %instance,
-                "{position}: the topic is the same, but its log ends at {to}. The brokers have lost {count} \
-                 offsets (an unclean leader election, or a crash before records were flushed). Continuing at {to}"
-            ),
-            Reason::Recreated => warn!(
-                %instance,
+            Reason::Truncated(count) => {
+                let end = Offset(from.0 - count);
+                let there = if *to < end {
+                    "the commit point: records that were finished after it are redelivered, because others \
+                     may have their offsets by now"
+                } else {
+                    "the log's end"
+                };
+                format!(
+                    "{position}: the topic is the same, but its log ends at {end}. The brokers have lost \
+                     {count} offsets (an unclean leader election, or a crash before records were flushed). \
+                     Continuing at {to}, {there}"
+                )
+            }
+            Reason::Recreated => format!(
                 "{position}: the topic was deleted and created again. Continuing at {to}, its first record"
             ),
-            Reason::BeyondEnd(log) => error!(
-                %instance,
-                "{position}: the log has the offsets {} to {}, and nothing tells whether the topic was created \
-                 again (its brokers give topics no ids, or the group's offset was committed by another client). \
-                 Continuing at {to}: messages may be redelivered",
-                log.first,
-                log.end
+            Reason::BeyondEnd(log) => format!(
+                "{position}: the log has the offsets {} to {}, and nothing tells whether the topic was \
+                 created again (its brokers give topics no ids, or the group's offset was committed by \
+                 another client). Continuing at {to}: messages may be redelivered",
+                log.first, log.end
             ),
         }
     }

@@ -100,6 +100,39 @@ fn what_happens_in_a_group_is_counted_for_it() {
 }
 
 #[test]
+fn the_line_about_a_cut_log_names_its_end_and_where_reading_continues() {
+    let (instance, at) = (&member(), &TopicPartition::new("orders", 3));
+    let told = |to| {
+        let (from, reason) = (Offset(25), Reason::Truncated(5));
+        let moved = OutOfRange {
+            instance,
+            at,
+            from,
+            to: Offset(to),
+            reason,
+        };
+        moved.text()
+    };
+    let unfinished = told(12);
+    assert!(
+        unfinished.contains("offset 25 is out of range"),
+        "{unfinished}"
+    );
+    assert!(unfinished.contains("its log ends at 20. "), "{unfinished}");
+    assert!(unfinished.contains("lost 5 offsets"), "{unfinished}");
+    assert!(
+        unfinished.contains("Continuing at 12, the commit point"),
+        "{unfinished}"
+    );
+    let finished = told(20);
+    assert!(finished.contains("its log ends at 20. "), "{finished}");
+    assert!(
+        finished.contains("Continuing at 20, the log's end"),
+        "{finished}"
+    );
+}
+
+#[test]
 fn dead_letters_are_counted_by_why_and_whether_they_were_written() {
     let (instance, at) = (&member(), &TopicPartition::new("orders", 3));
     let (topic, reason) = ("orders.dlq", "because");
