@@ -905,7 +905,7 @@ impl Owner {
                 // What was read from there on is not in the log any more.
                 Decision::StartAt { to, reason } => {
                     self.commits.forget(&at);
-                    let progress = out_of_range::start(self.engine.progress(&at), to, reason);
+                    let progress = out_of_range::start(self.engine.commit_point(&at), to, reason);
                     gone.push(at.clone());
                     starts.push(Start {
                         at,

@@ -13,17 +13,6 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// As much of it as lies before this offset.
-    #[must_use]
-    pub fn before(mut self, end: Offset) -> Self {
-        self.point = self.point.min(end);
-        self.above.retain(|range| range.start < end);
-        if let Some(last) = self.above.last_mut() {
-            last.end = last.end.min(end);
-        }
-        self
-    }
-
     /// How many offsets are finished above the point, with those that no record has.
     pub fn count_above(&self) -> i64 {
         let lengths = self.above.iter().map(|range| range.end.0 - range.start.0);

@@ -28,9 +28,8 @@ pub(super) struct PartitionLog {
     /// Open transactions, and the first offset of each.
     open: BTreeMap<u64, i64>,
     aborted: BTreeSet<u64>,
-    /// Nothing is produced while somebody's position is beyond the end: a log that grew past such
-    /// a position would hide that it was cut, to any consumer.
-    pub(super) was_cut: bool,
+    /// The lowest offset that a cut took, as long as somebody may count on what stood there.
+    pub(super) cut: Option<i64>,
 }
 
 /// What a fetch brings.
@@ -105,7 +104,7 @@ impl PartitionLog {
     pub(super) fn cut(&mut self, end: i64) -> Vec<usize> {
         let gone = self.entries.split_off(&end);
         self.end = end;
-        self.was_cut = true;
+        self.cut = Some(self.cut.map_or(end, |cut| cut.min(end)));
         self.open.retain(|_, first| *first < end);
         records(&gone)
     }

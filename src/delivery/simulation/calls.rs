@@ -36,6 +36,7 @@ const ROOM: usize = 4000;
 pub(super) struct OpenCommits {
     /// What each comes back with; nothing once that was told.
     open: BTreeMap<u64, Option<Returns>>,
+    partitions: BTreeMap<u64, Vec<TopicPartition>>,
     last: u64,
     /// The last that has reached the coordinator: they do so in their order, over one connection.
     arrived: u64,
@@ -43,8 +44,10 @@ pub(super) struct OpenCommits {
 }
 
 impl OpenCommits {
-    pub(super) fn is_empty(&self) -> bool {
-        self.open.is_empty()
+    /// Whether a commit of this partition is under way.
+    pub(super) fn has(&self, at: &TopicPartition) -> bool {
+        let mut partitions = self.partitions.values();
+        partitions.any(|partitions| partitions.contains(at))
     }
 }
 
@@ -86,8 +89,10 @@ struct Request {
     generation: Option<u64>,
     offsets: Vec<(TopicPartition, Progress)>,
     ids: HashMap<Arc<str>, TopicId>,
-    /// Partitions that start at their first record, since nobody knows what their position means.
-    starts_over: Vec<TopicPartition>,
+    /// Partitions that do not start at the group's position, and why.
+    moved: BTreeMap<TopicPartition, Reason>,
+    /// Partitions of which the member takes new records for old ones, from this offset on.
+    confused: BTreeMap<TopicPartition, i64>,
 }
 
 fn cause(text: &str) -> Cause {
@@ -143,7 +148,7 @@ impl World {
                 generation,
                 again,
             } => {
-                self.sites[site].client.finds_starts += 1;
+                self.sites[site].client.asks += 1;
                 let wait = if again { wait + AGAIN } else { wait };
                 self.later(wait, move |world| {
                     world.find_committed(to, wanted, known, generation);
@@ -155,6 +160,9 @@ impl World {
                 generation,
                 wait,
             } => {
+                for start in &starts {
+                    self.starts_at(&start.at, start.progress.point, &[]);
+                }
                 let offsets = starts.iter();
                 let offsets = offsets.map(|start| (start.at.clone(), start.progress.clone()));
                 let offsets = offsets.collect();
@@ -187,7 +195,12 @@ impl World {
                     world.commits_may_have_ended(site);
                 });
             }
-            other => self.later(wait, move |world| world.ask(to, other)),
+            other => {
+                if matches!(other, Call::LookAt(_)) {
+                    self.sites[site].client.asks += 1;
+                }
+                self.later(wait, move |world| world.ask(to, other));
+            }
         }
     }
 
@@ -261,7 +274,12 @@ impl World {
                 } else {
                     wait
                 };
-                return self.send(to, wait, Input::Done(Done::Looked(found)));
+                return self.later(wait, move |world| {
+                    if world.is_there(to) {
+                        world.sites[site].client.asks -= 1;
+                        world.input(site, Input::Done(Done::Looked(found)));
+                    }
+                });
             }
             Call::AskWhetherABrokerAnswers => Done::Joining(!silent),
             Call::FindStarts { .. }
@@ -331,7 +349,7 @@ impl World {
     fn started(&mut self, to: Address, generation: Generation, starts: Starts, wait: Duration) {
         self.later(wait, move |world| {
             if world.is_there(to) {
-                world.sites[to.site].client.finds_starts -= 1;
+                world.sites[to.site].client.asks -= 1;
                 let done = Done::Starts { generation, starts };
                 world.input(to.site, Input::Done(done));
             }
@@ -363,6 +381,10 @@ impl World {
             let start = start.and_then(|need: Need| {
                 need.start(&wanted.at, |end| self.end(site, &wanted.at, end))
             });
+            if let (Ok(start), Some((point, metadata))) = (&start, committed) {
+                let (before, _) = parse(point, metadata);
+                self.starts_at(&wanted.at, start.progress.point, &before.above);
+            }
             self.tell(|| format!("member {site}: {start:?}"));
             results.push((wanted.at, start));
         }
@@ -399,17 +421,11 @@ impl World {
             Returns::Starts(_, starts) => starts.as_slice(),
             Returns::Progress(..) | Returns::Last(..) => &[],
         };
-        let starts_over = starts.iter().filter(|start| {
-            let StartFrom::Moved { reason, .. } = start.from else {
-                return false;
-            };
-            match reason {
-                Reason::BeyondEnd(_) => true,
-                Reason::Recreated => !self.plan.topics_have_ids,
-                Reason::Removed(_) | Reason::Truncated(_) => false,
-            }
+        let moved = starts.iter().filter_map(|start| match start.from {
+            StartFrom::Moved { reason, .. } => Some((start.at.clone(), reason)),
+            StartFrom::Commit | StartFrom::Policy => None,
         });
-        let starts_over = starts_over.map(|start| start.at.clone()).collect();
+        let moved = moved.collect();
         let held = self.sites[to.site].client.held.as_ref();
         for (at, _) in &offsets {
             if held.is_none_or(|held| !held.contains(at)) {
@@ -424,18 +440,26 @@ impl World {
             // The owner's call begins a moment later.
             self.later(wait, move |world| world.commit_enters(to));
         }
+        let partitions = offsets.iter().map(|(at, _)| at.clone()).collect();
         let commits = &mut self.sites[to.site].commits;
         commits.last += 1;
+        commits.partitions.insert(commits.last, partitions);
         let number = commits.last;
         commits.open.insert(number, Some(returns));
         let generation = self.sites[to.site].client.generation;
+        let confused = offsets.iter().filter_map(|(at, _)| {
+            let from = self.confuses(to.site, at)?;
+            Some((at.clone(), from))
+        });
+        let confused = confused.collect();
         let request = Request {
             number,
             batch,
             generation,
             offsets,
             ids,
-            starts_over,
+            moved,
+            confused,
         };
         let latency = wait + self.latency();
         self.later(latency, move |world| world.commit_arrives(to, request));
@@ -476,7 +500,8 @@ impl World {
             generation,
             offsets,
             ids,
-            starts_over,
+            moved,
+            confused,
         } = request;
         self.sites[to.site].commits.arrived = number;
         let accepts = self.group.accepts(to.client, generation);
@@ -484,16 +509,16 @@ impl World {
         let is_refused = self.commits_refused > self.now;
         let mut results = Vec::new();
         for (at, progress) in offsets {
-            if starts_over.contains(&at) {
-                let incarnation = self.broker.incarnation(&at.topic);
-                self.judge.cut(&at, incarnation);
+            if let Some(reason) = moved.get(&at) {
+                self.forgets(&at, *reason);
             }
             let result = if !accepts {
                 Err(cause("illegal generation"))
             } else if is_refused && at.topic == refused {
                 Err(cause("forbidden"))
             } else {
-                self.store(to.site, &at, &progress, &ids);
+                let confused = confused.get(&at).copied();
+                self.store(to.site, &at, &progress, &ids, confused);
                 Ok(())
             };
             results.push(result);
@@ -507,12 +532,26 @@ impl World {
         });
     }
 
+    /// What the group had committed of a partition counts no more, or less.
+    fn forgets(&mut self, at: &TopicPartition, reason: Reason) {
+        let incarnation = self.broker.incarnation(&at.topic);
+        match reason {
+            // It starts at its first record, since nobody knows what the position means.
+            Reason::BeyondEnd(_) => self.judge.cut(at, incarnation),
+            Reason::Recreated if !self.plan.topics_have_ids => self.judge.cut(at, incarnation),
+            // It starts at the commit point, without what was finished above.
+            Reason::Truncated(_) => self.judge.unsettle(at, incarnation),
+            Reason::Removed(_) | Reason::Recreated => {}
+        }
+    }
+
     fn store(
         &mut self,
         site: usize,
         at: &TopicPartition,
         progress: &Progress,
         ids: &HashMap<Arc<str>, TopicId>,
+        confused: Option<i64>,
     ) {
         let text = ids.get(&at.topic);
         let text = text.map(|id| metadata(progress, &Self::origin(*id), ROOM));
@@ -530,7 +569,7 @@ impl World {
         if let Some(end) = end.filter(|_| !is_stale && !is_others) {
             self.judge.count("commit");
             self.judge
-                .committed(at, incarnation, &stored, end, self.step);
+                .committed(at, incarnation, &stored, end, confused, self.step);
         }
     }
 
@@ -550,6 +589,7 @@ impl World {
         }
         let site = &mut self.sites[to.site];
         site.commits.open.remove(&number);
+        site.commits.partitions.remove(&number);
         if let Some(member) = &mut site.member {
             member.inside = member.inside.saturating_sub(1);
         }

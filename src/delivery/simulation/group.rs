@@ -48,8 +48,15 @@ pub(super) struct Client {
     pub(super) known: BTreeMap<Arc<str>, i64>,
     /// The step at which it was asked what the group has committed of each partition.
     pub(super) since: BTreeMap<TopicPartition, u64>,
-    /// Questions under way where partitions start.
-    pub(super) finds_starts: usize,
+    /// Questions under way whose answers a cut would make wrong.
+    pub(super) asks: usize,
+}
+
+impl Client {
+    /// The offset of the next record to fetch.
+    pub(super) fn position(&self, at: &TopicPartition) -> Option<i64> {
+        Some(self.fetches.get(at)?.position)
+    }
 }
 
 #[derive(Debug)]

@@ -89,6 +89,20 @@ impl Judge {
         }
     }
 
+    /// New records of a log that was cut are lost to the group.
+    pub(super) fn lost(
+        &mut self,
+        at: &TopicPartition,
+        incarnation: i64,
+        is_lost: impl Fn(i64) -> bool,
+    ) {
+        let of_log = self.by_log.get(&(at.clone(), incarnation));
+        for number in of_log.into_iter().flatten() {
+            let fact = &mut self.facts[*number];
+            fact.gone |= is_lost(fact.offset);
+        }
+    }
+
     /// A log was cut: commits may go back to its end, and what stood above it is not settled.
     pub(super) fn cut(&mut self, at: &TopicPartition, incarnation: i64) {
         self.points.remove(&(at.clone(), incarnation));
@@ -119,7 +133,9 @@ impl Judge {
             return;
         }
         let of_log = &self.by_log[&(fact.at.clone(), fact.incarnation)];
-        let before = of_log.iter().map(|number| &self.facts[*number]);
+        // A log that was cut has new records at lower offsets.
+        let older = of_log.iter().filter(|other| **other < number);
+        let before = older.map(|number| &self.facts[*number]);
         let unfinished = before.filter(|before| {
             before.key == fact.key
                 && before.offset < fact.offset
@@ -148,19 +164,21 @@ impl Judge {
         }
     }
 
-    /// I2, I7 and I9: the coordinator took a commit of this log.
+    /// I2, I7 and I9: the coordinator took a commit of this log. From `confused` on the member
+    /// has not noticed that records are others than those that it knows.
     pub(super) fn committed(
         &mut self,
         at: &TopicPartition,
         incarnation: i64,
         progress: &Progress,
         end: i64,
+        confused: Option<i64>,
         step: u64,
     ) {
         let point = progress.point.0;
         let log = (at.clone(), incarnation);
         // Beyond the end of a log that was cut a commit stands for nothing.
-        let reached = point.min(end);
+        let reached = point.min(end).min(confused.unwrap_or(end));
         let before = self.points.entry(log.clone()).or_insert(reached);
         if *before > reached {
             let what = format!("I9: the commit of {at} went back from {before} to {point}");
@@ -175,7 +193,8 @@ impl Judge {
             let is_above = above
                 .clone()
                 .any(|range| (range.start.0..range.end.0).contains(&offset));
-            if offset >= point && !is_above {
+            let is_others = confused.is_some_and(|from| offset >= from);
+            if offset >= point && !is_above || is_others {
                 continue;
             }
             // Ranges beyond the end of a log that was cut count for nothing.

@@ -224,8 +224,12 @@ impl Member {
         self.engine.progress(at)
     }
 
-    /// The partitions that are read, and the offset of the next record of each.
-    pub(super) fn positions(&self) -> impl Iterator<Item = (&TopicPartition, Offset)> {
+    /// The offset of the next record that a member takes in, if it owns the partition.
+    pub(super) fn position(&self, at: &TopicPartition) -> Option<Offset> {
+        self.engine.position(at)
+    }
+
+    fn positions(&self) -> impl Iterator<Item = (&TopicPartition, Offset)> {
         let engine = &self.engine;
         engine
             .partitions()
@@ -626,7 +630,7 @@ impl Member {
                 }
                 Decision::StartAt { to, reason } => {
                     self.commits.forget(&at);
-                    let progress = out_of_range::start(self.engine.progress(&at), to, reason);
+                    let progress = out_of_range::start(self.engine.commit_point(&at), to, reason);
                     gone.push(at.clone());
                     starts.push(Start {
                         at,

@@ -18,6 +18,7 @@ mod app;
 mod broker;
 mod calls;
 mod cases;
+mod cuts;
 mod group;
 mod judge;
 mod member;
@@ -42,8 +43,8 @@ const SHOWN: usize = 20;
 const SHOWN_OF_EACH: usize = 3;
 
 /// What must happen this often in as many schedules, so that it is tested.
-const OF_EACH: usize = 100;
-const KINDS: [&str; 19] = [
+const OF_EACH: usize = 50;
+const KINDS: [&str; 20] = [
     "rebalance",
     "crash",
     "cut off",
@@ -51,6 +52,7 @@ const KINDS: [&str; 19] = [
     "daprd ends",
     "app dies",
     "log cut",
+    "written after a cut that nobody has noticed",
     "retention",
     "out of range",
     "topic created again",

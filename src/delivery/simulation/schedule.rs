@@ -135,7 +135,7 @@ const FAULTS: [Fault; 14] = [
 ];
 
 impl World {
-    fn any_partition(&mut self) -> TopicPartition {
+    pub(super) fn any_partition(&mut self) -> TopicPartition {
         let topic = self.random.below(self.plan.topics.len());
         let partition = self.random.below(self.plan.partitions);
         let partition = i32::try_from(partition).unwrap_or_default();
@@ -166,7 +166,7 @@ impl World {
     }
 
     /// Several records at once, of a few keys.
-    fn burst(&mut self, at: &TopicPartition, records: usize, is_transaction: bool) {
+    pub(super) fn burst(&mut self, at: &TopicPartition, records: usize, is_transaction: bool) {
         let mut transaction = None;
         if is_transaction {
             self.last_transaction += 1;
@@ -181,15 +181,6 @@ impl World {
             let wait = self.random.millis(10, 9000);
             let at = at.clone();
             self.later(wait, move |world| world.end_transaction(&at, transaction));
-        }
-    }
-
-    fn end_transaction(&mut self, at: &TopicPartition, transaction: u64) {
-        let commits = self.random.percent(60);
-        if let Some(log) = self.broker.log_mut(at) {
-            let gone = log.end_transaction(transaction, commits);
-            self.judge.gone(&gone);
-            self.judge.count("transaction");
         }
     }
 
@@ -212,7 +203,7 @@ impl World {
             Fault::LeadersAreSilent => self.leaders_silent = until,
             Fault::CommitsAreRefused => self.commits_refused = until,
             Fault::DeadLettersFail => self.dead_letters_fail = until,
-            Fault::LogIsCut => self.cut_log(),
+            Fault::LogIsCut => self.lose_the_end(),
             Fault::Retention => self.retention(),
             Fault::TopicIsCreatedAgain => self.delete_topic(),
         }
@@ -262,22 +253,6 @@ impl World {
                 world.reconnected(site);
             }
         });
-    }
-
-    /// An unclean leader election: the last records are lost.
-    fn cut_log(&mut self) {
-        let at = self.any_partition();
-        let incarnation = self.broker.incarnation(&at.topic);
-        let lost = i64::try_from(self.random.between(1, 5)).unwrap_or_default();
-        let Some(log) = self.broker.log_mut(&at) else {
-            return;
-        };
-        let end = (log.end - lost).max(log.first);
-        let gone = log.cut(end);
-        self.tell(|| format!("{at} is cut at {end}"));
-        self.judge.count("log cut");
-        self.judge.gone(&gone);
-        self.judge.cut(&at, incarnation);
     }
 
     fn retention(&mut self) {

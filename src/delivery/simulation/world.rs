@@ -16,9 +16,8 @@ use super::{
     schedule::{Behaviour, Plan},
 };
 use crate::{
-    kafka::parse,
     metadata::{Settings, resolve},
-    model::{Backoff, Policy, Progress, Record, TopicPartition},
+    model::{Backoff, Policy, Record, TopicPartition},
 };
 
 /// More than any schedule needs: what takes more does not end.
@@ -425,9 +424,9 @@ impl World {
         key: Option<u8>,
         in_transaction: Option<u64>,
     ) {
-        let is_hidden = self.hides_a_cut(at);
+        let takes = self.takes_a_record(at);
         let incarnation = self.broker.incarnation(&at.topic);
-        let Some(log) = self.broker.log_mut(at).filter(|_| !is_hidden) else {
+        let Some(log) = self.broker.log_mut(at).filter(|_| takes) else {
             return;
         };
         let offset = log.end;
@@ -436,38 +435,6 @@ impl World {
         let behaviour = self.plan.behaviour(&mut self.random, self.in_trouble);
         self.tell(|| format!("{at}@{offset} key {key:?} is produced: {behaviour:?}"));
         self.behaviours.push(behaviour);
-    }
-
-    /// Whether a log was cut, and somebody's position is beyond its end.
-    fn hides_a_cut(&mut self, at: &TopicPartition) -> bool {
-        let Some(log) = self.broker.log(at).filter(|log| log.was_cut) else {
-            return false;
-        };
-        let end = log.end;
-        let committed = self.broker.committed.get(at);
-        let beyond = |progress: &Progress| {
-            let last = progress
-                .above
-                .last()
-                .map_or(progress.point, |last| last.end);
-            last.0 > end
-        };
-        let mut hides = committed.is_some_and(|committed| {
-            let (progress, _) = parse(committed.offset, &committed.metadata);
-            beyond(&progress)
-        });
-        for site in &self.sites {
-            let member = site.member.iter();
-            let mut positions = member.clone().flat_map(Member::positions);
-            hides |= positions.any(|(other, position)| other == at && position.0 > end);
-            let mut progress = member.filter_map(|member| member.progress_of(at));
-            hides |= progress.any(|progress| beyond(&progress));
-            hides |= site.client.finds_starts > 0 || !site.commits.is_empty();
-        }
-        if !hides && let Some(log) = self.broker.log_mut(at) {
-            log.was_cut = false;
-        }
-        hides
     }
 
     pub(super) fn record(&self, at: &TopicPartition, offset: i64, number: usize) -> Record {
