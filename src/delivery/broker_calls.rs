@@ -46,12 +46,108 @@ const RECOVERY: Duration = Duration::from_secs(5);
 /// find the cause and send them back.
 const RETENTION: Duration = Duration::from_secs(14 * 24 * 3600);
 
+/// What the machines ask of the brokers, or have them do.
+pub(super) enum Call {
+    /// Where partitions start; `again`, after a wait, if it was asked for and no broker said.
+    FindStarts {
+        wanted: Vec<Wanted>,
+        known: HashMap<Arc<str>, TopicId>,
+        generation: Generation,
+        again: bool,
+    },
+    /// Commit starts that we decided, after a wait.
+    CommitStarts {
+        starts: Vec<Start>,
+        ids: HashMap<Arc<str>, TopicId>,
+        generation: Generation,
+        wait: Duration,
+    },
+    /// Commit progress; each partition with the epoch in which it is ours.
+    Commit {
+        batch: BatchId,
+        offsets: Vec<(TopicPartition, Progress)>,
+        epochs: Vec<Epoch>,
+        ids: HashMap<Arc<str>, TopicId>,
+    },
+    /// Commit all progress before partitions are given back.
+    LastCommit {
+        offsets: Vec<(TopicPartition, Progress)>,
+        ids: HashMap<Arc<str>, TopicId>,
+        generation: Generation,
+    },
+    /// Wait until no commit is inside librdkafka.
+    AfterCommits {
+        generation: Generation,
+        then: AfterCommits,
+    },
+    /// The logs of partitions, and then who their topics are.
+    Logs(BTreeMap<TopicPartition, Epoch>),
+    /// How a topic is laid out.
+    Count(Arc<str>),
+    /// The ids of topics.
+    Identities(Vec<Arc<str>>),
+    /// Which of these partitions end before their position.
+    ShortLogs(Vec<(TopicPartition, Epoch, Offset)>),
+    /// The ends of partitions that are not read, or were just assigned.
+    Ends {
+        partitions: Vec<TopicPartition>,
+        assigned: bool,
+    },
+    /// What stands at the positions of quiet partitions.
+    LookAt(Vec<Quiet>),
+    /// Whether a broker answers a fresh client.
+    AskWhetherABrokerAnswers,
+}
+
 /// The calls under way to the brokers of a consumer.
 pub(super) type BrokerCalls = Calls<Done>;
 
 impl BrokerCalls {
+    /// Begins a call.
+    pub(super) fn begin(&mut self, call: Call, of: &GroupConsumer, settings: &Settings) {
+        let consumer = of.clone();
+        match call {
+            Call::FindStarts {
+                wanted,
+                known,
+                generation,
+                again,
+            } => self.find_starts(consumer, wanted, known, generation, again),
+            Call::CommitStarts {
+                starts,
+                ids,
+                generation,
+                wait,
+            } => self.commit_starts(consumer, starts, ids, generation, wait),
+            Call::Commit {
+                batch,
+                offsets,
+                epochs,
+                ids,
+            } => self.commit(of, batch, offsets, epochs, ids),
+            Call::LastCommit {
+                offsets,
+                ids,
+                generation,
+            } => self.last_commit(consumer, offsets, ids, generation),
+            Call::AfterCommits { generation, then } => {
+                self.after_commits(consumer, generation, then);
+            }
+            Call::Logs(epochs) => self.logs(consumer, epochs),
+            Call::Count(topic) => self.count(consumer, topic),
+            Call::Identities(topics) => self.identities(consumer, topics),
+            Call::ShortLogs(asked) => self.short_logs(consumer, asked),
+            Call::Ends {
+                partitions,
+                assigned,
+            } => self.ends(consumer, partitions, assigned),
+            Call::LookAt(quiet) => self.look_at(consumer, settings.clone(), quiet),
+            Call::AskWhetherABrokerAnswers => self.ask_whether_a_broker_answers(settings.clone()),
+        }
+    }
+
     /// Asks where partitions start; `again`, after a wait, if it was asked for and no broker said.
-    pub(super) fn find_starts(
+    fn find_starts(
         &mut self,
         consumer: GroupConsumer,
         wanted: Vec<Wanted>,
@@ -81,7 +177,7 @@ impl BrokerCalls {
     }
 
     /// Commits starts that we decided, after a wait.
-    pub(super) fn commit_starts(
+    fn commit_starts(
         &mut self,
         consumer: GroupConsumer,
         starts: Vec<Start>,
@@ -106,7 +202,7 @@ impl BrokerCalls {
     }
 
     /// Commits progress.
-    pub(super) fn commit(
+    fn commit(
         &mut self,
         consumer: &GroupConsumer,
         batch: BatchId,
@@ -144,7 +240,7 @@ impl BrokerCalls {
     }
 
     /// Waits until no commit is inside librdkafka.
-    pub(super) fn after_commits(
+    fn after_commits(
         &mut self,
         consumer: GroupConsumer,
         generation: Generation,
@@ -166,7 +262,7 @@ impl BrokerCalls {
     }
 
     /// Commits all progress before partitions are given back.
-    pub(super) fn last_commit(
+    fn last_commit(
         &mut self,
         consumer: GroupConsumer,
         offsets: Vec<(TopicPartition, Progress)>,
@@ -186,11 +282,7 @@ impl BrokerCalls {
     }
 
     /// Asks for the logs of partitions, and then who their topics are.
-    pub(super) fn logs(
-        &mut self,
-        consumer: GroupConsumer,
-        epochs: BTreeMap<TopicPartition, Epoch>,
-    ) {
+    fn logs(&mut self, consumer: GroupConsumer, epochs: BTreeMap<TopicPartition, Epoch>) {
         let early = Done::Logs {
             epochs: epochs.clone(),
             logs: HashMap::new(),
@@ -206,7 +298,7 @@ impl BrokerCalls {
     }
 
     /// Asks how a topic is laid out.
-    pub(super) fn count(&mut self, consumer: GroupConsumer, topic: Arc<str>) {
+    fn count(&mut self, consumer: GroupConsumer, topic: Arc<str>) {
         let early = Done::Counted {
             topic: topic.clone(),
             result: Err(Cause::ended_early()),
@@ -238,7 +330,7 @@ impl BrokerCalls {
     }
 
     /// Asks for the ids of topics.
-    pub(super) fn identities(&mut self, consumer: GroupConsumer, topics: Vec<Arc<str>>) {
+    fn identities(&mut self, consumer: GroupConsumer, topics: Vec<Arc<str>>) {
         let early = Done::Identities(Err(Cause::ended_early()));
         self.spawn(early, async move {
             Done::Identities(consumer.topic_ids(topics, IDS_WITHIN).await)
@@ -246,11 +338,7 @@ impl BrokerCalls {
     }
 
     /// Asks which of these partitions end before their position.
-    pub(super) fn short_logs(
-        &mut self,
-        consumer: GroupConsumer,
-        asked: Vec<(TopicPartition, Epoch, Offset)>,
-    ) {
+    fn short_logs(&mut self, consumer: GroupConsumer, asked: Vec<(TopicPartition, Epoch, Offset)>) {
         self.spawn(Done::ShortLogs(Vec::new()), async move {
             let places = asked.iter().map(|(at, ..)| at.clone()).collect();
             let ends: HashMap<_, _> = consumer.log_ends(places).await.into_iter().collect();
@@ -264,12 +352,7 @@ impl BrokerCalls {
 
     /// Asks for the ends of partitions that are not read, or were just assigned: one request for
     /// each leader.
-    pub(super) fn ends(
-        &mut self,
-        consumer: GroupConsumer,
-        partitions: Vec<TopicPartition>,
-        assigned: bool,
-    ) {
+    fn ends(&mut self, consumer: GroupConsumer, partitions: Vec<TopicPartition>, assigned: bool) {
         let done = move |ends| Done::Ends { assigned, ends };
         self.spawn(done(Vec::new()), async move {
             done(consumer.newest(partitions).await)
@@ -290,19 +373,14 @@ impl BrokerCalls {
     }
 
     /// Finds out what stands at the positions of quiet partitions.
-    pub(super) fn look_at(
-        &mut self,
-        consumer: GroupConsumer,
-        settings: Settings,
-        quiet: Vec<Quiet>,
-    ) {
+    fn look_at(&mut self, consumer: GroupConsumer, settings: Settings, quiet: Vec<Quiet>) {
         self.spawn(Done::Looked(Vec::new()), async move {
             Done::Looked(look_at(&consumer, &settings, quiet).await)
         });
     }
 
     /// Finds out whether a broker answers a fresh client.
-    pub(super) fn ask_whether_a_broker_answers(&mut self, settings: Settings) {
+    fn ask_whether_a_broker_answers(&mut self, settings: Settings) {
         self.spawn(Done::Joining(false), async move {
             Done::Joining(broker_answers(&settings).await)
         });

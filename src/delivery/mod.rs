@@ -14,6 +14,7 @@ mod dead_letters;
 mod group;
 mod inbox;
 mod lanes;
+mod machines;
 mod membership;
 mod out_of_range;
 mod owner;

@@ -9,11 +9,12 @@ use std::{
 
 use super::{
     broker::{Committed, Fetched},
-    member::{Call, Input},
+    member::Input,
     world::{Address, World},
 };
 use crate::{
     delivery::{
+        broker_calls::Call,
         commits::BatchId,
         inbox::{AfterCommits, Done},
         membership::Generation,
