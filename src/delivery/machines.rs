@@ -662,3 +662,102 @@ impl Machines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{delivery::owner::limits, metadata::resolve, model::Record};
+
+    const ID: TopicId = TopicId(1, 1);
+
+    fn at() -> TopicPartition {
+        TopicPartition::new("orders", 0)
+    }
+
+    fn record(offset: i64) -> Record {
+        Record {
+            at: at(),
+            offset: Offset(offset),
+            timestamp: None,
+            appended: false,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Machines that own a partition, and have received its records up to an offset.
+    fn reading(start: Progress, position: i64, now: Instant) -> Machines {
+        let given = [("brokers", "localhost:9092"), ("authType", "none")];
+        let given = given.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let resolved = resolve(&HashMap::from(given));
+        let settings = resolved.expect("the settings are right").settings;
+        let mut machines = Machines::new(&settings, &limits(&settings), now);
+        machines.topic_ids.told(&HashMap::from([(at().topic, ID)]));
+        let (assigned, facts) = (membership::Event::Assigned(vec![at()]), machines.facts());
+        machines.membership.step(assigned, facts, now);
+        let (first, epoch) = (start.point.0, machines.next_epoch());
+        let start = Start {
+            at: at(),
+            progress: start,
+            from: StartFrom::Commit,
+            topic: SameTopic::Yes,
+        };
+        let assigned = machines.taken_on(vec![start], vec![epoch], now);
+        machines.engine.step(assigned, now);
+        for offset in first..position {
+            let record = Arc::new(record(offset));
+            machines.engine.step(Event::Received { epoch, record }, now);
+        }
+        machines
+    }
+
+    /// A broker calls the position out of range, and the log of the same topic is this.
+    fn out_of_range(machines: &mut Machines, first: i64, end: i64, now: Instant) -> Continuing {
+        let log = Log {
+            first: Offset(first),
+            end: Offset(end),
+        };
+        let epochs = BTreeMap::from([(at(), machines.last_epoch)]);
+        let logs = HashMap::from([(at(), Ok(log))]);
+        let ids = Ok(HashMap::from([(at().topic, ID)]));
+        machines.logs(epochs, logs, &ids, now)
+    }
+
+    #[test]
+    fn records_before_a_cut_that_are_unfinished_are_read_again() {
+        let now = Instant::now();
+        let mut machines = reading(Offset(10).into(), 15, now);
+        let continuing = out_of_range(&mut machines, 0, 13, now);
+        let starts: Vec<_> = continuing.starts.iter().collect();
+        assert_eq!(starts.len(), 1);
+        assert_eq!(starts[0].progress, Offset(10).into());
+    }
+
+    #[test]
+    fn records_that_are_written_after_a_cut_are_read_whatever_was_finished_at_their_offsets() {
+        let now = Instant::now();
+        let start = Progress {
+            point: Offset(10),
+            above: vec![Offset(12)..Offset(14)],
+        };
+        let mut machines = reading(start.clone(), 20, now);
+        assert_eq!(machines.engine.progress(&at()), Some(start), "before");
+        // The log may have been cut at 11, and have 6 new records.
+        let continuing = out_of_range(&mut machines, 0, 17, now);
+        assert_eq!(continuing.starts[0].progress, Offset(10).into());
+    }
+
+    #[test]
+    fn the_groups_offset_passes_what_retention_removed() {
+        let now = Instant::now();
+        let mut machines = reading(Offset(10).into(), 10, now);
+        let continuing = out_of_range(&mut machines, 30, 40, now);
+        let reads_on = HashMap::from([(at(), (Epoch(1), Offset(30)))]);
+        assert_eq!(continuing.moved, reads_on);
+        for event in continuing.events {
+            machines.engine.step(event, now);
+        }
+        assert_eq!(machines.engine.commit_point(&at()), Some(Offset(30)));
+    }
+}
