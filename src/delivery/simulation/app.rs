@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    judge::Rules,
     member::Input,
     schedule::Behaviour,
     world::{World, number},
@@ -381,9 +382,15 @@ impl World {
             let is_lost = world.in_trouble && world.random.percent(5);
             if !fails {
                 world.judge.count("dead letter");
-                let attempts = world.plan.attempts;
                 let record = number(&content.record);
-                world.judge.dead_letter(record, content.failure, attempts);
+                let is_innocent = world.behaviours[record].is_innocent();
+                let plan = &world.plan;
+                let rules = Rules {
+                    attempts: plan.attempts,
+                    max_breaks: plan.max_breaks,
+                };
+                let judge = &mut world.judge;
+                judge.dead_letter(record, content.failure, is_innocent, rules);
             }
             let result = if fails || is_lost {
                 Err("not written".to_owned())

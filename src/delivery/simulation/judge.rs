@@ -36,6 +36,13 @@ impl Fact {
     }
 }
 
+/// When a record may be a dead letter.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) attempts: u32,
+    pub(super) max_breaks: Option<u32>,
+}
+
 #[derive(Default)]
 pub(super) struct Judge {
     pub(super) facts: Vec<Fact>,
@@ -201,6 +208,8 @@ impl Judge {
             let is_cut = progress.above.last().is_some_and(|last| last.end.0 > end);
             if offset < point || !is_cut {
                 fact.settled.get_or_insert(step);
+            } else {
+                fact.settled = None;
             }
             if !fact.is_finished() {
                 let doubt = if fact.falsely_acked {
@@ -218,20 +227,36 @@ impl Judge {
         }
     }
 
-    /// I7 and I10: a dead letter stands on the broker.
-    pub(super) fn dead_letter(&mut self, number: usize, failure: Failure, attempts: u32) {
+    /// I7 and I10: a dead letter stands on the broker. The app does not break by an innocent record.
+    pub(super) fn dead_letter(
+        &mut self,
+        number: usize,
+        failure: Failure,
+        is_innocent: bool,
+        rules: Rules,
+    ) {
         let fact = &mut self.facts[number];
         fact.dead_letters += 1;
-        let needed = match failure {
-            Failure::BrokeTheApp => fact.breaks >= 3,
-            _ => fact.nacks + fact.breaks >= attempts,
+        let broke_it = failure == Failure::BrokeTheApp;
+        // `maxBreaks` asks for no evidence, and adds to the rule that does.
+        let is_at_most = rules.max_breaks.is_some_and(|most| fact.breaks >= most);
+        let needed = if broke_it {
+            is_at_most || fact.breaks >= 3
+        } else {
+            fact.nacks + fact.breaks >= rules.attempts
         };
-        if !needed {
+        let is_just = !is_innocent || is_at_most;
+        if !needed || !is_just {
+            let innocent = if is_innocent { "innocent " } else { "" };
             let what = format!(
-                "I10: {}@{} is a dead letter ({failure:?}) after {} refusals and {} broken calls",
+                "I10: the {innocent}{}@{} is a dead letter ({failure:?}) after {} refusals and {} \
+                 broken calls",
                 fact.at, fact.offset, fact.nacks, fact.breaks
             );
             self.finds(what);
+        }
+        if broke_it {
+            self.count("dead letter of a record that broke the app");
         }
     }
 

@@ -14,10 +14,10 @@ use crate::{
         broker_calls::Call,
         inbox::{AfterCommits, Done, Read},
         machines::{Machines, Starting},
-        membership, owner, read_ahead,
+        membership, read_ahead,
         subscription::Step,
     },
-    engine::{Action, DeliveryId, Event, LaneId, Letter, LetterId},
+    engine::{Action, DeliveryId, Event, LaneId, Letter, LetterId, Limits},
     kafka::{Kind, Signal, Start, TopicId},
     metadata::Settings,
     model::{Epoch, Offset, Outcome, Policy, Progress, Record, TopicPartition},
@@ -80,9 +80,9 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(settings: &Settings, now: Instant) -> Self {
+    pub(super) fn new(settings: &Settings, limits: &Limits, now: Instant) -> Self {
         Self {
-            machines: Machines::new(settings, &owner::limits(settings), now),
+            machines: Machines::new(settings, limits, now),
             readers: BTreeMap::new(),
             lanes: BTreeMap::new(),
             last_lane: 0,

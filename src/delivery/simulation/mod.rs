@@ -45,7 +45,7 @@ const SHOWN_OF_EACH: usize = 3;
 
 /// What must happen this often in as many schedules, so that it is tested.
 const OF_EACH: usize = 50;
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 22] = [
     "rebalance",
     "crash",
     "cut off",
@@ -66,6 +66,8 @@ const KINDS: [&str; 20] = [
     "unreachable",
     "false ack",
     "dead letter",
+    "record that always ends the app",
+    "dead letter of a record that broke the app",
 ];
 
 /// When each schedule begins.

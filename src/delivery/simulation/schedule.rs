@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{broker::Topic, random::Random, world::World};
-use crate::{metadata::InitialOffset, model::TopicPartition};
+use crate::{engine::IsolationLimits, metadata::InitialOffset, model::TopicPartition};
 
 /// What the app does with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,11 @@ pub(super) struct Plan {
     pub(super) false_acks: bool,
     pub(super) dead_letters: bool,
     pub(super) attempts: u32,
+    /// Some records break the app each time: so many of 100.
+    breaking: usize,
+    /// The setting `maxBreaks`.
+    pub(super) max_breaks: Option<u32>,
+    pub(super) isolation: IsolationLimits,
     pub(super) max_in_flight: usize,
     pub(super) initial_offset: InitialOffset,
     pub(super) topics_have_ids: bool,
@@ -50,11 +55,20 @@ pub(super) struct Plan {
     pub(super) trouble: Duration,
 }
 
+impl Behaviour {
+    /// Whether the app breaks by other records only.
+    pub(super) fn is_innocent(self) -> bool {
+        matches!(self, Self::Acks | Self::Slow)
+    }
+}
+
 impl Plan {
     pub(super) fn new(random: &mut Random) -> Self {
         let topics = ["orders", "payments"];
         let topics = topics[..random.between(1, 2)].iter();
         let seconds = random.between(10, 30);
+        let breaks_the_app = random.percent(20);
+        let max_breaks = [None, None, Some(2), Some(4)][random.below(4)];
         Self {
             topics: topics.map(|name| Arc::from(*name)).collect(),
             partitions: random.between(1, 2),
@@ -62,8 +76,16 @@ impl Plan {
             lanes: random.between(1, 2),
             is_serial: random.percent(40),
             false_acks: random.percent(70),
-            dead_letters: random.percent(60),
+            // Without, a record that always breaks the app is held for good.
+            dead_letters: breaks_the_app || random.percent(60),
             attempts: [1, 3][random.below(2)],
+            breaking: if breaks_the_app { 5 } else { 0 },
+            max_breaks: max_breaks.filter(|_| breaks_the_app),
+            // In the product a test may take 60 s, and nine times as long passes before the next.
+            isolation: IsolationLimits {
+                longest: random.millis(1000, 20_000),
+                rest: u32::try_from(random.between(0, 3)).unwrap_or_default(),
+            },
             max_in_flight: [4, 16, 1024][random.below(3)],
             initial_offset: InitialOffset::Oldest,
             topics_have_ids: random.percent(85),
@@ -79,6 +101,13 @@ impl Plan {
     }
 
     pub(super) fn behaviour(&self, random: &mut Random, in_trouble: bool) -> Behaviour {
+        if in_trouble && random.percent(self.breaking) {
+            return if random.percent(50) {
+                Behaviour::CutsTheConnection(u32::MAX)
+            } else {
+                Behaviour::KillsTheApp(u32::MAX)
+            };
+        }
         if !in_trouble || !random.percent(self.difficult) {
             return if in_trouble && random.percent(3) {
                 Behaviour::Slow
@@ -223,21 +252,21 @@ impl World {
                 self.reconnected(site);
             }
         }
-        self.easy_record();
+        // The world is looked at every 2 s: by then these are committed.
+        self.later(Duration::from_secs(1), World::easy_records);
     }
 
-    /// An easy record now and then: a breaker closes by what succeeds, and a record that breaks the
-    /// app is known by others that do not.
-    fn easy_record(&mut self) {
-        if self.judge.unfinished().is_empty() {
+    /// Easy records now and then, until all is settled: a breaker closes by what succeeds, and a
+    /// record that breaks the app is known by others that do not.
+    fn easy_records(&mut self) {
+        if self.is_settled() {
             return;
         }
-        for topic in self.plan.topics.clone() {
-            let at = TopicPartition::new(topic, 0);
+        for at in self.broker.partitions(&self.plan.topics) {
             let key = 100 + u8::try_from(self.random.below(100)).unwrap_or_default();
             self.produce(&at, Some(key), None);
         }
-        self.later(Duration::from_secs(2), World::easy_record);
+        self.later(Duration::from_secs(2), World::easy_records);
     }
 
     fn cut_off(&mut self, site: usize, wait: Duration) {

@@ -16,6 +16,8 @@ use super::{
     schedule::{Behaviour, Plan},
 };
 use crate::{
+    delivery::owner,
+    engine::Limits,
     metadata::{Settings, resolve},
     model::{Backoff, Policy, Record, TopicPartition},
 };
@@ -109,7 +111,7 @@ fn policy(plan: &Plan) -> Policy {
         backoff: Backoff::Constant(Duration::from_millis(200)),
         max_attempts: Some(plan.attempts),
         max_elapsed: None,
-        max_breaks: None,
+        max_breaks: plan.max_breaks,
         dead_letter: plan.dead_letters.then(|| "dead".into()),
         min_age: Duration::ZERO,
     }
@@ -213,7 +215,7 @@ impl World {
     }
 
     /// All is finished and committed.
-    fn is_settled(&self) -> bool {
+    pub(super) fn is_settled(&self) -> bool {
         let mut sites = self.sites.iter();
         sites.all(|site| site.member.is_some())
             && self.judge.unfinished().is_empty()
@@ -301,7 +303,11 @@ impl World {
             return;
         }
         self.tell(|| format!("member {site} starts"));
-        let member = Member::new(&self.settings, self.now);
+        let limits = Limits {
+            isolation: self.plan.isolation,
+            ..owner::limits(&self.settings)
+        };
+        let member = Member::new(&self.settings, &limits, self.now);
         let place = &mut self.sites[site];
         place.life += 1;
         place.member = Some(member);
@@ -434,6 +440,9 @@ impl World {
         log.append(Entry::Record(number, in_transaction));
         let behaviour = self.plan.behaviour(&mut self.random, self.in_trouble);
         self.tell(|| format!("{at}@{offset} key {key:?} is produced: {behaviour:?}"));
+        if behaviour == Behaviour::KillsTheApp(u32::MAX) {
+            self.judge.count("record that always ends the app");
+        }
         self.behaviours.push(behaviour);
     }
 
