@@ -436,7 +436,7 @@ async fn look_at(
         return found;
     }
     // Markers of transactions stand there too: only a record that a fresh client gets shows that
-    // this one hangs. An end before the position shows it likewise: this one should be told that
+    // this one hangs. A log without the position shows it likewise: this one should be told that
     // it is out of range.
     let positions = unclear.iter();
     let positions = positions.map(|quiet| (quiet.at.clone(), quiet.position));
@@ -448,8 +448,8 @@ async fn look_at(
         Some((quiet, Stands::Found(at_position)))
     }));
     let misses = |(_, stands): &(Quiet, Stands)| {
-        use AtPosition::{EndsBefore, Record};
-        matches!(stands, Stands::Found(Record | EndsBefore))
+        use AtPosition::{BeginsAfter, EndsBefore, Record};
+        matches!(stands, Stands::Found(Record | BeginsAfter | EndsBefore))
     };
     if found.iter().any(misses) {
         // Brokers that have just come back may need a moment: the record then comes by itself.

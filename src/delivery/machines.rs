@@ -760,4 +760,19 @@ mod tests {
         }
         assert_eq!(machines.engine.commit_point(&at()), Some(Offset(30)));
     }
+
+    #[test]
+    fn a_consumer_that_does_not_notice_where_its_log_begins_is_replaced() {
+        let now = Instant::now();
+        let mut machines = reading(Offset(10).into(), 10, now);
+        let quiet = Quiet {
+            at: at(),
+            epoch: Epoch(1),
+            position: Offset(10),
+        };
+        let stands = Stands::Found(AtPosition::BeginsAfter);
+        machines.looked(vec![(quiet, stands)], now);
+        let mut pending = machines.pending.iter();
+        assert!(pending.any(|event| matches!(event, membership::Event::Renew { .. })));
+    }
 }

@@ -353,6 +353,9 @@ impl Stall {
             Stands::Found(AtPosition::Record) => {
                 format!("gets the record at offset {position} or a later one")
             }
+            Stands::Found(AtPosition::BeginsAfter) => {
+                format!("finds that it begins after offset {position}")
+            }
             Stands::Found(AtPosition::EndsBefore) => {
                 format!("finds that it ends before offset {position}")
             }

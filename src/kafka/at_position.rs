@@ -28,6 +28,8 @@ use crate::{
 pub enum AtPosition {
     /// A record, there or later.
     Record,
+    /// Nothing: the first record that is left stands after it.
+    BeginsAfter,
     /// Nothing: the partition ends before it.
     EndsBefore,
     /// No record up to this end, where the partition ends for the group: what stands there are
@@ -39,8 +41,7 @@ pub enum AtPosition {
 const WITHIN: Duration = Duration::from_secs(10);
 
 /// Finds what stands at these positions, with one client for all of them. Left out are positions of
-/// which no broker says it in time, and those before the first record that is left: a fetch says
-/// that they are out of range.
+/// which no broker says it in time.
 pub async fn at_positions(
     settings: &Settings,
     positions: Vec<(TopicPartition, Offset)>,
@@ -73,7 +74,9 @@ pub async fn at_positions(
             };
             if *last < from {
                 found.insert(at, AtPosition::EndsBefore);
-            } else if *first <= from {
+            } else if from < *first {
+                found.insert(at, AtPosition::BeginsAfter);
+            } else {
                 to_read
                     .entry(at.topic.clone())
                     .or_default()

@@ -267,8 +267,8 @@ impl World {
                 });
                 let found: Vec<_> = found.collect();
                 let misses = |(_, stands): &(Quiet, Stands)| {
-                    use AtPosition::{EndsBefore, Record};
-                    matches!(stands, Stands::Found(Record | EndsBefore))
+                    use AtPosition::{BeginsAfter, EndsBefore, Record};
+                    matches!(stands, Stands::Found(Record | BeginsAfter | EndsBefore))
                 };
                 let wait = if found.iter().any(misses) {
                     WITHIN
@@ -299,10 +299,8 @@ impl World {
         if stable == position {
             return (log.end > position).then_some(Stands::OpenTransaction);
         }
-        if position < log.first {
-            return None;
-        }
         Some(Stands::Found(match log.fetch(position) {
+            _ if position < log.first => AtPosition::BeginsAfter,
             Fetched::OutOfRange => AtPosition::EndsBefore,
             Fetched::Record(..) => AtPosition::Record,
             Fetched::Nothing if position > stable => AtPosition::EndsBefore,

@@ -127,7 +127,7 @@ pub async fn a_position_before_the_log_is_not_taken_for_its_end(
         .settings;
     let at = TopicPartition::new(topic.as_str(), 0);
     for (position, wanted) in [
-        (2, None),
+        (2, Some(AtPosition::BeginsAfter)),
         (4, Some(AtPosition::Record)),
         (10, Some(AtPosition::NoRecordBefore(Offset(10)))),
         (11, Some(AtPosition::EndsBefore)),
