@@ -53,7 +53,7 @@ pub async fn an_app_that_is_killed_in_a_loop_makes_no_dead_letter(
     let rolls = Rolls::from_env(SEED)?;
     println!("{SEED}={}", rolls.seed);
     let bench = Bench::start(&fixture, Duration::from_millis(300)).await?;
-    let killed = bench.is_killed_in_a_loop(&rolls).await;
+    let killed = bench.kill_in_a_loop(&rolls).await;
     killed.map_err(|error| format!("{error}\n(again: {SEED}={})", rolls.seed).into())
 }
 
@@ -117,7 +117,7 @@ impl Bench {
         .await
     }
 
-    async fn is_killed_in_a_loop(mut self, rolls: &Rolls) -> Result<()> {
+    async fn kill_in_a_loop(mut self, rolls: &Rolls) -> Result<()> {
         const KILLS: usize = 60;
         const EACH: usize = 8;
         for kill in 0..KILLS {
