@@ -10,6 +10,8 @@ pub mod metadata;
 
 pub mod token;
 
+pub mod resources;
+
 pub mod connect;
 
 pub mod doctor;

@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Held, findings, held, line};
-use crate::metadata::{
-    Findings,
-    component::{Component, Elsewhere},
+use super::{Held, findings, held, line, subscriptions};
+use crate::{
+    metadata::Findings,
+    resources::{Component, Elsewhere, Subscription},
 };
 
 /// Writes every problem and note of every file, and says whether all is right: at least
@@ -17,7 +17,8 @@ use crate::metadata::{
 /// # Errors
 /// When the result can't be written.
 pub fn check(files: &[PathBuf], out: &mut impl Write) -> io::Result<bool> {
-    let (mut components, mut problems) = (0, 0);
+    let (mut components, mut problems) = (Vec::new(), 0);
+    let mut subscribed = Vec::new();
     for file in files {
         let name = file.display();
         let held = held(file).unwrap_or_else(|problem| vec![Held::Broken(problem)]);
@@ -32,20 +33,25 @@ pub fn check(files: &[PathBuf], out: &mut impl Write) -> io::Result<bool> {
                     line(out, &format!("{name}: problem: {problem}"))?;
                 }
                 Held::Component(component) => {
-                    components += 1;
                     problems += tell(file, &component, out)?;
+                    components.push(component);
                 }
+                Held::Subscription(subscription) => subscribed.push((file, subscription)),
             }
         }
     }
+    // A Subscription may stand before its Component.
+    for (file, subscription) in &subscribed {
+        problems += tell_subscription(file, subscription, &components, out)?;
+    }
     // What has a problem may be one.
-    if components == 0 && problems == 0 {
+    if components.is_empty() && problems == 0 {
         line(
             out,
             "no Component of type pubsub.kafka or pubsub.rdkafka was found",
         )?;
     }
-    Ok(components > 0 && problems == 0)
+    Ok(!components.is_empty() && problems == 0)
 }
 
 /// Tells about one Component, and how many problems it has.
@@ -63,7 +69,7 @@ fn tell(file: &Path, component: &Component, out: &mut impl Write) -> io::Result<
     for problem in &problems {
         line(out, &format!("  problem: {problem}"))?;
     }
-    for note in notes {
+    for note in notes.into_iter().chain(init_timeout(component)) {
         line(out, &format!("  note: {note}"))?;
     }
     for (from, words) in [
@@ -79,6 +85,48 @@ fn tell(file: &Path, component: &Component, out: &mut impl Write) -> io::Result<
                 &format!("  {words}, so its value is not checked: {keys}"),
             )?;
         }
+    }
+    Ok(problems.len())
+}
+
+/// daprd hands a pluggable component neither `spec.initTimeout` nor a deadline, and counts an Init
+/// that ends later as failed (dapr/dapr v1.18.3, `pkg/components/pubsub/pluggable.go` and
+/// `pkg/runtime/processor/components.go`).
+fn init_timeout(component: &Component) -> Option<String> {
+    let mut keys = component.properties.keys();
+    let is_given = keys.any(|key| key.eq_ignore_ascii_case("initTimeout"));
+    let of_daprd = component.init_timeout.as_ref().filter(|_| !is_given)?;
+    Some(format!(
+        "spec.initTimeout {of_daprd}: daprd waits so long, and does not tell the component, whose \
+         Init gives up after 4s; give the metadata key initTimeout as well, a little shorter"
+    ))
+}
+
+/// Tells about one Subscription, and how many problems it has.
+fn tell_subscription(
+    file: &Path,
+    subscription: &Subscription,
+    components: &[Component],
+    out: &mut impl Write,
+) -> io::Result<usize> {
+    let (file, topic) = (file.display(), &subscription.topic);
+    let name = &subscription.component;
+    let Some(component) = components.iter().find(|it| it.name == *name) else {
+        let what = format!("Subscription to {topic} of Component {name}, which is not here");
+        line(out, &format!("{file}: skipped: {what}"))?;
+        return Ok(0);
+    };
+    let Findings { problems, notes } = subscriptions::findings(subscription, component);
+    let verdict = if problems.is_empty() { ": right" } else { "" };
+    line(
+        out,
+        &format!("{file}: Subscription to {topic} of {name}{verdict}"),
+    )?;
+    for problem in &problems {
+        line(out, &format!("  problem: {problem}"))?;
+    }
+    for note in notes {
+        line(out, &format!("  note: {note}"))?;
     }
     Ok(problems.len())
 }
@@ -102,7 +150,7 @@ mod tests {
     fn component(of: &str, items: &[(&str, &str)]) -> String {
         use std::fmt::Write as _;
         let mut text = format!(
-            "---\nkind: Component\nmetadata: {{name: c}}\nspec:\n  type: {of}\n  metadata:\n"
+            "---\napiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {{name: c}}\nspec:\n  type: {of}\n  metadata:\n"
         );
         for (key, value) in items {
             writeln!(text, "  - {{name: {key}, {value}}}").expect("a string grows");
@@ -184,35 +232,32 @@ c.yaml: Component c (pubsub.kafka)
             "{}",
             aws.0
         );
-        let refused = of_login("value: none", &["schemaRegistryURL"]);
-        assert!(
-            refused.0.contains("schemaRegistryURL: known from"),
-            "{}",
-            refused.0
-        );
     }
 
     #[test]
     fn one_bad_document_hides_no_other_and_foreign_ones_are_not_judged() {
         let map = [("brokers", "value: 'a:1'"), ("x", "value: {a: b}")];
         let foreign = component("pubsub.redis", &map)
-            + "---\nkind: Component\nspec: {type: pubsub.nats, metadata: 1}\n---\nkind: List\n";
+            + "---\napiVersion: dapr.io/v1alpha1\nkind: Component\nspec: {type: pubsub.nats, metadata: 1}\n---\nkind: List\n";
         let (said, right) = checked(&(foreign.clone() + &component("pubsub.rdkafka", &NONE)));
         assert!(right, "{said}");
         assert!(said.contains("skipped: List: its items were not"), "{said}");
-        let wrong = [&NONE[..], &[("saslPassword", "value: [a]")]].concat();
+        let wrong = [&NONE[..], &[("brokers", "value: [a]")]].concat();
         let text = foreign + &component("pubsub.rdkafka", &wrong) + "---\nkind: [";
         let (said, right) = checked(&text);
         assert!(!right, "{said}");
         for part in [
-            "(pubsub.rdkafka)\n  problem: saslPassword: its value is a list or a map",
-            "c.yaml: problem: no YAML: line",
+            "(pubsub.rdkafka)\n  problem: brokers: ",
+            "c.yaml: problem: no YAML that daprd can read: line",
         ] {
             assert!(said.contains(part), "{part:?} is not in:\n{said}");
         }
         assert!(!said.contains("was found"), "{said}");
         let (said, _) = checked("kind: Component\nspec: {type: pubsub.kafka}\n");
-        assert!(said.contains("problem: no Component of Dapr"), "{said}");
+        assert!(
+            said.contains("daprd skips Component (pubsub.kafka): it has no apiVersion"),
+            "{said}"
+        );
         assert!(!said.contains("was found"), "{said}");
     }
 

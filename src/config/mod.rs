@@ -4,6 +4,7 @@ mod check;
 mod diff;
 mod reference;
 mod schema;
+mod subscriptions;
 
 use std::{
     fs,
@@ -17,11 +18,9 @@ pub use reference::reference;
 pub use schema::schema;
 
 use crate::{
-    metadata::{
-        self, Findings, Problem,
-        component::{Component, Document, documents},
-    },
+    metadata::{self, Findings, Problem},
     model::text::on_one_line,
+    resources::{Component, Document, Subscription, documents},
 };
 
 /// The types whose metadata this is about.
@@ -31,6 +30,8 @@ const TYPES: [&str; 2] = ["pubsub.kafka", "pubsub.rdkafka"];
 enum Held {
     /// A Component of one of the types.
     Component(Component),
+    /// A Subscription, of whatever Component.
+    Subscription(Subscription),
     /// What is wrong with what may be one.
     Broken(String),
     /// Anything else, in words.
@@ -54,6 +55,8 @@ fn held(file: &Path) -> Result<Vec<Held>, String> {
             problem,
         } if !of_ours(&of) => Held::Skipped(format!("Component ({of}): {problem}")),
         Document::Broken { problem, .. } => Held::Broken(problem),
+        Document::Skipped { what, why } => Held::Broken(format!("daprd skips {what}: {why}")),
+        Document::Subscription(subscription) => Held::Subscription(subscription),
         Document::PubSub(Component { name, of, .. }) => {
             Held::Skipped(format!("Component {name} ({of})"))
         }
@@ -65,20 +68,13 @@ fn held(file: &Path) -> Result<Vec<Held>, String> {
 /// What Init would say of a Component, and what its YAML says wrongly.
 fn findings(component: &Component) -> Findings {
     let of = component.of.strip_prefix("pubsub.").unwrap_or_default();
-    let shapes = component.shapes.iter();
-    let elsewhere = component.elsewhere.iter().map(|(key, _)| key).chain(shapes);
-    let elsewhere: Vec<_> = elsewhere.cloned().collect();
+    let elsewhere = component.elsewhere.iter().map(|(key, _)| key.clone());
+    let elsewhere: Vec<_> = elsewhere.collect();
     let mut findings = metadata::check(of, &component.properties, &elsewhere);
-    let shapes = component.shapes.iter().map(|key| {
-        let message = "its value is a list or a map; write a text, a number or a flag";
-        (key, message)
-    });
-    let twice = component.twice.iter();
-    let twice = twice.map(|key| (key, "given twice; daprd takes the last, keep one"));
-    let problems = shapes.chain(twice).map(|(key, message)| Problem {
+    let problems = component.twice.iter().map(|key| Problem {
         key: key.clone(),
         value: None,
-        message: message.into(),
+        message: "given twice; daprd takes the last, keep one".into(),
     });
     findings.problems.extend(problems);
     findings

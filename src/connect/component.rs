@@ -1,18 +1,25 @@
 //! A component's metadata from a file with Component YAML.
 
 use super::Given;
-use crate::metadata::component::{Component, Document};
+use crate::resources::{Component, Document, Subscription};
 
-/// The pub/sub Component among these documents that is meant.
+/// The pub/sub Component among these documents that is meant, and the Subscriptions.
 ///
 /// # Errors
 /// When there is none, or several and no name.
-pub(super) fn pick(documents: Vec<Document>, name: Option<&str>) -> Result<Component, String> {
-    let (mut found, mut broken) = (Vec::new(), None);
+pub(super) fn pick(
+    documents: Vec<Document>,
+    name: Option<&str>,
+) -> Result<(Component, Vec<Subscription>), String> {
+    let (mut found, mut subscriptions, mut broken) = (Vec::new(), Vec::new(), None);
     for document in documents {
         match document {
             Document::PubSub(component) => found.push(component),
+            Document::Subscription(subscription) => subscriptions.push(subscription),
             Document::Broken { problem, .. } => broken = broken.or(Some(problem)),
+            Document::Skipped { what, why } => {
+                broken = broken.or(Some(format!("daprd skips {what}: {why}")));
+            }
             Document::Other(_) => {}
         }
     }
@@ -28,7 +35,7 @@ pub(super) fn pick(documents: Vec<Document>, name: Option<&str>) -> Result<Compo
         return Err(problem);
     }
     match (found.pop(), found.len(), name) {
-        (Some(component), 0, _) => Ok(component),
+        (Some(component), 0, _) => Ok((component, subscriptions)),
         (None, _, _) if names.is_empty() => {
             Err("no Component of a type pubsub.… is in this file".into())
         }
@@ -48,11 +55,6 @@ pub(super) fn pick(documents: Vec<Document>, name: Option<&str>) -> Result<Compo
 /// Refuses a Component with values that nobody has here.
 pub(super) fn complete(given: &Given) -> Result<(), String> {
     let name = &given.name;
-    if let Some(key) = given.shapes.first() {
-        return Err(format!(
-            "{name}: the value of {key} is no text, number or flag"
-        ));
-    }
     let Some(example) = given.elsewhere.first() else {
         return Ok(());
     };
@@ -69,7 +71,7 @@ mod tests {
     use std::collections::HashMap;
 
     use super::*;
-    use crate::{connect::Uses, metadata::component::documents};
+    use crate::{connect::Uses, resources::documents};
 
     /// A Component's name and metadata, all of which must be there.
     fn properties(
@@ -77,7 +79,7 @@ mod tests {
         name: Option<&str>,
         set: &[&str],
     ) -> Result<(String, HashMap<String, String>), String> {
-        let mut given = Given::of(pick(documents(text), name)?, Uses::default());
+        let mut given = Given::of(pick(documents(text), name)?.0, Uses::default());
         let set: Vec<_> = set
             .iter()
             .map(|key| ((*key).to_owned(), "set".to_owned()))
@@ -90,7 +92,7 @@ mod tests {
 apiVersion: dapr.io/v1alpha1
 kind: Subscription
 metadata: {name: s}
-spec: {type: pubsub.nothing}
+spec: {topic: t, pubsubname: nothing}
 ---
 apiVersion: dapr.io/v1alpha1
 kind: Component
@@ -119,6 +121,7 @@ spec:
 "#;
 
     const SECRETS: &str = r"
+apiVersion: dapr.io/v1alpha1
 kind: Component
 metadata: {name: other}
 spec:
@@ -167,18 +170,19 @@ spec:
     #[test]
     fn a_foreign_components_value_hides_no_other() {
         let foreign = "---
+apiVersion: dapr.io/v1alpha1
 kind: Component
 metadata: {name: foreign}
 spec:
   type: pubsub.redis
   metadata:
-  - {name: x, value: {a: b}}
+  - {name: x, secretKeyRef: a}
 ";
         let both = format!("{FILE}{foreign}");
         let (name, ..) = properties(&both, Some("todo-pubsub"), &[]).expect("it is there");
         assert_eq!(name, "todo-pubsub");
         let error = properties(&both, Some("foreign"), &[]).unwrap_err();
-        assert!(error.contains("the value of x is no text"), "{error}");
+        assert!(error.contains("x: secretKeyRef must have"), "{error}");
         let broken = format!("{FILE}kind: [");
         assert!(properties(&broken, Some("todo-pubsub"), &[]).is_ok());
         let error = properties(&broken, None, &[]).unwrap_err();
@@ -192,8 +196,12 @@ spec:
             ("kind: [", "no YAML"),
             ("just text", "no Component"),
             (
-                "kind: Component\nspec: {type: pubsub.x}",
-                "no Component of Dapr",
+                "apiVersion: dapr.io/v1alpha1\nkind: Component\nspec: {type: pubsub.x}",
+                "metadata.name is missing",
+            ),
+            (
+                "kind: Component\nmetadata: {name: c}\nspec: {type: pubsub.x}",
+                "daprd skips Component c (pubsub.x): it has no apiVersion",
             ),
         ] {
             let error = properties(text, None, &[]).unwrap_err();

@@ -6,26 +6,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    Connect, Source, Subscription, Unknown,
-    uses::{self, Of},
-};
-use crate::metadata::component::{Document, documents};
+use super::{Connect, Source, Unknown};
+use crate::resources::{Document, documents};
 
-/// All documents of these files, and the Subscriptions among them. A folder stands for
-/// the `.yaml` and `.yml` files in it.
-pub(super) fn read(places: &[PathBuf]) -> Result<(Vec<Document>, Vec<Of<Subscription>>), Unknown> {
-    let (mut found, mut subscriptions) = (Vec::new(), Vec::new());
+/// All documents of these files. A folder stands for the `.yaml` and `.yml` files in it.
+pub(super) fn read(places: &[PathBuf]) -> Result<Vec<Document>, Unknown> {
+    let mut found = Vec::new();
     for place in places {
         let unread = |error: io::Error| Unknown(format!("reading {}: {error}", place.display()));
         for file in listed(place).map_err(unread)? {
             let unread = |error: io::Error| Unknown(format!("reading {}: {error}", file.display()));
             let text = text(&file).map_err(unread)?;
             found.extend(documents(&text));
-            subscriptions.extend(uses::subscriptions(&text));
         }
     }
-    Ok((found, subscriptions))
+    Ok(found)
 }
 
 /// The file itself, or the files of a folder.

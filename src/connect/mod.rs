@@ -7,9 +7,9 @@ mod uses;
 
 use std::{collections::HashMap, path::PathBuf};
 
-pub use uses::{Subscription, Uses};
+pub use uses::Uses;
 
-use crate::metadata::component::Component;
+use crate::resources::Component;
 
 /// There is no metadata to be had, or more than one that could be meant; with what
 /// was found instead.
@@ -70,8 +70,6 @@ pub struct Given {
     pub properties: HashMap<String, String>,
     /// The keys whose values only daprd can look up.
     pub elsewhere: Vec<String>,
-    /// Keys whose values are lists or maps, which no key takes.
-    pub shapes: Vec<String>,
     /// Keys that are written more than once.
     pub twice: Vec<String>,
     /// What it is used for, as far as that is known.
@@ -86,7 +84,6 @@ impl Given {
             kind: Some(component.of),
             properties: component.properties,
             elsewhere: elsewhere.collect(),
-            shapes: component.shapes,
             twice: component.twice,
             uses,
         }
@@ -98,7 +95,6 @@ impl Given {
             kind,
             properties,
             elsewhere: Vec::new(),
-            shapes: Vec::new(),
             twice: Vec::new(),
             uses: Uses::default(),
         }
@@ -109,7 +105,7 @@ impl Given {
         for (key, value) in pairs {
             let is_other = |there: &String| !there.eq_ignore_ascii_case(key);
             self.properties.retain(|there, _| is_other(there));
-            for keys in [&mut self.elsewhere, &mut self.shapes, &mut self.twice] {
+            for keys in [&mut self.elsewhere, &mut self.twice] {
                 keys.retain(is_other);
             }
             self.properties.insert(key.clone(), value.clone());
@@ -136,8 +132,8 @@ pub async fn find(connect: &Connect, nameless: &str) -> Result<Given, Unknown> {
 pub async fn look(connect: &Connect, nameless: &str) -> Result<Given, Unknown> {
     let mut given = match &connect.source {
         Source::Component { files, name } => {
-            let (documents, subscriptions) = files::read(files)?;
-            let mut component = component::pick(documents, name.as_deref())
+            let documents = files::read(files)?;
+            let (mut component, subscriptions) = component::pick(documents, name.as_deref())
                 .map_err(|problem| Unknown(files::at(connect, &problem)))?;
             component.look_up(|name| std::env::var(name).ok());
             let uses = Uses::of(subscriptions, &component.name);

@@ -7,11 +7,7 @@ use super::{
     rows::{settings as rows, topics as topics_rows},
     stages::{settings::shortened, topics::subject as topics_subject},
 };
-use crate::{
-    connect::{Given, Subscription},
-    metadata::Settings,
-    model::topic,
-};
+use crate::{connect::Given, metadata::Settings, model::topic, resources::Subscription};
 
 /// What daprd replaces by a namespace that no file tells.
 const NAMESPACE: &str = "{namespace}";
@@ -145,7 +141,6 @@ mod tests {
             kind: None,
             properties,
             elsewhere: Vec::new(),
-            shapes: Vec::new(),
             twice: Vec::new(),
             uses,
         };
@@ -172,6 +167,7 @@ mod tests {
                 metadata: own
                     .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
                     .collect(),
+                ..Subscription::default()
             }],
         }
     }

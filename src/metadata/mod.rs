@@ -5,7 +5,6 @@
 //! default, its documentation and what is done with it. [`raw::resolve`] reports
 //! every problem at once, each with its key.
 
-pub mod component;
 pub mod duration;
 pub mod headers;
 pub mod keys;

@@ -1,14 +1,12 @@
 //! Whatever comes from outside is read or refused, and never ends the program.
 
-use std::fmt::Write as _;
-
 use proptest::{
     collection::{hash_map, vec},
     prelude::*,
     sample::select,
 };
 
-use super::{check, component::documents, duration, keys, resolve};
+use super::{check, duration, keys, resolve};
 
 /// A name of the table, as it is or shouted, or any text.
 fn name() -> impl Strategy<Value = String> {
@@ -48,34 +46,6 @@ fn duration_like() -> impl Strategy<Value = String> {
     "[-+]?([0-9]{0,20}(\\.[0-9]{0,20})?(ns|us|ms|s|m|h|x|)){0,4}"
 }
 
-/// What may stand behind `value:`.
-fn written() -> impl Strategy<Value = String> {
-    let shapes = [
-        "[a]",
-        "{a: b}",
-        "null",
-        "~",
-        "'x'",
-        "1",
-        "1.5",
-        "true",
-        "!!binary aGk=",
-        "!t x",
-        "&a x",
-        "*a",
-        "|\n      x",
-        ">-\n      x",
-        "",
-        "\"\\u0000\"",
-        "? a",
-        "- b",
-    ];
-    prop_oneof![
-        4 => select(shapes.to_vec()).prop_map(str::to_owned),
-        1 => "[ -~]{0,30}",
-    ]
-}
-
 proptest! {
     #[test]
     fn any_metadata_is_resolved_or_refused(
@@ -100,24 +70,6 @@ proptest! {
             let is_there = elsewhere.iter().any(|name| name.eq_ignore_ascii_case(&problem.key));
             prop_assert!(!(missing && is_there), "{}", problem);
         }
-    }
-
-    #[test]
-    fn any_text_is_yaml_or_refused(text in any::<String>()) {
-        let _ = documents(&text);
-    }
-
-    #[test]
-    fn what_looks_like_a_component_is_read_or_refused(
-        kind in select(vec!["Component", "Component", "Component", "Subscription", "[]", "&a", "*a", "!t x", "'"]),
-        of in select(vec!["pubsub.kafka", "pubsub.kafka", "pubsub.", "{}", "1", "null"]),
-        items in vec((name(), written()), 0..4),
-    ) {
-        let mut text = format!("kind: {kind}\nmetadata: {{name: c}}\nspec:\n  type: {of}\n  metadata:\n");
-        for (name, value) in items {
-            writeln!(text, "  - name: {name:?}\n    value: {value}").expect("a string grows");
-        }
-        let _ = documents(&text);
     }
 
     #[test]

@@ -24,13 +24,17 @@ pub const TESTS: &[Test] = &[
 
 /// Each room and what it may use. `shutdown`, `cli`, `app` and `main` are the
 /// composition, above all rooms.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("model", &[]),
     ("engine", &["model"]),
     ("metadata", &["model"]),
     ("token", &["metadata"]),
-    ("connect", &["metadata"]),
-    ("doctor", &["connect", "metadata", "model", "token"]),
+    ("resources", &[]),
+    ("connect", &["resources"]),
+    (
+        "doctor",
+        &["connect", "metadata", "model", "resources", "token"],
+    ),
     ("telemetry", &["model"]),
     (
         "kafka",
@@ -55,7 +59,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("heal", &["dapr", "model", "telemetry"]),
     ("admin", &["dapr", "heal", "telemetry"]),
     ("probe", &["admin", "dapr", "model"]),
-    ("config", &["metadata", "model"]),
+    ("config", &["metadata", "model", "resources"]),
     ("lanes", &["dapr", "model"]),
     ("topics", &["connect", "doctor", "metadata", "model"]),
     (

@@ -17,14 +17,8 @@ const LONGEST: usize = 400;
 pub(in crate::doctor) fn check(given: &Given, recorder: &Recorder) -> Option<Settings> {
     let of = given.kind.as_deref().unwrap_or_default();
     let of = of.strip_prefix("pubsub.").unwrap_or("rdkafka");
-    let unread: Vec<_> = given
-        .elsewhere
-        .iter()
-        .chain(&given.shapes)
-        .cloned()
-        .collect();
-    let found = metadata::check(of, &given.properties, &unread);
-    for problem in found.problems.iter().chain(&shapes(given)) {
+    let found = metadata::check(of, &given.properties, &given.elsewhere);
+    for problem in found.problems.iter().chain(&twice(given)) {
         let (cause, fix) = (shortened(&problem.to_string()), fix(problem));
         recorder.found(&*given.name, Finding::new(&rows::METADATA, cause, fix));
     }
@@ -34,7 +28,7 @@ pub(in crate::doctor) fn check(given: &Given, recorder: &Recorder) -> Option<Set
     if !given.elsewhere.is_empty() {
         recorder.found(&*given.name, elsewhere(given));
     }
-    let right = found.problems.is_empty() && unread.is_empty() && given.twice.is_empty();
+    let right = found.problems.is_empty() && given.elsewhere.is_empty() && given.twice.is_empty();
     let resolved = metadata::resolve_for(of, &given.properties).ok();
     let Some(resolved) = resolved.filter(|_| right) else {
         let why = "the component's metadata can't be used as it stands, so no broker was asked";
@@ -47,22 +41,15 @@ pub(in crate::doctor) fn check(given: &Given, recorder: &Recorder) -> Option<Set
     Some(resolved.settings)
 }
 
-/// What the YAML itself has wrongly.
-fn shapes(given: &Given) -> Vec<Problem> {
-    let shapes = given.shapes.iter().map(|key| {
-        let message = "its value is a list or a map; write a text, a number or a flag";
-        (key, message)
-    });
+/// Keys that the YAML has more than once.
+fn twice(given: &Given) -> Vec<Problem> {
     let twice = given.twice.iter();
-    let twice = twice.map(|key| (key, "given twice; daprd takes the last, keep one"));
-    shapes
-        .chain(twice)
-        .map(|(key, message)| Problem {
-            key: key.clone(),
-            value: None,
-            message: message.into(),
-        })
-        .collect()
+    let problem = |key: &String| Problem {
+        key: key.clone(),
+        value: None,
+        message: "given twice; daprd takes the last, keep one".into(),
+    };
+    twice.map(problem).collect()
 }
 
 /// What to write instead.

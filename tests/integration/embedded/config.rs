@@ -48,7 +48,7 @@ pub async fn what_is_wrong_is_told_to_scripts_by_the_exit_code(_: Arc<Fixture>) 
     fs::create_dir_all(&folder)?;
     let component = |value: &str| {
         format!(
-            "kind: Component\nmetadata: {{name: c}}\nspec:\n  type: pubsub.kafka\n  metadata:\n  \
+            "apiVersion: dapr.io/v1alpha1\nkind: Component\nmetadata: {{name: c}}\nspec:\n  type: pubsub.kafka\n  metadata:\n  \
              - {{name: brokers, value: 'a:1'}}\n  - {{name: authType, value: {value}}}\n"
         )
     };
