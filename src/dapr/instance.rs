@@ -40,17 +40,15 @@ use crate::{
     },
 };
 
-/// How long Init waits for a broker: daprd gives up after 5 s, and then counts
-/// even a later success as a failure (dapr/dapr v1.16.5,
-/// `pkg/runtime/processor/components.go`).
+/// What Init needs of its time to say what it found.
+const TELL: Duration = Duration::from_millis(500);
+
+/// The part of Init's time that fetching a token for the login may take, in eighths: the rest is
+/// for reaching a broker.
+const LOGIN_EIGHTHS: u32 = 5;
+
+/// How long one look for a broker takes while an instance runs without any.
 const REACH_TIMEOUT: Duration = Duration::from_millis(3500);
-
-/// The part of that which fetching a token for the login may take.
-const LOGIN_TIMEOUT: Duration = Duration::from_millis(2500);
-
-/// What reaching a broker has in any case, also if the token took long: with that
-/// it is still below daprd's 5 s.
-const REACH_LEAST: Duration = Duration::from_secs(2);
 
 /// How long to wait between attempts while no broker answers.
 const REACH_AGAIN: Duration = Duration::from_secs(1);
@@ -105,8 +103,8 @@ impl Instance {
         let producer = Producer::new(&settings, name.clone())
             .map_err(|cause| status::cause("creating the producer", &cause))?;
         let background = CancellationToken::new();
-        let left = REACH_TIMEOUT.saturating_sub(begun.elapsed());
-        match producer.reach(left.max(REACH_LEAST)).await {
+        let left = settings.init_timeout.saturating_sub(TELL + begun.elapsed());
+        match producer.reach(left.max(settings.init_timeout / 4)).await {
             Ok(brokers) => {
                 tracing::info!(instance = %name, brokers, "connected to {}", settings.brokers.join(","));
             }
@@ -335,7 +333,10 @@ impl Instance {
 async fn log_in(settings: &Settings, name: &Arc<str>) -> Result<Session, Status> {
     let failed = |cause: Cause| status::cause(&format!("{}: login", doctor::token_code()), &cause);
     let session = Session::open(settings, name).map_err(failed)?;
-    match session.ready(LOGIN_TIMEOUT).await {
+    match session
+        .ready(settings.init_timeout * LOGIN_EIGHTHS / 8)
+        .await
+    {
         Ok(()) => {}
         Err(cause) if settings.start_without_brokers => {
             tracing::warn!(instance = %name, "started without a token for the login: {cause}");

@@ -14,6 +14,8 @@ mod policy;
 pub mod raw;
 pub mod security;
 mod settings;
+mod spelling;
+mod unknown;
 
 pub use headers::Headers;
 pub use raw::{Findings, Problem, Problems, Resolved, check, resolve, resolve_for};

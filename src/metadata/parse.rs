@@ -141,6 +141,23 @@ pub(super) fn attempts(text: &str) -> Result<u32, String> {
     u32::try_from(count).map_err(|error| error.to_string())
 }
 
+/// One of a few words, matched without regard to case, where other words have a meaning
+/// elsewhere: those are refused with the word to write.
+pub(super) fn word_not<T: Copy>(
+    text: &str,
+    words: &[(&str, T)],
+    others: &[(&str, &str)],
+) -> Result<T, String> {
+    word(text, words).map_err(|expected| {
+        let mut others = others.iter();
+        let meant = others.find(|(other, _)| other.eq_ignore_ascii_case(text));
+        match meant {
+            Some((_, meant)) => format!("{expected}; write {meant}"),
+            None => expected,
+        }
+    })
+}
+
 /// One of a few words, matched without regard to case.
 pub(super) fn word<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     words
@@ -185,10 +202,13 @@ pub(super) fn brokers(text: &str) -> Result<Vec<String>, String> {
              saslPassword"
         ));
     }
+    if text.starts_with('[') && text.ends_with(']') && text.contains('"') {
+        return Err("it is a list; write one text, brokers separated by commas".into());
+    }
     let parts = text.split(',').map(str::trim);
     let brokers: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
     if brokers.is_empty() {
-        return broker(text).map(|broker| vec![broker]);
+        return broker(text.trim()).map(|broker| vec![broker]);
     }
     brokers.into_iter().map(broker).collect()
 }
@@ -203,8 +223,17 @@ pub(super) fn without_logins(text: &str) -> String {
 }
 
 fn broker(text: &str) -> Result<String, String> {
-    if text.contains("://") {
-        return Err(format!("\"{text}\" is a URL; write host:port only"));
+    if super::spelling::is_placeholder(text) {
+        return Err(format!(
+            "\"{text}\" looks like a placeholder that nobody replaced"
+        ));
+    }
+    if text.contains([';', ' ', '\t', '\n', '\r']) {
+        return Err("separate brokers by commas, such as kafka-0:9092,kafka-1:9092".into());
+    }
+    if let Some((_, rest)) = text.split_once("://") {
+        let address = rest.split('/').next().unwrap_or_default();
+        return Err(format!("\"{text}\" is a URL; write {address}"));
     }
     let Some((host, port)) = text.rsplit_once(':') else {
         return Err(format!(

@@ -22,6 +22,10 @@ const ATTEMPTS: u32 = 10;
 /// The restart of an app takes less.
 const MIN_AGE: Duration = Duration::from_secs(120);
 
+/// How long daprd lets Init take by default (dapr/dapr v1.18.3,
+/// `pkg/runtime/processor/components.go`).
+const INIT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Names the keys that a subscription's metadata may give.
 const DEAD_LETTER_TOPIC: &str = "deadLetterTopic";
 const MAX_DELIVERY_ATTEMPTS: &str = "maxDeliveryAttempts";
@@ -105,6 +109,13 @@ impl Settings {
                  duplicate"
                     .into(),
             );
+        }
+        if self.init_timeout >= INIT_TIMEOUT {
+            notes.push(format!(
+                "initTimeout {} needs a longer spec.initTimeout in the Component: after that, 5s by \
+                 default, daprd counts the Init as failed",
+                duration::written(self.init_timeout)
+            ));
         }
         for (key, _) in of_exponential
             .iter()

@@ -7,14 +7,11 @@ use std::{
 
 use super::{
     Settings,
-    keys::{self, Key, Support},
+    keys::{self, Key, Kind, Support},
     security::Access,
+    spelling, unknown,
 };
 use crate::model::{Ordering, text::on_one_line};
-
-/// How alike (0 to 1) an unknown key must be to a known one to be taken for its
-/// misspelling; below this, suggestions mislead more than they help.
-const ALIKE: f64 = 0.85;
 
 /// Settings, and what a reader of the log should know about them.
 #[derive(Debug)]
@@ -123,6 +120,9 @@ fn read(
     (settings, findings)
 }
 
+/// The key that daprd sets to the app's id, unless it is given in these letters.
+const GROUP: &str = "consumerID";
+
 /// Stands for a value that is not known. It is never shown.
 const ELSEWHERE: &str = "from elsewhere";
 
@@ -164,10 +164,15 @@ impl<'a> Reading<'a> {
         let unknown_values = elsewhere.iter().map(|key| (key.as_str(), ELSEWHERE, true));
         let mut sorted: Vec<_> = known.chain(unknown_values).collect();
         sorted.sort_unstable();
+        // daprd adds its own to what the user wrote in other letters.
+        let is_of_group = |key: &str| key.eq_ignore_ascii_case(GROUP);
+        if sorted.iter().filter(|(key, ..)| is_of_group(key)).count() > 1 {
+            sorted.retain(|(key, ..)| *key != GROUP);
+        }
         let mut spellings = HashMap::new();
         for (written, value, elsewhere) in sorted {
             let Some((key, name)) = keys::find(written) else {
-                reading.notes.push(unknown(written));
+                reading.notes.push(unknown::note(written));
                 continue;
             };
             if let Some(first) = spellings.insert(name, written) {
@@ -220,6 +225,14 @@ impl<'a> Reading<'a> {
         let value = given.map(|given| given.value).or(key.default);
         let written = given.map_or(key.name, |given| given.written);
         let elsewhere = given.is_some_and(|given| given.elsewhere);
+        if let Some(given) = given.filter(|given| !given.elsewhere) {
+            self.notes.extend(spelling::note(key, written, given.value));
+        }
+        // Blanks beside a word or a number mean nothing, and templates and secrets often bring some.
+        let value = match key.kind {
+            Kind::Text => value,
+            _ => value.map(str::trim),
+        };
         let failed = match (&key.support, value) {
             (Support::Honoured(_), Some(_)) if elsewhere => None,
             (Support::Access(set), Some(value)) if elsewhere => {
@@ -307,26 +320,6 @@ impl<'a> Reading<'a> {
             ..
         } = self;
         (settings, Findings { problems, notes })
-    }
-}
-
-fn unknown(written: &str) -> String {
-    let lower = written.to_ascii_lowercase();
-    let alike = keys::all()
-        .flat_map(Key::names)
-        .map(|name| {
-            (
-                strsim::jaro_winkler(&lower, &name.to_ascii_lowercase()),
-                name,
-            )
-        })
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|(alike, _)| *alike >= ALIKE);
-    match alike {
-        Some((_, name)) => {
-            format!("{written} is no known key and has no effect; did you mean {name}?")
-        }
-        None => format!("{written} is no known key and has no effect"),
     }
 }
 

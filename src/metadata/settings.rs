@@ -54,6 +54,8 @@ pub struct Settings {
     pub idempotence: bool,
     /// `stallTimeout`.
     pub stall_timeout: Duration,
+    /// `initTimeout`: how long Init tries to log in and to reach a broker.
+    pub init_timeout: Duration,
     /// `rebalanceDrain`.
     pub rebalance_drain: Duration,
     /// `consumeRetry*` and `backOff*`.
@@ -299,6 +301,7 @@ impl Settings {
             start_without_brokers: false,
             idempotence: true,
             stall_timeout: Duration::ZERO,
+            init_timeout: Duration::ZERO,
             rebalance_drain: Duration::ZERO,
             retry: Retry {
                 enabled: true,

@@ -51,6 +51,21 @@ pub(super) const KEYS: &[Key] = &[
     .flag()
     .compare(Compare::Ours),
     honoured(
+        "initTimeout",
+        Some("4s"),
+        |text, settings| {
+            let bounds = Duration::from_secs(1)..=Duration::from_secs(300);
+            settings.init_timeout = parse::duration(text, bounds)?;
+            Ok(())
+        },
+        "How long Init tries to log in and to reach a broker (1s to 5m). Init ends as soon as a \
+         broker answers. daprd counts an Init as failed that ends after the Component's \
+         spec.initTimeout, 5s by default, and does not tell a pluggable component of it: give a \
+         longer spec.initTimeout too. The default keeps within 5s.",
+    )
+    .duration()
+    .compare(Compare::Ours),
+    honoured(
         "stallTimeout",
         Some("60s"),
         |text, settings| {
@@ -75,7 +90,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         "How long a connection may take until it can be used, with TLS and login \
          (1s to 5m). The built-in's 30s is too long for a silent broker: the next \
-         one is tried only then. Init has times of its own, within daprd's 5 s.",
+         one is tried only then. initTimeout bounds Init as a whole.",
     )
     .seconds()
     .since("1.18")
@@ -143,7 +158,7 @@ pub(super) const KEYS: &[Key] = &[
     inert(
         "metadataTimeout",
         "A request for metadata may take as long as any other (readTimeout and \
-         writeTimeout), and is repeated; Init answers within 4 s.",
+         writeTimeout), and is repeated; initTimeout bounds Init.",
     )
     .seconds()
     .example("5s")

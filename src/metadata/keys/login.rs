@@ -58,17 +58,30 @@ pub(super) const KEYS: &[Key] = &[
                 ("PLAINTEXT", Mechanism::Plain),
                 ("SHA-256", Mechanism::ScramSha256),
                 ("SHA-512", Mechanism::ScramSha512),
+                ("PLAIN", Mechanism::Plain),
+                ("SCRAM-SHA-256", Mechanism::ScramSha256),
+                ("SCRAM-SHA-512", Mechanism::ScramSha512),
             ];
             access.mechanism = parse::word(text, &words)?;
+            access.is_plain_to_the_built_in =
+                access.mechanism != Mechanism::Plain && !["SHA-256", "SHA-512"].contains(&text);
             Ok(())
         },
         "How the password is proven: PLAINTEXT (SASL's PLAIN), SHA-256 or SHA-512 \
-         (SCRAM). The built-in takes any other word for PLAINTEXT.",
+         (SCRAM). SASL's own names are taken as well: PLAIN, SCRAM-SHA-256, \
+         SCRAM-SHA-512. The built-in takes every other word for PLAINTEXT.",
     )
-    .words(&["PLAINTEXT", "SHA-256", "SHA-512"])
+    .words(&[
+        "PLAINTEXT",
+        "SHA-256",
+        "SHA-512",
+        "PLAIN",
+        "SCRAM-SHA-256",
+        "SCRAM-SHA-512",
+    ])
     .compare(Compare::Differs(
-        "an unknown word is an error; the built-in takes it for PLAINTEXT, and \
-         SHA-512 in another case too",
+        "an unknown word is an error; the built-in takes it for PLAINTEXT, and so it takes \
+         SCRAM-SHA-256 and SHA-256 in another case",
     ))
     .only_for(PASSWORD),
     secret!(

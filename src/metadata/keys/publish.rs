@@ -83,7 +83,13 @@ pub(super) const KEYS: &[Key] = &[
                 return Err(NOT_NONE.into());
             }
             let words = [("all", Acks::All), ("local", Acks::Leader)];
-            settings.acks = parse::word(text, &words)?;
+            let others = [
+                ("-1", "all"),
+                ("WaitForAll", "all"),
+                ("1", "local"),
+                ("WaitForLocal", "local"),
+            ];
+            settings.acks = parse::word_not(text, &words, &others)?;
             Ok(())
         },
         "Whose acknowledgement Publish waits for. all: all in-sync replicas'. \

@@ -1,45 +1,34 @@
 //! The schema registry: Avro is not encoded or decoded here.
+//!
+//! The keys are accepted, because a registry matters only to topics that are used with
+//! `valueSchemaType`; a publish and a subscription with it are refused, so that no message passes
+//! for decoded.
 
-use super::{Key, inert, refused};
-
-/// Why what names a registry is refused: accepted, it would leave bytes undecoded that
-/// apps expect as JSON.
-const REASON: &str = "Avro is neither encoded nor decoded by this version, and no message must \
-                      pass for decoded; remove it and let the app read the bytes, or stay with the \
-                      built-in component";
+use super::{Key, inert};
 
 pub(super) const KEYS: &[Key] = &[
-    refused("schemaRegistryURL", REASON, "The schema registry.").example("http://registry:8081"),
-    refused(
-        "schemaRegistryAPIKey",
-        REASON,
-        "The user at the schema registry.",
-    )
-    .example("…")
-    .hidden(),
-    refused(
-        "schemaRegistryAPISecret",
-        REASON,
-        "The user's secret at the schema registry.",
-    )
-    .example("…")
-    .hidden(),
     inert(
-        "schemaCachingEnabled",
-        "It is for schemaRegistryURL, which is refused.",
+        "schemaRegistryURL",
+        "Only topics with valueSchemaType need a schema registry. This version has none, and \
+         refuses a publish or a subscription with valueSchemaType.",
     )
-    .flag()
-    .example("true"),
+    .example("http://registry:8081"),
+    inert("schemaRegistryAPIKey", "It is for schemaRegistryURL.")
+        .example("…")
+        .hidden(),
+    inert("schemaRegistryAPISecret", "It is for schemaRegistryURL.")
+        .example("…")
+        .hidden(),
+    inert("schemaCachingEnabled", "It is for schemaRegistryURL.")
+        .flag()
+        .example("true"),
     inert(
         "schemaLatestVersionCacheTTL",
-        "It is for schemaRegistryURL, which is refused.",
+        "It is for schemaRegistryURL.",
     )
     .seconds()
     .example("5m"),
-    inert(
-        "useAvroJSON",
-        "It is for schemaRegistryURL, which is refused.",
-    )
-    .flag()
-    .example("false"),
+    inert("useAvroJSON", "It is for schemaRegistryURL.")
+        .flag()
+        .example("false"),
 ];

@@ -44,7 +44,8 @@ pub(super) const KEYS: &[Key] = &[
                 ("newest", InitialOffset::Newest),
                 ("oldest", InitialOffset::Oldest),
             ];
-            settings.initial_offset = parse::word(text, &words)?;
+            let others = [("earliest", "oldest"), ("latest", "newest")];
+            settings.initial_offset = parse::word_not(text, &words, &others)?;
             Ok(())
         },
         "newest or oldest: where a group starts in a partition that it never \

@@ -77,7 +77,6 @@ fn every_problem_is_reported_at_once_with_key_value_and_remedy() {
         ("publishTimeout", "15"),
         ("compression", "brotli"),
         ("sessionTimeout", "soon"),
-        ("schemaRegistryURL", "http://registry:8081"),
         ("consumerGroupRebalanceStrategy", "sticky"),
         ("producerRequiredAcks", "none"),
     ]);
@@ -88,7 +87,6 @@ fn every_problem_is_reported_at_once_with_key_value_and_remedy() {
         "publishTimeout: \"15\": expected a duration with its unit",
         "compression: \"brotli\": expected none, gzip, snappy, lz4, zstd",
         "sessionTimeout: \"soon\": expected a duration",
-        "schemaRegistryURL: known from pubsub.kafka and refused: Avro",
         "consumerGroupRebalanceStrategy: \"sticky\": Sarama's sticky",
         "producerRequiredAcks: \"none\": with none, Publish would answer OK",
     ] {
@@ -224,6 +222,19 @@ fn a_comma_too_many_leaves_no_broker() {
         ["a:1", "b:2"]
     );
     assert!(message(&[("brokers", " , ")]).contains("has no port"));
+    for apart in ["a:1;b:2", "a:1\nb:2\n", "a:1 b:2"] {
+        let message = message(&[("brokers", apart)]);
+        assert!(message.contains("separate brokers by commas"), "{message}");
+    }
+    let list = message(&[("brokers", r#"["a:1","b:2"]"#)]);
+    assert!(list.contains("it is a list; write one text"), "{list}");
+    let url = message(&[("brokers", "SASL_SSL://a:1/,b:2")]);
+    assert!(url.contains("is a URL; write a:1"), "{url}");
+    let template = message(&[("brokers", "${KAFKA:-kafka:9092}")]);
+    assert!(
+        template.contains("a placeholder that nobody replaced"),
+        "{template}"
+    );
 }
 
 #[test]
@@ -299,13 +310,19 @@ fn keys_of_another_auth_type_are_noted_and_never_a_problem() {
 
 #[test]
 fn what_is_for_a_schema_registry_alone_changes_nothing() {
-    let pairs = [("useAvroJSON", "false"), ("schemaCachingEnabled", "true")];
+    let pairs = [
+        ("schemaRegistryURL", "http://registry:8081"),
+        ("schemaRegistryAPISecret", "hunter2"),
+        ("useAvroJSON", "false"),
+        ("schemaCachingEnabled", "true"),
+    ];
     let notes = resolve_with(&pairs).expect("it is right").notes;
     assert!(
         notes.iter().all(|note| note.contains("schemaRegistryURL")),
         "{notes:?}"
     );
-    assert_eq!(notes.len(), 2);
+    assert_eq!(notes.len(), 4);
+    assert!(notes.iter().all(|note| !note.contains("hunter2")));
 }
 
 /// The list that a drop-in has to know: pubsub/kafka/metadata.yaml at v1.16.5
@@ -507,4 +524,95 @@ fn what_is_for_transactions_alone_changes_nothing_and_says_so() {
         assert!(note.starts_with(&told), "{note}");
     }
     assert_eq!(notes.len(), 2);
+}
+
+#[test]
+fn sasls_own_names_are_taken_and_what_the_built_in_would_have_done_is_noted() {
+    let login = |mechanism| {
+        let pairs = [
+            ("authType", "password"),
+            ("saslUsername", "u"),
+            ("saslPassword", "p"),
+            ("saslMechanism", mechanism),
+        ];
+        let resolved = resolve_with(&pairs).expect("it is right");
+        let security = format!("{:?}", resolved.settings.security);
+        let notes = resolved.notes.iter();
+        (
+            security,
+            notes
+                .filter(|note| note.contains("would have sent PLAIN"))
+                .count(),
+        )
+    };
+    for (mechanism, means, notes) in [
+        ("PLAIN", "Plain", 0),
+        ("plain", "Plain", 0),
+        ("PLAINTEXT", "Plain", 0),
+        ("SHA-256", "ScramSha256", 0),
+        ("sha-256", "ScramSha256", 1),
+        ("SCRAM-SHA-256", "ScramSha256", 1),
+        ("scram-sha-512", "ScramSha512", 1),
+        ("SHA-512 ", "ScramSha512", 0),
+    ] {
+        let (security, noted) = login(mechanism);
+        assert!(security.contains(means), "{mechanism}: {security}");
+        assert_eq!(noted, notes, "{mechanism}");
+    }
+}
+
+#[test]
+fn words_of_other_clients_are_refused_with_the_word_to_write() {
+    for (key, value, says) in [
+        (
+            "initialOffset",
+            "earliest",
+            "expected newest, oldest; write oldest",
+        ),
+        ("initialOffset", "LATEST", "; write newest"),
+        ("producerRequiredAcks", "WaitForAll", "; write all"),
+        ("producerRequiredAcks", "1", "; write local"),
+    ] {
+        let message = message(&[(key, value)]);
+        assert!(message.contains(says), "{message}");
+    }
+}
+
+/// daprd adds its own `consumerID` to what the user wrote in other letters.
+#[test]
+fn the_users_spelling_of_consumer_id_wins_over_daprds() {
+    let group = |more: &[(&str, &str)]| {
+        let pairs = [&[("consumerID", "app"), ("consumerId", "checkout")], more].concat();
+        settings(&pairs).consumer_group
+    };
+    assert_eq!(group(&[]).as_deref(), Some("checkout"));
+    assert_eq!(group(&[("consumerGroup", "g")]).as_deref(), Some("g"));
+    let twice = message(&[("consumerid", "a"), ("consumerId", "b")]);
+    assert!(twice.contains("given twice"), "{twice}");
+}
+
+#[test]
+fn blanks_beside_words_and_numbers_mean_nothing() {
+    let resolved = resolve_with(&[
+        ("compression", " gzip\n"),
+        ("maxMessageBytes", "2000000 "),
+        ("publishTimeout", "9s\n"),
+    ]);
+    let settings = resolved.expect("it is right").settings;
+    assert_eq!(settings.compression, Compression::Gzip);
+    assert_eq!(settings.max_message_bytes, 2_000_000);
+}
+
+#[test]
+fn an_init_that_is_longer_than_daprds_says_what_else_to_set() {
+    let noted = |value| {
+        let notes = resolve_with(&[("initTimeout", value)])
+            .expect("it is right")
+            .notes;
+        notes
+            .iter()
+            .any(|note| note.contains("needs a longer spec.initTimeout"))
+    };
+    assert!(noted("5s") && noted("1m"));
+    assert!(!noted("4900ms"));
 }

@@ -54,6 +54,8 @@ pub struct Access {
     pub(in crate::metadata) key: Option<Secret<String>>,
     /// `saslMechanism`.
     pub(in crate::metadata) mechanism: Mechanism,
+    /// The mechanism is written so that the built-in component takes it for PLAIN.
+    pub(in crate::metadata) is_plain_to_the_built_in: bool,
     /// `saslUsername`.
     pub(in crate::metadata) username: Option<Secret<String>>,
     /// `saslPassword`.
@@ -168,6 +170,15 @@ impl Access {
                 }
                 _ => format!("{written} has no effect: authType is given"),
             });
+        }
+        if let Some(written) = given("saslMechanism")
+            && self.is_plain_to_the_built_in
+            && self.auth_type() == Some(AuthType::Password)
+        {
+            let name = self.mechanism.name();
+            notes.push(format!(
+                "{written} means {name} here; Dapr's built-in component would have sent PLAIN"
+            ));
         }
         let unverified = self.skip_verify && !self.disable_tls;
         if let (true, Some(written), Some(ca)) = (unverified, given("caCert"), &self.ca)

@@ -154,7 +154,7 @@ pub async fn metadata_that_is_wrong_is_cured_by_what_is_told(fixture: Arc<Fixtur
             &[
                 ("brokers", brokers),
                 ("authType", "none"),
-                ("schemaRegistryURL", "http://x"),
+                ("trustAnchorArn", "arn"),
             ],
             &[],
         ),
