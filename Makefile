@@ -10,6 +10,8 @@ DAPR_VERSIONS := $(DAPR_RELEASES) 1.18.4+reconstruction 1.18.5+reconstruction
 BUILT_DAPRDS := $(DAPR_VERSIONS:%=target/daprd/%/daprd)
 # Dapr's conformance tests, with a client that handles messages one at a time, and one that handles them concurrently.
 CONFORMANCE := target/daprd/1.18.3/conformance target/daprd/1.18.4+reconstruction/conformance
+# daprd's own reader of Component files.
+RESOURCES := target/daprd/1.18.3/resources
 DEMO_DAPRD := target/daprd/1.18.3/daprd
 OLDER_KAFKA := 3.9.1
 KAFKA_JARS := target/kafka/.fetched target/kafka-$(OLDER_KAFKA)/.fetched
@@ -50,7 +52,7 @@ demo: ## Run the Todo app end to end (BROKERS=host:port for a real cluster)
 test: ## Run everything that must hold
 	@scripts/prerequisites test
 	$(MAKE) --no-print-directory lint
-	$(MAKE) --no-print-directory $(BUILT_DAPRDS) $(CONFORMANCE) $(KAFKA_JARS) $(PROMETHEUS)
+	$(MAKE) --no-print-directory $(BUILT_DAPRDS) $(CONFORMANCE) $(RESOURCES) $(KAFKA_JARS) $(PROMETHEUS)
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration
@@ -65,7 +67,7 @@ unit: ## Run the fast tests only: no daprd, no Kafka
 	$(CARGO) test --locked --workspace --lib
 	$(CARGO) test --locked --test integration -- --skip system
 
-system: $(BUILT_DAPRDS) $(CONFORMANCE) $(KAFKA_JARS) $(PROMETHEUS) ## Run the tests with the real daprd and Kafka only
+system: $(BUILT_DAPRDS) $(CONFORMANCE) $(RESOURCES) $(KAFKA_JARS) $(PROMETHEUS) ## Run the tests with the real daprd and Kafka only
 	$(CARGO) build --locked --workspace --all-targets
 	$(CARGO) test --locked --test integration -- system
 
@@ -138,6 +140,9 @@ prometheus: $(PROMETHEUS) ## Fetch a real Prometheus for the tests, unless there
 $(BUILT_DAPRDS): target/daprd/%/daprd: scripts/daprd tests/daprd/inbound.go
 	@echo "Building daprd $*; up to four minutes on two cores, once."
 	scripts/daprd build $*
+
+$(RESOURCES): target/daprd/%/resources: scripts/daprd tests/daprd/resources.go
+	scripts/daprd resources $*
 
 $(CONFORMANCE): target/daprd/%/conformance: scripts/daprd tests/daprd/conformance_test.go tests/daprd/inbound.go
 	scripts/daprd conformance $*

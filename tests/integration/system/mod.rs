@@ -9,6 +9,7 @@ pub mod dead_letters;
 mod differential;
 mod dispatch;
 mod dlq;
+mod files;
 mod hang;
 mod heal;
 mod isolation;
@@ -78,6 +79,10 @@ tests!("system":
     dlq::purge_deletes_what_it_was_told_and_asks,
     dlq::a_purge_that_fails_says_what_was_deleted,
     dlq::settings_come_from_a_file_or_a_running_process,
+    files::a_component_means_to_this_program_what_it_means_to_daprd,
+    files::init_may_wait_for_brokers_longer_than_five_seconds,
+    files::peoples_files_are_checked_as_daprd_would_take_them,
+    files::peoples_files_go_through_daprds_init,
     hang::delivery_goes_on_when_its_connections_hang,
     hang::publishing_goes_on_when_its_connections_hang,
     heal::an_app_that_never_publishes_gets_messages_again,
