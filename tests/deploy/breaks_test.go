@@ -93,8 +93,10 @@ var breaks = []struct {
 	{"ready when brokers are", "native container injector", "a readinessProbe", func(w *workload) {
 		serving(w, func(c *corev1.Container) { c.ReadinessProbe = c.LivenessProbe })
 	}},
-	{"a liveness that no port has", "native container injector", "livenessProbe's port", func(w *workload) {
-		serving(w, func(c *corev1.Container) { c.LivenessProbe.HTTPGet.Port.StrVal = "admin" })
+	{"a liveness that asks the port", "native container injector", "no livenessProbe by exec", func(w *workload) {
+		serving(w, func(c *corev1.Container) {
+			c.LivenessProbe.ProbeHandler = corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/livez"}}
+		})
 	}},
 	{"a limit for the CPU", "native container injector", "resources", func(w *workload) {
 		serving(w, func(c *corev1.Container) { c.Resources.Limits["cpu"] = c.Resources.Requests["cpu"] })

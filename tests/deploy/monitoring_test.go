@@ -2,12 +2,16 @@ package deploy
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	corev1 "k8s.io/api/core/v1"
+	networking "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
 )
 
 // inDeploy are the documents of a kind in deploy/.
@@ -52,6 +56,56 @@ func TestMonitorsFindThePods(t *testing.T) {
 					t.Errorf("%s: no port %s (%s)", doc.where, *endpoint.Port, way)
 				}
 			}
+		}
+	}
+}
+
+// Of the component's pods, each of the three ways, only Prometheus reaches the admin port, and
+// everyone still reaches the others.
+func TestOnlyPrometheusReachesTheAdminPort(t *testing.T) {
+	docs := inDeploy(t, "NetworkPolicy")
+	found := slices.IndexFunc(docs, func(doc document) bool { return strings.Contains(doc.where, "deploy/monitoring") })
+	if found < 0 {
+		t.Fatal("there is no policy")
+	}
+	var rules networking.NetworkPolicy
+	strictly(t, docs[found].text, &rules)
+	selector, err := metav1.LabelSelectorAsSelector(&rules.Spec.PodSelector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range ways {
+		pod, err := workloadOf(t, way, todo(t, copied(t), way, "redpanda")).injected()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rules.Namespace != pod.Namespace || !selector.Matches(labels.Set(pod.Labels)) {
+			t.Errorf("the policy does not select the pod (%s) in %s with %v", way, pod.Namespace, pod.Labels)
+		}
+		if admin := mustFind(t, pod, component).Ports[0].ContainerPort; admin != 9405 {
+			t.Errorf("the admin port is %d (%s)", admin, way)
+		}
+	}
+	open := func(protocol corev1.Protocol, number int32) (everyone, prometheus bool) {
+		for _, rule := range rules.Spec.Ingress {
+			for _, port := range rule.Ports {
+				from := port.Port.IntVal
+				if ptr.Deref(port.Protocol, corev1.ProtocolTCP) != protocol || number < from || number > ptr.Deref(port.EndPort, from) {
+					continue
+				}
+				everyone = everyone || len(rule.From) == 0
+				prometheus = prometheus || len(rule.From) == 1 && rule.From[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"] == "monitoring"
+			}
+		}
+		return everyone, prometheus
+	}
+	for number := int32(1); number <= 65535; number++ {
+		everyone, prometheus := open(corev1.ProtocolTCP, number)
+		if everyone == (number == 9405) || prometheus != (number == 9405) {
+			t.Fatalf("TCP port %d: everyone %t, Prometheus %t", number, everyone, prometheus)
+		}
+		if everyone, _ := open(corev1.ProtocolUDP, number); !everyone {
+			t.Fatalf("UDP port %d is closed", number)
 		}
 	}
 }
