@@ -94,9 +94,11 @@ impl Daprd {
             headers.insert(TOKEN_HEADER, value);
         }
         // Its API is on this machine: no proxy is on the way.
+        // A redirect would take the token, and the request to shut down, to another server.
         let mut builder = Client::builder()
             .timeout(TIMEOUT)
             .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
             .default_headers(headers);
         let base = match url {
             DaprdUrl::Http(base) => base.clone(),
@@ -144,6 +146,9 @@ impl Daprd {
             // daprd leaves out what its Configuration does not allow (dapr/dapr
             // v1.16.5, `pkg/api/http/server.go`).
             StatusCode::NOT_FOUND => " (allow it in api.allowed of daprd's Configuration)",
+            _ if status.is_redirection() => {
+                " (redirects are not followed; name the address of daprd's own HTTP API)"
+            }
             _ => "",
         };
         Err(CallError {
@@ -175,7 +180,12 @@ fn told(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, routing::get};
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use axum::{Router, response::Redirect, routing::get};
 
     use super::*;
 
@@ -253,6 +263,29 @@ mod tests {
             let error = components(wrong).await.expect_err("a wrong token");
             assert!(error.contains("set DAPR_API_TOKEN"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_does_not_take_the_token_elsewhere() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("dapr.sock");
+        let listener = tokio::net::UnixListener::bind(&path).expect("bound");
+        let elsewhere = Arc::new(AtomicBool::new(false));
+        let asked = elsewhere.clone();
+        let to = || async { Redirect::temporary("/elsewhere") };
+        let routes = Router::new().route("/v1.0/metadata", get(to)).route(
+            "/elsewhere",
+            get(move || async move { asked.store(true, Ordering::Relaxed) }),
+        );
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+
+        let daprd = Daprd::new(&DaprdUrl::Unix(path), Some("secret")).expect("a client");
+        let error = daprd.components().await.expect_err("a redirect");
+        assert!(
+            error.contains("307") && error.contains("not followed"),
+            "{error}"
+        );
+        assert!(!elsewhere.load(Ordering::Relaxed), "the token went on");
     }
 
     #[test]
