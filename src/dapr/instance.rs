@@ -257,7 +257,7 @@ impl Instance {
         name: &str,
         metadata: HashMap<String, String>,
     ) -> Result<Lane, Status> {
-        lanes::check(&self.settings, name).map_err(Status::permission_denied)?;
+        lanes::check(&self.settings, &self.properties, name).map_err(Status::permission_denied)?;
         let (topic, _) = topic::subscribed(name);
         let policy = self.settings.policy(topic, &metadata).map_err(|problem| {
             Status::invalid_argument(format!("subscription to {name}: {problem}"))

@@ -5,11 +5,18 @@
 //! nothing to do with `orders`. So whoever may not read a topic must not read it
 //! by one of its lanes either.
 
+use std::collections::HashMap;
+
 use crate::{metadata::Settings, model::topic::subscribed};
 
 /// Refuses a lane of a topic that is protected or scoped, unless the lane is
-/// listed too: then daprd itself has checked it.
-pub(super) fn check(settings: &Settings, name: &str) -> Result<(), String> {
+/// listed too: then daprd itself has checked it. `properties` are the Component's
+/// metadata as daprd sent them.
+pub(super) fn check(
+    settings: &Settings,
+    properties: &HashMap<String, String>,
+    name: &str,
+) -> Result<(), String> {
     let (topic, Some(lane)) = subscribed(name) else {
         return Ok(());
     };
@@ -17,7 +24,7 @@ pub(super) fn check(settings: &Settings, name: &str) -> Result<(), String> {
         ("protectedTopics", &settings.protected_topics),
         ("subscriptionScopes", &settings.scoped_topics),
     ] {
-        if names(listed, topic) && !lists(listed, topic, lane) {
+        if names(listed, properties, topic) && !lists(listed, properties, topic, lane) {
             return Err(format!(
                 "{name:?} is a lane of {topic}, which {key} names, and is not named itself: daprd \
                  knows it by its own name only. List it in {key} beside {topic}"
@@ -27,24 +34,38 @@ pub(super) fn check(settings: &Settings, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the list names a topic. daprd puts the namespace before a topic's
-/// name if the metadata asks for it, and does not say so: an end that is the same
-/// counts, since refusing too much is the safer mistake.
-fn names(listed: &[String], topic: &str) -> bool {
-    listed.iter().any(|listed| topic.ends_with(listed.as_str()))
+/// Whether the list names a topic.
+fn names(listed: &[String], properties: &HashMap<String, String>, topic: &str) -> bool {
+    listed
+        .iter()
+        .any(|listed| is_topic(listed, properties, topic))
 }
 
 /// Whether the list has this very lane, separator included: daprd, which allows what is
 /// listed, does not know that `~` and `#` mean the same. An entry that is no lane lists none.
-fn lists(listed: &[String], topic: &str, lane: &str) -> bool {
+fn lists(listed: &[String], properties: &HashMap<String, String>, topic: &str, lane: &str) -> bool {
     let mut entries = listed.iter().map(|entry| subscribed(entry));
-    entries.any(|(of, listed)| listed == Some(lane) && topic.ends_with(of))
+    entries.any(|(of, listed)| listed == Some(lane) && is_topic(of, properties, topic))
+}
+
+/// Whether a listed name means a topic: they are equal, or daprd has put the namespace before
+/// the listed name. daprd does so, without saying it, if the metadata has the template
+/// `{namespace}`, which it replaces by `NAMESPACE.APP-ID` (dapr/dapr v1.18.3,
+/// `pkg/runtime/meta/meta.go`). Therefore only what a property holds, followed by a dot, is taken
+/// for a namespace.
+fn is_topic(listed: &str, properties: &HashMap<String, String>, topic: &str) -> bool {
+    match topic.strip_suffix(listed) {
+        None => false,
+        Some("") => true,
+        Some(prefix) => {
+            let namespace = format!("{prefix}.");
+            properties.values().any(|value| value.contains(&namespace))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
     use crate::metadata::resolve;
 
@@ -55,7 +76,7 @@ mod tests {
             .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
             .collect();
         let settings = resolve(&properties).expect("it is right").settings;
-        check(&settings, name).err()
+        check(&settings, &properties, name).err()
     }
 
     #[test]
@@ -143,8 +164,21 @@ mod tests {
 
     #[test]
     fn a_namespace_before_the_name_changes_nothing() {
-        let protected = [("protectedTopics", "secret")];
-        assert!(refused(&protected, "productionsecret#1").is_some());
-        assert!(refused(&protected, "productionsecret~1").is_some());
+        let protected = ("protectedTopics", "secret,secret#listed");
+        let scoped = [protected, ("consumerID", "production.todo")];
+        assert!(refused(&scoped, "productionsecret#1").is_some());
+        assert!(refused(&scoped, "productionsecret~1").is_some());
+        assert_eq!(refused(&scoped, "productionsecret#listed"), None);
+    }
+
+    #[test]
+    fn a_topic_whose_name_ends_alike_is_another_topic() {
+        let protected = [
+            ("protectedTopics", "orders"),
+            ("consumerID", "production.todo"),
+        ];
+        assert_eq!(refused(&protected, "customer-orders#1"), None);
+        assert_eq!(refused(&protected, "stagingorders#1"), None);
+        assert!(refused(&protected, "productionorders#1").is_some());
     }
 }
