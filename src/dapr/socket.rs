@@ -1,6 +1,7 @@
 //! Unix sockets: their files, who may use them, and whose they are.
 
 mod folder;
+mod lock;
 
 use std::{
     io::{self, ErrorKind},
@@ -50,6 +51,12 @@ pub enum SocketError {
         /// Its owner's number.
         owner: u32,
     },
+    /// Another process sets up its sockets there, and does not finish.
+    #[error(
+        "{} is locked by another process that sets up a socket in it; stop that process, or take \
+         another --socket-folder", .0.display()
+    )]
+    Locked(PathBuf),
     /// Something else has its name.
     #[error("{} exists and is no socket; remove it", .0.display())]
     NoSocket(PathBuf),
@@ -111,6 +118,9 @@ pub async fn bind(
         move |source| SocketError::Io { what, path, source }
     };
     make_folder(folder)?;
+    // Until the socket is listened on, it looks like one that a killed process left: another
+    // component that starts would remove it.
+    let _lock = lock::folder(folder).await?;
     clear(&path).await?;
     let unbound = UnixSocket::new_stream().map_err(failed("making"))?;
     unbound.bind(&path).map_err(failed("binding"))?;
@@ -178,7 +188,7 @@ fn group_id(group: &str) -> Result<u32, SocketError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{future::poll_fn, os::unix::fs::PermissionsExt as _, task::Poll};
 
     use super::*;
 
@@ -213,6 +223,28 @@ mod tests {
 
         drop(socket);
         assert!(!path.exists(), "removed on exit");
+    }
+
+    /// Both find the file that a killed process left, and the second would remove the socket that
+    /// the first has just bound.
+    #[tokio::test]
+    async fn of_two_that_start_at_once_one_wins_and_the_other_says_so() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("rdkafka.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("bind"));
+        // As the other one does it: it removes the file, binds, and is not listening yet.
+        let others = lock::folder(folder.path()).await.expect("the lock");
+        let access = access();
+        let mut second = Box::pin(bind(folder.path(), "rdkafka", &access));
+        let begun = poll_fn(|context| Poll::Ready(second.as_mut().poll(context))).await;
+        assert!(begun.is_pending(), "it did not wait: {begun:?}");
+        std::fs::remove_file(&path).expect("nobody else removed it");
+        let unbound = UnixSocket::new_stream().expect("a socket");
+        unbound.bind(&path).expect("bound");
+        let _listener = unbound.listen(1).expect("it listens");
+        drop(others);
+        let refused = second.await.expect_err("the first has it");
+        assert!(matches!(refused, SocketError::InUse(_)), "{refused}");
     }
 
     #[tokio::test]
