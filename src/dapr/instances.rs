@@ -21,7 +21,9 @@ use super::{
     diagnosis::{InstanceHealth, InstanceInfo, Uses},
     inits::Inits,
     instance::Instance,
-    limits, peer,
+    limits,
+    owners::{Claim, Owners},
+    peer::{self, Opened},
     uninitialised::{Component, Ledger, Uninitialised},
 };
 use crate::{
@@ -59,18 +61,6 @@ impl fmt::Display for Identity {
 }
 
 impl Identity {
-    /// Whether a caller that is not this one may be its daprd all the same: one of
-    /// the two processes is unknown, or this one has ended. Never one that runs:
-    /// its consumer group is another's.
-    fn may_be(&self, caller: &Self) -> bool {
-        let same_name = self.socket == caller.socket && self.name == caller.name;
-        same_name
-            && match (self.process, caller.process) {
-                (Some(process), Some(_)) => !is_running(process),
-                _ => true,
-            }
-    }
-
     pub(super) fn component(&self) -> Component {
         Component::new(&*self.name, &format!("pubsub.{}", self.socket))
     }
@@ -93,6 +83,8 @@ pub struct Instances {
     map: Arc<DashMap<Identity, Arc<Instance>>>,
     /// Shared by all of them.
     budget: Budget,
+    /// Whose those are whose process is unknown.
+    owners: Arc<Owners>,
     /// Why others are not in the map.
     inits: Arc<Inits>,
     ledger: Arc<Ledger>,
@@ -110,12 +102,25 @@ impl Instances {
         Self {
             budget: Budget::new(for_reading_ahead),
             map: Arc::default(),
+            owners: Arc::default(),
             inits: Arc::default(),
             ledger: Arc::default(),
             readiness,
             closing: Arc::default(),
             retiring: TaskTracker::new(),
         }
+    }
+
+    /// Claims an identity for the connection on which its Init came, until the result is dropped.
+    ///
+    /// # Errors
+    /// When another daprd has it, which the Init would evict.
+    pub(super) async fn claim(
+        &self,
+        identity: &Identity,
+        connection: Option<&Opened>,
+    ) -> Result<Claim, Status> {
+        self.owners.claim(identity, connection).await
     }
 
     /// Starts an instance, and lets go of those of processes that have ended.
@@ -204,11 +209,16 @@ impl Instances {
         Ok(())
     }
 
-    /// The instance that a call is for: that of its own process, else the only one
-    /// of that name that no other running process has.
-    pub(super) fn find(&self, identity: &Identity) -> Result<Arc<Instance>, Status> {
+    /// The instance that a call is for: the one that the caller's own process has initialised,
+    /// never a neighbour's.
+    pub(super) fn find(
+        &self,
+        identity: &Identity,
+        connection: Option<&Opened>,
+    ) -> Result<Arc<Instance>, Status> {
         let own = || self.map.get(identity).map(|entry| entry.value().clone());
         if let Some(instance) = own() {
+            self.owners.check(identity, connection)?;
             return Ok(instance);
         }
         self.inits.check(identity)?;
@@ -216,28 +226,12 @@ impl Instances {
         if let Some(instance) = own() {
             return Ok(instance);
         }
-        let candidates: Vec<_> = self
-            .map
-            .iter()
-            .filter(|entry| entry.key().may_be(identity))
-            .map(|entry| entry.value().clone())
-            .collect();
-        if candidates.len() != 1 {
-            self.ledger
-                .called(identity.component(), identity.process, &self.readiness);
-        }
-        match &candidates[..] {
-            [instance] => Ok(instance.clone()),
-            [] => Err(Status::failed_precondition(format!(
-                "component {identity} was never initialised in this process: it was started after \
-                 daprd, which initialises a component only once; restart daprd"
-            ))),
-            several => Err(Status::failed_precondition(format!(
-                "component {identity} was not initialised by this daprd, and {} others of that name \
-                 are; restart daprd",
-                several.len()
-            ))),
-        }
+        self.ledger
+            .called(identity.component(), identity.process, &self.readiness);
+        Err(Status::failed_precondition(format!(
+            "component {identity} was never initialised in this process: it was started after \
+             daprd, which initialises a component only once; restart daprd"
+        )))
     }
 
     /// All instances, and those whose last Init failed.

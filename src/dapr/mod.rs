@@ -12,6 +12,7 @@ mod instance;
 mod instances;
 mod lanes;
 mod limits;
+mod owners;
 mod peer;
 #[allow(missing_docs, clippy::pedantic)]
 pub mod proto;

@@ -3,7 +3,9 @@
 use std::{
     io,
     pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
+    time::Instant,
 };
 
 use super::limits;
@@ -11,11 +13,11 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::UnixStream,
 };
-use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
-use tonic::{
-    Request, Status,
-    transport::server::{Connected, UdsConnectInfo},
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
+use tonic::{Request, Status, transport::server::Connected};
 
 /// The header in which daprd names the component instance that a call is for
 /// (dapr/dapr v1.16.5, `pkg/components/pluggable/grpc.go`).
@@ -28,15 +30,66 @@ const INSTANCE_HEADER: &str = "x-component-instance";
 /// (docs/performance.md).
 pub(super) struct Connection {
     stream: UnixStream,
+    opened: Opened,
     /// Others had their turn since the last flush.
     has_yielded: bool,
     _counted: TaskTrackerToken,
+    _closes: DropGuard,
+}
+
+/// A connection as the calls on it see it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Opened {
+    /// Tells connections apart; counts up.
+    number: u64,
+    /// When it was accepted.
+    pub(super) since: Instant,
+    /// The peer's process id. `None` if it is unknown: the kernel says 0 for a process of another
+    /// PID namespace, such as daprd's container.
+    process: Option<i32>,
+    closed: CancellationToken,
+}
+
+impl Opened {
+    pub(super) fn new(process: Option<i32>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            since: Instant::now(),
+            process: process.filter(|process| *process > 0),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// Waits until it is closed.
+    pub(super) async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+
+    /// Closes it when the result is dropped.
+    pub(super) fn closes(&self) -> DropGuard {
+        self.closed.clone().drop_guard()
+    }
+}
+
+impl PartialEq for Opened {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
 }
 
 impl Connection {
     pub(super) fn new(stream: UnixStream, open: &TaskTracker) -> Self {
+        let credentials = stream.peer_cred().ok();
+        let opened = Opened::new(credentials.and_then(|peer| peer.pid()));
         Self {
             stream,
+            _closes: opened.closes(),
+            opened,
             has_yielded: false,
             _counted: open.token(),
         }
@@ -44,10 +97,10 @@ impl Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = UdsConnectInfo;
+    type ConnectInfo = Opened;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+        self.opened.clone()
     }
 }
 
@@ -86,12 +139,14 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// The process id of the peer. `None` if it is unknown: the kernel says 0 for a
-/// process of another PID namespace, such as daprd's container.
+/// The connection that a call came on.
+pub(super) fn connection<T>(request: &Request<T>) -> Option<&Opened> {
+    request.extensions().get()
+}
+
+/// The process id of the peer, if it is known.
 pub(super) fn process<T>(request: &Request<T>) -> Option<i32> {
-    let info = request.extensions().get::<UdsConnectInfo>()?;
-    let process = info.peer_cred.as_ref()?.pid()?;
-    (process > 0).then_some(process)
+    connection(request)?.process
 }
 
 /// The component instance that a call is for.

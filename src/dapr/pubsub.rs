@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{
     instance::Instance,
     instances::{Identity, Instances},
-    limits,
+    limits, peer,
     proto::{
         BulkPublishRequest, BulkPublishResponse, FeaturesRequest, FeaturesResponse, PauseRequest,
         PauseResponse, PingRequest, PingResponse, PubSubInitRequest, PubSubInitResponse,
@@ -33,7 +33,8 @@ pub(super) struct Service {
 
 impl Service {
     fn instance<T>(&self, request: &Request<T>) -> Result<Arc<Instance>, Status> {
-        let found = self.instances.find(&Identity::of(request, &self.socket)?);
+        let identity = Identity::of(request, &self.socket)?;
+        let found = self.instances.find(&identity, peer::connection(request));
         // The caller is told, but whoever looks for the cause looks here.
         found.inspect_err(|status| tracing::warn!("{}", status.message()))
     }
@@ -46,6 +47,11 @@ impl PubSub for Service {
         request: Request<PubSubInitRequest>,
     ) -> Result<Response<PubSubInitResponse>, Status> {
         let identity = Identity::of(&request, &self.socket)?;
+        let claim = self
+            .instances
+            .claim(&identity, peer::connection(&request))
+            .await
+            .inspect_err(|status| tracing::error!("{}", status.message()))?;
         let metadata = request.into_inner().metadata.unwrap_or_default();
         limits::properties(&metadata.properties)?;
         let started = self.instances.init(identity.clone(), &metadata.properties);
@@ -53,6 +59,7 @@ impl PubSub for Service {
             tracing::error!("component {identity}: {}", status.message());
             return Err(status);
         }
+        claim.keep();
         Ok(Response::new(PubSubInitResponse {}))
     }
 

@@ -69,18 +69,24 @@ async fn a_call_beside_a_second_init_leaves_nothing_behind() {
     let mut again = init();
     begin(&mut again).await;
 
-    let mine = instances.find(&me).map(drop).expect_err("no instance");
+    let mine = instances
+        .find(&me, None)
+        .map(drop)
+        .expect_err("no instance");
     assert_eq!(mine.code(), tonic::Code::Unavailable);
     assert!(mine.message().contains("is being initialised"), "{mine}");
     assert_eq!(readiness.reasons(), []);
     // The kernel did not tell whose this call is.
-    let unknown = instances.find(&Identity::named("todo")).map(drop);
+    let unknown = instances.find(&Identity::named("todo"), None).map(drop);
     unknown.expect_err("no instance");
     assert_eq!(readiness.reasons().len(), 1);
 
     again.await.expect("it starts again");
     assert_eq!(readiness.reasons(), []);
-    instances.find(&me).map(drop).expect("the new instance");
+    instances
+        .find(&me, None)
+        .map(drop)
+        .expect("the new instance");
 }
 
 #[tokio::test]
@@ -125,30 +131,37 @@ async fn an_init_that_fails_beside_one_that_succeeds_holds_nothing() {
     init(&right).await.expect("it starts beside it");
     failing.await.expect_err("there is no broker");
     assert_eq!(readiness.reasons(), []);
-    instances.find(&me).map(drop).expect("the right one");
+    instances.find(&me, None).map(drop).expect("the right one");
 }
 
-#[test]
-fn an_instance_of_another_running_daprd_is_never_adopted() {
-    let me = my_process();
-    let mine = of("kafka", Some(me), "todo");
-    assert!(!mine.may_be(&of("kafka", Some(me + 1), "todo")));
-    assert!(mine.may_be(&of("kafka", None, "todo")), "unknown caller");
-    assert!(of("kafka", None, "todo").may_be(&mine), "unknown owner");
-    let ended = std::process::Command::new("true")
-        .spawn()
-        .and_then(|mut child| {
-            let id = child.id();
-            child.wait().map(|_| id)
-        });
-    let ended = i32::try_from(ended.expect("a child")).expect("a process id");
-    assert!(
-        of("kafka", Some(ended), "todo").may_be(&mine),
-        "its owner ended"
-    );
-    for other in [of("rdkafka", None, "todo"), of("kafka", None, "other")] {
-        assert!(!mine.may_be(&other));
-    }
+/// Neither one that runs, nor one that has ended, nor one that the kernel does not tell.
+#[tokio::test]
+async fn an_instance_of_another_daprd_is_never_adopted() {
+    let broker = EmbeddedBroker::start(["orders"]).expect("a broker");
+    let instances = Instances::new(Readiness::default(), 0);
+    let given = given(&[("brokers", &broker.address().expect("its address"))]);
+    // It ends with its input, even if the test fails.
+    let mut daprd = Command::new("cat");
+    let mut daprd = daprd.stdin(Stdio::piped()).spawn().expect("a child");
+    let process = i32::try_from(daprd.id()).expect("a process id");
+    let owner = of("kafka", Some(process), "todo");
+    instances
+        .init(owner.clone(), &given)
+        .await
+        .expect("it starts");
+    let callers = [Some(my_process()), None];
+    let refused = |when: &str| {
+        for caller in callers {
+            let caller = of("kafka", caller, "todo");
+            let found = instances.find(&caller, None).map(drop);
+            let error = found.expect_err(when);
+            assert!(error.message().contains("never initialised"), "{error}");
+        }
+    };
+    refused("its daprd runs");
+    instances.find(&owner, None).map(drop).expect("its own");
+    daprd.wait().expect("it ends");
+    refused("its daprd has ended");
 }
 
 #[tokio::test]
