@@ -44,13 +44,12 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// The process's exit code.
+    /// The process's exit code. It is never 2, which says that the command line is wrong.
     pub fn code(self) -> u8 {
         match self {
             Self::Clean => 0,
             Self::Wrong => 1,
-            Self::Sick => 2,
-            Self::Unanswered | Self::Differs => 3,
+            Self::Unanswered | Self::Differs | Self::Sick => 3,
             Self::Cut => 130,
         }
     }
@@ -86,12 +85,10 @@ pub enum Failed {
 }
 
 impl Failed {
-    /// The process's exit code.
+    /// The process's exit code: 2 if the command line is wrong, and for nothing else.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Dlq(dlq::Failed::Usage(_))
-            | Self::Topics(topics::Failed::Usage(_))
-            | Self::Lanes(lanes::Failed::Usage(_)) => 2,
+            Self::Topics(topics::Failed::Usage(_)) | Self::Lanes(lanes::Failed::Usage(_)) => 2,
             _ => 1,
         }
     }
@@ -329,8 +326,9 @@ pub async fn topics(command: &TopicsCommand) -> Result<Ended, Failed> {
     let ended = topics::command(&topics, &mut std::io::stdout()).await?;
     Ok(match ended {
         topics::Ended::Same => Ended::Clean,
+        topics::Ended::Differ if command.options().differences_ok => Ended::Clean,
         topics::Ended::Differ => Ended::Differs,
-        topics::Ended::Left => Ended::Wrong,
+        topics::Ended::Failed => Ended::Wrong,
     })
 }
 
@@ -371,5 +369,36 @@ pub async fn probe(args: &ProbeArgs) -> Ended {
             eprintln!("{trouble}");
             Ended::Wrong
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_wrong_command_line_ends_with_2() {
+        for ended in [
+            Ended::Clean,
+            Ended::Unanswered,
+            Ended::Wrong,
+            Ended::Differs,
+            Ended::Sick,
+            Ended::Cut,
+        ] {
+            assert_ne!(ended.code(), 2, "{ended:?}");
+        }
+        let text = || "no".to_owned();
+        for failed in [
+            Failed::Heal(text()),
+            Failed::Dlq(dlq::Failed::Usage(text())),
+            Failed::Topics(topics::Failed::File(text())),
+            Failed::Topics(topics::Failed::Connect(text())),
+            Failed::Lanes(lanes::Failed::App(text())),
+        ] {
+            assert_eq!(failed.code(), 1, "{failed:?}");
+        }
+        let wrong = Failed::Topics(topics::Failed::Usage(text()));
+        assert_eq!(wrong.code(), 2, "{wrong:?}");
     }
 }

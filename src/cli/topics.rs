@@ -20,19 +20,23 @@ pub struct TopicsArgs {
 pub enum TopicsCommand {
     /// Show what `apply` would do, and change nothing.
     ///
-    /// Before each topic stands + if it is created, ~ if it changes, ! if it would lose data or
-    /// safety, x if it can't be as wanted, = if it is as it should be. Exit codes: 0 nothing is to be done; 1 it failed, or something can't be as
-    /// wanted; 2 the file or the command line is wrong, and no broker was asked; 3 there is
-    /// something to do.
+    /// Before each topic stands + if it is created, ~ if it changes, ! if it would lose data,
+    /// safety or order, x if it can't be as wanted, = if it is as it should be.
+    ///
+    /// Exit codes: 0 nothing is to be done; 1 it failed, the file is wrong, or something can't be
+    /// as wanted; 2 the command line is wrong; 3 there is something to do.
     Plan(TopicsOptions),
     /// Create and change topics as the file says.
     ///
     /// No topic is deleted, no partition taken away, and no config touched that the file does
-    /// not name. What may lose data or safety (less retention, fewer replicas or in-sync
-    /// replicas, compaction or deletion that begins, and a few more) is left as it is, unless
-    /// --allow names the topic; everything else is done. A second run changes nothing. Exit
-    /// codes: 0 all topics are as the file says, or the brokers are at it; 1 it failed, or
-    /// something was left; 2 the file or the command line is wrong, and nothing was done.
+    /// not name. What may lose data, safety or order (less retention, fewer replicas or in-sync
+    /// replicas, more partitions, compaction or deletion that begins, and a few more) is left as
+    /// it is, unless --allow names the topic; everything else is done. A second run changes
+    /// nothing.
+    ///
+    /// Exit codes: 0 all topics are as the file says, or the brokers are at it; 1 it failed, the
+    /// file is wrong, or something can't be as wanted; 2 the command line is wrong; 3 nothing
+    /// failed, and something was left as no --allow names its topic.
     Apply(TopicsOptions),
 }
 
@@ -42,10 +46,13 @@ pub struct TopicsOptions {
     /// The file that says how topics should be (docs/topics.md); - is the standard input.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub file: PathBuf,
-    /// A topic of the file that may lose data or safety, as the plan shows it; a dead-letter
-    /// topic by its own name. Repeatable.
+    /// A topic of the file that may lose data, safety or order, as the plan shows it; a
+    /// dead-letter topic by its own name. Repeatable.
     #[arg(long, value_name = "TOPIC")]
     pub allow: Vec<String>,
+    /// Exit with 0 instead of 3: for a Job, which would fail and be run again.
+    #[arg(long)]
+    pub differences_ok: bool,
     /// Where to connect.
     #[command(flatten)]
     pub connect: ConnectArgs,

@@ -9,7 +9,10 @@ mod set;
 
 use std::time::{Duration, Instant};
 
-pub(super) use self::outcome::{Applied, Outcome};
+pub(super) use self::{
+    create::{PATIENCE, creatable},
+    outcome::{Applied, Outcome},
+};
 use super::plan::{Fate, Plan, Sort, Step, What};
 use crate::{
     doctor::{Connected, Refused},
@@ -75,7 +78,7 @@ fn grows(plan: &Plan) -> Option<&Step> {
 /// Tells of steps that were not taken why.
 fn left(plan: &Plan, applied: &mut Applied, growth: &std::collections::BTreeMap<String, Growth>) {
     match &plan.fate {
-        Fate::Impossible(why) => applied.whole = Some(Outcome::Left(why.clone())),
+        Fate::Impossible(why) => applied.whole = Some(Outcome::Impossible(why.clone())),
         Fate::Unknown(why) => applied.whole = Some(Outcome::Failed(why.clone())),
         Fate::Create | Fate::Alter(_) => {}
     }
@@ -84,8 +87,8 @@ fn left(plan: &Plan, applied: &mut Applied, growth: &std::collections::BTreeMap<
             continue;
         }
         *outcome = Some(match &step.sort {
-            Sort::Impossible(why) => Outcome::Left(why.clone()),
-            Sort::Shrink(risk) if !plan.allowed => {
+            Sort::Impossible(why) => Outcome::Impossible(why.clone()),
+            Sort::Risk(risk) if !plan.allowed => {
                 let name = &plan.wanted.name;
                 Outcome::Left(format!("{risk}; `--allow {name}` does it all the same"))
             }

@@ -17,7 +17,7 @@ use super::{
     wanted::Wanted,
 };
 use crate::{
-    connect::{Connect, Given, Output, Unknown, find},
+    connect::{Connect, Given, Output, Source, Unknown, find},
     doctor::{Connected, Refused},
     metadata,
 };
@@ -32,7 +32,7 @@ pub struct Topics {
     pub action: Action,
     /// The file that says how topics should be; `-` is the standard input.
     pub file: PathBuf,
-    /// Topics that may lose data or safety.
+    /// Topics that may lose data, safety or order.
     pub allow: Vec<String>,
     /// Where the settings are.
     pub connect: Connect,
@@ -49,23 +49,26 @@ pub enum Action {
     Apply,
 }
 
-/// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How it ended, the worst last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ended {
     /// All topics are as the file wants them, or the brokers are at it.
     Same,
-    /// Some are not, and `apply` would make them so.
+    /// Some are not: `apply` would make them so, or has left what no `--allow` names.
     Differ,
-    /// Some can't be so, were left, or the brokers refused; the result says which.
-    Left,
+    /// Some can't be so, or the brokers refused; the result says which.
+    Failed,
 }
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
-    /// The file, or what was asked for, can't be used: all that is wrong.
+    /// The command line asks for what can't be.
     #[error("{0}")]
     Usage(String),
+    /// The file can't be used: all that is wrong with it.
+    #[error("{0}")]
+    File(String),
     /// The settings are not to be had, or no broker answers.
     #[error("{0}")]
     Connect(String),
@@ -120,22 +123,36 @@ pub async fn command(topics: &Topics, out: &mut impl Write) -> Result<Ended, Fai
         }
     }
     ended?;
-    let mut outcomes = applied.iter().flat_map(Applied::outcomes);
-    let all = outcomes.all(|one| matches!(one, Outcome::Done | Outcome::UnderWay(_)));
-    Ok(if all { Ended::Same } else { Ended::Left })
+    Ok(came(applied.iter().flat_map(Applied::outcomes)))
+}
+
+/// How it ended, by what came of each step.
+fn came<'a>(outcomes: impl Iterator<Item = &'a Outcome>) -> Ended {
+    let each = outcomes.map(|outcome| match outcome {
+        Outcome::Done | Outcome::UnderWay(_) => Ended::Same,
+        Outcome::Left(_) => Ended::Differ,
+        Outcome::Impossible(_) | Outcome::Failed(_) => Ended::Failed,
+    });
+    each.max().unwrap_or(Ended::Same)
 }
 
 /// The file's topics, and those that may lose something.
 fn read(topics: &Topics) -> Result<(Vec<Wanted>, BTreeSet<String>), Failed> {
     let shown = topics.file.display();
+    if reads_twice(topics) {
+        return Err(Failed::Usage(
+            "-f - and --component - both read the standard input; name a file for one of them"
+                .into(),
+        ));
+    }
     let text = text(&topics.file)
-        .map_err(|error| Failed::Usage(format!("reading {shown}: {error}; name the file by -f")))?;
+        .map_err(|error| Failed::File(format!("reading {shown}: {error}; name the file by -f")))?;
     let wanted = file::parse(&text).map_err(|problems| {
         let count = problems.len();
         let lines = problems.iter().map(|problem| format!("\n  {problem}"));
         let lines: String = lines.collect();
         let things = if count == 1 { "thing is" } else { "things are" };
-        Failed::Usage(format!(
+        Failed::File(format!(
             "{shown}: {count} {things} wrong, and no broker was asked:{lines}"
         ))
     })?;
@@ -153,6 +170,16 @@ fn read(topics: &Topics) -> Result<(Vec<Wanted>, BTreeSet<String>), Failed> {
         )));
     }
     Ok((wanted, topics.allow.iter().cloned().collect()))
+}
+
+/// Whether the standard input is to be the file and the Component.
+fn reads_twice(topics: &Topics) -> bool {
+    let input = Path::new("-");
+    let component = match &topics.connect.source {
+        Source::Component { files, .. } => files.iter().any(|file| file == input),
+        Source::Instance { .. } | Source::Flags => false,
+    };
+    component && topics.file == input
 }
 
 /// No more than is read of it anyway.
@@ -188,10 +215,50 @@ fn ended(plans: &[Plan]) -> Ended {
     };
     let differs = |plan: &Plan| plan.fate == Fate::Create || !plan.steps().is_empty();
     if plans.iter().any(is_stuck) {
-        Ended::Left
+        Ended::Failed
     } else if plans.iter().any(differs) {
         Ended::Differ
     } else {
         Ended::Same
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_as_asked_is_told_from_what_failed() {
+        let left = Outcome::Left("older records go".into());
+        let failed = Outcome::Failed("no".into());
+        let impossible = Outcome::Impossible("no".into());
+        let under_way = Outcome::UnderWay("soon".into());
+        assert_eq!(came([&Outcome::Done, &under_way].into_iter()), Ended::Same);
+        assert_eq!(came([&Outcome::Done, &left].into_iter()), Ended::Differ);
+        for worse in [failed, impossible] {
+            assert_eq!(came([&worse, &left].into_iter()), Ended::Failed);
+        }
+        assert_eq!(came([].into_iter()), Ended::Same);
+    }
+
+    #[test]
+    fn one_input_is_not_read_twice() {
+        let topics = |file: &str, component: &str| Topics {
+            action: Action::Plan,
+            file: file.into(),
+            allow: Vec::new(),
+            connect: Connect {
+                source: Source::Component {
+                    files: vec![component.into()],
+                    name: None,
+                },
+                set: Vec::new(),
+            },
+            output: Output::Text,
+        };
+        let refused = read(&topics("-", "-")).expect_err("both read it");
+        assert!(matches!(refused, Failed::Usage(_)), "{refused}");
+        assert!(!reads_twice(&topics("-", "c.yaml")));
+        assert!(!reads_twice(&topics("t.yaml", "-")));
     }
 }

@@ -16,6 +16,9 @@ pub(super) struct Present {
     pub(super) replicas: Vec<Vec<i32>>,
     /// Every config that the brokers tell, defaults too.
     pub(super) config: BTreeMap<String, String>,
+    /// The names of those that are set on the topic itself. All others follow the brokers'
+    /// defaults, and change with them.
+    pub(super) own: BTreeSet<String>,
     /// Whether replicas are on the move.
     pub(super) moving: bool,
 }
@@ -23,7 +26,9 @@ pub(super) struct Present {
 /// What is known of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    Missing,
+    /// It is not there; and the `min.insync.replicas` that the brokers would give it, if they
+    /// tell.
+    Missing(Option<i16>),
     There(Present),
     /// Why it is not known.
     Not(String),
@@ -33,7 +38,7 @@ pub(super) enum Known {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) wanted: Wanted,
-    /// Whether it may lose data or safety.
+    /// Whether it may lose data, safety or order.
     pub(super) allowed: bool,
     pub(super) fate: Fate,
     /// What is to be known of it besides.
@@ -74,8 +79,8 @@ pub(super) enum What {
 pub(super) enum Sort {
     /// At any time; with what is to be known of it.
     Change(Option<&'static str>),
-    /// It may lose data or safety: which.
-    Shrink(&'static str),
+    /// It may lose data, safety or order: which.
+    Risk(&'static str),
     /// Not at all: why, and what to do instead.
     Impossible(String),
 }
@@ -103,7 +108,7 @@ impl Plan {
     pub(super) fn takes(&self, step: &Step) -> bool {
         match step.sort {
             Sort::Change(_) => true,
-            Sort::Shrink(_) => self.allowed,
+            Sort::Risk(_) => self.allowed,
             Sort::Impossible(_) => false,
         }
     }
@@ -121,10 +126,13 @@ pub(super) fn plan(
         let fate = match known.get(&wanted.name) {
             None => Fate::Unknown("no broker answers for it".into()),
             Some(Known::Not(why)) => Fate::Unknown(why.clone()),
-            Some(Known::Missing) => match too_many(&wanted, brokers) {
-                Some(why) => Fate::Impossible(why),
-                None => Fate::Create,
-            },
+            Some(Known::Missing(least)) => {
+                let least = wanted.min_in_sync().or(*least);
+                match too_many(&wanted, brokers).or_else(|| too_few(&wanted, least)) {
+                    Some(why) => Fate::Impossible(why),
+                    None => Fate::Create,
+                }
+            }
             Some(Known::There(present)) => {
                 if present.moving {
                     notes.push(
@@ -147,8 +155,18 @@ pub(super) fn plan(
 fn too_many(wanted: &Wanted, brokers: usize) -> Option<String> {
     let replicas = wanted.replication.filter(|it| count(*it) > brokers)?;
     Some(format!(
-        "{replicas} replicas need as many brokers, and the cluster has {brokers}; add brokers, or \
-         want at most {brokers}"
+        "{replicas} replicas need as many brokers, and {brokers} of the cluster's are up; start \
+         those that are down, add brokers, or want at most {brokers}"
+    ))
+}
+
+/// Why a topic can't have as few replicas as are wanted: its writes wait for `least`.
+fn too_few(wanted: &Wanted, least: Option<i16>) -> Option<String> {
+    let replicas = wanted.replication?;
+    let least = least.filter(|least| *least > replicas)?;
+    Some(format!(
+        "{MIN_IN_SYNC} is {least}, so no publish would be confirmed by a topic with replication \
+         {replicas}; want at least {least}, or a lower minInSync"
     ))
 }
 
@@ -169,7 +187,7 @@ fn steps(wanted: &Wanted, present: &Present, brokers: usize, notes: &mut Vec<Str
     for (name, to) in &wanted.config {
         match present.config.get(name) {
             Some(from) => {
-                let step = config::step(name, from, to);
+                let step = config::step(name, from, to, present.own.contains(name));
                 steps.extend(step.map(|step| in_sync(step, wanted, replicas)));
             }
             None if name == MIN_IN_SYNC => notes.push(format!(
@@ -194,10 +212,10 @@ fn partitions(wanted: &Wanted, present: &Present) -> Option<Step> {
     let (to, from) = (wanted.partitions?, present.replicas.len());
     let sort = match usize::try_from(to).unwrap_or_default().cmp(&from) {
         std::cmp::Ordering::Equal => return None,
-        std::cmp::Ordering::Greater => Sort::Change(Some(
+        std::cmp::Ordering::Greater => Sort::Risk(
             "keys go to other partitions from then on, so the order of a key holds among later \
              records only",
-        )),
+        ),
         std::cmp::Ordering::Less => Sort::Impossible(format!(
             "Kafka takes no partitions away; want {from}, or create another topic and move to it"
         )),
@@ -221,9 +239,11 @@ fn replication(wanted: &Wanted, present: &Present, brokers: usize) -> Option<Ste
     } else {
         format!("{fewest} to {most}")
     };
-    let sort = match too_many(wanted, brokers) {
+    let least = wanted.min_in_sync().or_else(|| present.min_in_sync());
+    let fewer = |least| too_few(wanted, least).filter(|_| most > to);
+    let sort = match too_many(wanted, brokers).or_else(|| fewer(least)) {
         Some(why) => Sort::Impossible(why),
-        None if most > to => Sort::Shrink("fewer brokers may be lost before records are"),
+        None if most > to => Sort::Risk("fewer brokers may be lost before records are"),
         None => Sort::Change(Some("the brokers copy its records")),
     };
     Some(Step {
@@ -250,6 +270,12 @@ fn in_sync(step: Step, wanted: &Wanted, replicas: i16) -> Step {
 }
 
 impl Present {
+    /// The least number of replicas that must have a write, by the topic's own setting or the
+    /// brokers' default.
+    fn min_in_sync(&self) -> Option<i16> {
+        self.config.get(MIN_IN_SYNC)?.parse().ok()
+    }
+
     fn fewest(&self) -> i16 {
         let counts = self.replicas.iter().map(Vec::len);
         to_i16(counts.min().unwrap_or_default())

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use kafka_protocol::{
     error::ResponseError,
     messages::{
-        DescribeConfigsRequest, ListPartitionReassignmentsRequest, MetadataRequest,
-        MetadataResponse, TopicName, describe_configs_request::DescribeConfigsResource,
+        CreateTopicsRequest, DescribeConfigsRequest, ListPartitionReassignmentsRequest,
+        MetadataRequest, MetadataResponse, TopicName,
+        describe_configs_request::DescribeConfigsResource,
+        describe_configs_response::DescribeConfigsResourceResult,
         list_partition_reassignments_request::ListPartitionReassignmentsTopics,
         metadata_request::MetadataRequestTopic, metadata_response::MetadataResponseTopic,
     },
@@ -14,9 +16,10 @@ use kafka_protocol::{
 };
 
 use super::{
+    apply::{PATIENCE, creatable},
     plan::{Known, Present},
     refused::refused,
-    wanted::Wanted,
+    wanted::{MIN_IN_SYNC, Wanted},
 };
 use crate::{
     doctor::{Connected, Refused, told},
@@ -79,6 +82,7 @@ pub(super) async fn look(
     }
     moving(brokers, wanted, &mut topics).await?;
     configure(brokers, settings, &mut topics).await?;
+    floors(brokers, wanted, &mut topics).await?;
     Ok(Seen {
         topics,
         brokers: answer.brokers.len(),
@@ -92,7 +96,7 @@ fn sort(settings: &Settings, name: &str, found: &MetadataResponseTopic) -> Known
             replicas: replicas(found),
             ..Present::default()
         }),
-        Some(ResponseError::UnknownTopicOrPartition) => Known::Missing,
+        Some(ResponseError::UnknownTopicOrPartition) => Known::Missing(None),
         Some(_) => {
             let on = format!("--operation Describe --topic {name}");
             let why = refused(settings, found.error_code, None, &on);
@@ -189,6 +193,49 @@ pub(super) async fn under_way(
     Ok(moving)
 }
 
+/// Kafka's number for a config that is set on the topic itself.
+const ON_TOPIC: i8 = 1;
+
+/// Whether a config is set on the topic itself.
+fn is_own(config: &DescribeConfigsResourceResult) -> bool {
+    config.config_source == ON_TOPIC
+}
+
+/// The first version in which brokers tell a new topic's configs (KIP-525).
+const WITH_CONFIGS: i16 = 5;
+
+/// Asks which `min.insync.replicas` the brokers would give to the topics that are missing, by
+/// having them check what creating these would come to. Brokers that refuse to tell refuse the
+/// creation too, or take it: then nothing is lost but the warning.
+async fn floors(
+    brokers: &mut Connected,
+    wanted: &[Wanted],
+    topics: &mut BTreeMap<String, Known>,
+) -> Result<(), Refused> {
+    let asked = wanted.iter().filter(|one| {
+        let missing = matches!(topics.get(&one.name), Some(Known::Missing(_)));
+        missing && one.replication.is_some() && one.min_in_sync().is_none()
+    });
+    let asked: Vec<_> = asked.map(creatable).collect();
+    let newest = brokers.newest::<CreateTopicsRequest>();
+    if asked.is_empty() || newest.is_none_or(|newest| newest < WITH_CONFIGS) {
+        return Ok(());
+    }
+    let request = CreateTopicsRequest::default()
+        .with_topics(asked)
+        .with_timeout_ms(PATIENCE)
+        .with_validate_only(true);
+    for result in brokers.ask_controller(&request).await?.topics {
+        let mut configs = result.configs.into_iter().flatten();
+        let least = configs.find(|one| one.name.as_str() == MIN_IN_SYNC);
+        let least = least.and_then(|one| one.value?.parse().ok());
+        if let Some(known @ Known::Missing(_)) = topics.get_mut(result.name.as_str()) {
+            *known = Known::Missing(least);
+        }
+    }
+    Ok(())
+}
+
 /// Asks what the topics that are there are set to.
 async fn configure(
     brokers: &mut Connected,
@@ -222,8 +269,16 @@ async fn configure(
             *known = Known::Not(format!("asked for its configs, the brokers answer {why}"));
         } else if let Known::There(present) = known {
             let each = result.configs.into_iter();
-            let told = each.filter_map(|one| Some((one.name.to_string(), one.value?.to_string())));
-            present.config = told.collect();
+            for one in each {
+                if is_own(&one) {
+                    present.own.insert(one.name.to_string());
+                }
+                if let Some(value) = one.value {
+                    present
+                        .config
+                        .insert(one.name.to_string(), value.to_string());
+                }
+            }
         }
     }
     for known in topics.values_mut() {

@@ -23,7 +23,7 @@ pub(super) fn state(plan: &Plan) -> &'static str {
         Fate::Impossible(_) => "impossible",
         Fate::Unknown(_) => "unknown",
         Fate::Alter(_) if has(|step| matches!(step.sort, Sort::Impossible(_))) => "impossible",
-        Fate::Alter(_) if has(|step| matches!(step.sort, Sort::Shrink(_))) => "shrink",
+        Fate::Alter(_) if has(|step| matches!(step.sort, Sort::Risk(_))) => "risk",
         Fate::Alter(steps) if steps.is_empty() => "unchanged",
         Fate::Alter(_) => "change",
     }
@@ -34,7 +34,7 @@ pub(super) fn text(plan: &Plan) -> String {
     let sign = match state(plan) {
         "create" => '+',
         "change" => '~',
-        "shrink" => '!',
+        "risk" => '!',
         "unchanged" => '=',
         _ => 'x',
     };
@@ -49,13 +49,13 @@ pub(super) fn text(plan: &Plan) -> String {
     for step in plan.steps() {
         let sign = match step.sort {
             Sort::Change(_) => '~',
-            Sort::Shrink(_) => '!',
+            Sort::Risk(_) => '!',
             Sort::Impossible(_) => 'x',
         };
         let why = match &step.sort {
             Sort::Change(note) => note.map_or_else(String::new, |note| format!(" ({note})")),
-            Sort::Shrink(risk) if plan.allowed => format!(" (allowed: {risk})"),
-            Sort::Shrink(risk) => {
+            Sort::Risk(risk) if plan.allowed => format!(" (allowed: {risk})"),
+            Sort::Risk(risk) => {
                 format!(" (not without --allow {}: {risk})", plan.wanted.name)
             }
             Sort::Impossible(why) => format!(": {why}"),
@@ -73,7 +73,7 @@ pub(super) fn applied_text(plan: &Plan, applied: &Applied) -> String {
     let head = match &applied.whole {
         Some(Outcome::Done) => format!("created: {}", wished(&plan.wanted)),
         Some(Outcome::UnderWay(why)) => format!("under way: {why}"),
-        Some(Outcome::Left(why)) => format!("not created: {why}"),
+        Some(Outcome::Left(why) | Outcome::Impossible(why)) => format!("not created: {why}"),
         Some(Outcome::Failed(why)) => format!("failed: {why}"),
         None if plan.fate == Fate::Create => NOT_ASKED.to_owned(),
         None if plan.steps().is_empty() => "unchanged".to_owned(),
@@ -85,6 +85,7 @@ pub(super) fn applied_text(plan: &Plan, applied: &Applied) -> String {
             Some(Outcome::Done) => "done".to_owned(),
             Some(Outcome::UnderWay(why)) => format!("under way: {why}"),
             Some(Outcome::Left(why)) => format!("left: {why}"),
+            Some(Outcome::Impossible(why)) => format!("impossible: {why}"),
             Some(Outcome::Failed(why)) => format!("failed: {why}"),
             None => NOT_ASKED.to_owned(),
         };
@@ -137,12 +138,16 @@ fn wished(wanted: &Wanted) -> String {
     parts.join(", ")
 }
 
+/// The version of the values for scripts (docs/json.md). It grows when a field goes or changes its
+/// meaning, not when one is added.
+const VERSION: u8 = 1;
+
 /// A plan for scripts: one value.
 pub(super) fn json(plan: &Plan) -> Value {
     let steps = plan.steps().iter().map(|step| {
         let (sort, why) = match &step.sort {
             Sort::Change(note) => ("change", note.map(str::to_owned)),
-            Sort::Shrink(risk) => ("shrink", Some((*risk).to_owned())),
+            Sort::Risk(risk) => ("risk", Some((*risk).to_owned())),
             Sort::Impossible(why) => ("impossible", Some(why.clone())),
         };
         json!({
@@ -156,6 +161,7 @@ pub(super) fn json(plan: &Plan) -> Value {
     };
     let wanted = &plan.wanted;
     json!({
+        "type": "topic-plan", "version": VERSION,
         "topic": wanted.name, "state": state(plan), "why": why, "notes": plan.notes,
         "wanted": {
             "partitions": wanted.partitions, "replication": wanted.replication,
@@ -168,6 +174,7 @@ pub(super) fn json(plan: &Plan) -> Value {
 /// The same, with what came of it.
 pub(super) fn applied_json(plan: &Plan, applied: &Applied) -> Value {
     let mut value = json(plan);
+    value["type"] = "topic-applied".into();
     value["outcome"] = outcome(applied.whole.as_ref());
     if let Some(steps) = value["steps"].as_array_mut() {
         for (step, came) in steps.iter_mut().zip(&applied.steps) {
@@ -181,8 +188,9 @@ fn outcome(outcome: Option<&Outcome>) -> Value {
     let (word, why) = match outcome {
         None => return Value::Null,
         Some(Outcome::Done) => ("done", None),
-        Some(Outcome::UnderWay(why)) => ("under way", Some(why)),
+        Some(Outcome::UnderWay(why)) => ("under-way", Some(why)),
         Some(Outcome::Left(why)) => ("left", Some(why)),
+        Some(Outcome::Impossible(why)) => ("impossible", Some(why)),
         Some(Outcome::Failed(why)) => ("failed", Some(why)),
     };
     json!({ "came": word, "why": why })
@@ -193,7 +201,7 @@ pub(super) fn summary(plans: &[Plan]) -> String {
     let kinds = [
         ("create", "to create"),
         ("change", "to change"),
-        ("shrink", "would lose data or safety"),
+        ("risk", "would lose data, safety or order"),
         ("impossible", "can't be as wanted"),
         ("unknown", "not known"),
         ("unchanged", "unchanged"),

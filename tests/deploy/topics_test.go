@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -123,6 +125,37 @@ func TestTopicsAreTheSameEverywhere(t *testing.T) {
 		for _, subscription := range subscribed(t, all) {
 			if letters := subscription.Spec.Metadata["deadLetterTopic"]; letters != "" && wanted[letters] == "" {
 				t.Errorf("Subscription %s: nobody makes its dead-letter topic %s", subscription.Name, letters)
+			}
+		}
+	}
+}
+
+// The Job completes where topics are left as they are, is not run again when its command line is
+// wrong, and ends soon; the plan is the same Job and changes nothing.
+func TestTheJobOfTopicsEndsAsItShould(t *testing.T) {
+	for folder, action := range map[string]string{
+		"deploy/topics": "apply", "deploy/topics-plaintext": "apply", "deploy/topics-plan": "plan",
+	} {
+		var job batchv1.Job
+		of(objects(t, build(t, copied(t), folder)), "Job")[0].into(t, &job)
+		pod, runs := job.Spec.Template.Spec, job.Spec.Template.Spec.Containers[0]
+		if runs.Args[1] != action || !slices.Contains(runs.Args, "--differences-ok") {
+			t.Errorf("%s runs %v", folder, runs.Args)
+		}
+		if pod.RestartPolicy != corev1.RestartPolicyNever || *job.Spec.BackoffLimit > 2 || *job.Spec.ActiveDeadlineSeconds > 300 {
+			t.Errorf("%s: it does not fail fast", folder)
+		}
+		if runs.TerminationMessagePolicy != corev1.TerminationMessageFallbackToLogsOnError {
+			t.Errorf("%s: the pod's status does not say why it failed", folder)
+		}
+		policy := job.Spec.PodFailurePolicy
+		if policy == nil || len(policy.Rules) != 1 || policy.Rules[0].Action != batchv1.PodFailurePolicyActionFailJob ||
+			*policy.Rules[0].OnExitCodes.ContainerName != runs.Name || !slices.Equal(policy.Rules[0].OnExitCodes.Values, []int32{2}) {
+			t.Errorf("%s: a wrong command line is run again", folder)
+		}
+		for _, volume := range pod.Volumes {
+			if suffixed := strings.HasSuffix(volume.ConfigMap.Name, "-plan"); suffixed != (action == "plan") {
+				t.Errorf("%s: its ConfigMap is %s", folder, volume.ConfigMap.Name)
 			}
 		}
 	}

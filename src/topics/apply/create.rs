@@ -26,7 +26,7 @@ const DEFAULT: i16 = -1;
 const WITH_DEFAULTS: i16 = 4;
 
 /// How long brokers may wait themselves, in milliseconds.
-pub(super) const PATIENCE: i32 = 8_000;
+pub(in crate::topics) const PATIENCE: i32 = 8_000;
 
 impl Apply<'_> {
     pub(super) async fn create(
@@ -120,7 +120,7 @@ fn is_led(answer: &MetadataResponse, topic: &str) -> bool {
     })
 }
 
-fn creatable(wanted: &Wanted) -> CreatableTopic {
+pub(in crate::topics) fn creatable(wanted: &Wanted) -> CreatableTopic {
     let configs = wanted.config.iter().map(|(name, value)| {
         CreatableTopicConfig::default()
             .with_name(StrBytes::from_string(name.clone()))

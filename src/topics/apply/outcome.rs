@@ -9,8 +9,10 @@ pub(in crate::topics) enum Outcome {
     Done,
     /// The brokers are at it: what is to be known.
     UnderWay(String),
-    /// It was left as it is: why, and what does it.
+    /// It was left as it is, as no `--allow` names the topic: what it may lose.
     Left(String),
+    /// It can't be as it is wanted: why, and what to do instead.
+    Impossible(String),
     /// The brokers refused: what they said, and what helps.
     Failed(String),
 }

@@ -8,7 +8,7 @@ use super::{Applied, Apply, Outcome, create::PATIENCE};
 use crate::{
     doctor::Refused,
     topics::{
-        plan::{Plan, Sort, What},
+        plan::{Plan, What},
         present::topic_name,
         refused::refused,
     },
@@ -55,5 +55,5 @@ impl Apply<'_> {
 /// The number of the step that adds partitions.
 fn step(plan: &Plan) -> Option<usize> {
     let mut steps = plan.steps().iter();
-    steps.position(|step| step.what == What::Partitions && matches!(step.sort, Sort::Change(_)))
+    steps.position(|step| step.what == What::Partitions && plan.takes(step))
 }

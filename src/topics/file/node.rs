@@ -141,7 +141,11 @@ impl<'a> Node<'a> {
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::Number(number) => {
+            // `1e6` is read as a fraction, and brokers want whole numbers without one.
+            let text = number.to_string();
+            Some(text.strip_suffix(".0").unwrap_or(&text).to_owned())
+        }
         Value::Bool(flag) => Some(flag.to_string()),
         _ => None,
     }

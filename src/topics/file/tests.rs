@@ -30,7 +30,7 @@ topics:
   retention: forever
   deadLetter: {name: '{topic}-dead', partitions: 2}
   config:
-    max.message.bytes: 2000000
+    max.message.bytes: 2e6
     segment.ms: 3600000
 - name: settings
   compaction: on
@@ -53,6 +53,7 @@ fn topics_have_what_they_say_and_the_defaults_where_they_say_nothing() {
     assert_eq!(audit.partitions, Some(1));
     assert_eq!(config(audit, "retention.ms"), Some("-1"));
     assert_eq!(config(audit, "segment.ms"), Some("3600000"));
+    assert_eq!(config(audit, "max.message.bytes"), Some("2000000"));
     assert_eq!(config(settings, "cleanup.policy"), Some("compact"));
     assert_eq!(config(settings, "retention.ms"), None, "it ends nothing");
 }

@@ -46,10 +46,19 @@ const RISKS: [(&str, Risk); 9] = [
     ),
 ];
 
-/// What is to be done about a config, if anything.
-pub(super) fn step(name: &str, from: &str, to: &str) -> Option<Step> {
+/// What a step does that changes no value.
+const PINS: &str = "pinned: until now the topic follows the brokers' default, which may change";
+
+/// What is to be done about a config, if anything. `own` says whether the topic has it for itself:
+/// a value that is only the brokers' default changes with that one.
+pub(super) fn step(name: &str, from: &str, to: &str, own: bool) -> Option<Step> {
     if same(name, from, to) {
-        return None;
+        return (!own).then(|| Step {
+            what: What::Config(name.to_owned()),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            sort: Sort::Change(Some(PINS)),
+        });
     }
     let risk = if name == CLEANUP {
         cleanup(from, to)
@@ -61,7 +70,7 @@ pub(super) fn step(name: &str, from: &str, to: &str) -> Option<Step> {
         what: What::Config(name.to_owned()),
         from: from.to_owned(),
         to: to.to_owned(),
-        sort: risk.map_or(Sort::Change(None), Sort::Shrink),
+        sort: risk.map_or(Sort::Change(None), Sort::Risk),
     })
 }
 

@@ -19,6 +19,7 @@ fn present(partitions: usize, replication: i32, config: &[(&str, &str)]) -> Pres
     Present {
         replicas: vec![(1..=replication).collect(); partitions],
         config: wanted(1, 1, config).config,
+        own: config.iter().map(|(name, _)| (*name).to_owned()).collect(),
         moving: false,
     }
 }
@@ -43,7 +44,7 @@ fn of_config(name: &str, from: &str, to: &str) -> Option<Sort> {
 }
 
 fn shrinks(sort: Option<&Sort>) -> bool {
-    matches!(sort, Some(Sort::Shrink(_)))
+    matches!(sort, Some(Sort::Risk(_)))
 }
 
 fn changes(sort: Option<&Sort>) -> bool {
@@ -53,11 +54,11 @@ fn changes(sort: Option<&Sort>) -> bool {
 #[test]
 fn what_is_missing_is_created_if_there_are_brokers_enough() {
     assert_eq!(
-        planned(wanted(1, 3, &[]), Known::Missing).fate,
+        planned(wanted(1, 3, &[]), Known::Missing(None)).fate,
         Fate::Create
     );
-    let fate = planned(wanted(1, 4, &[]), Known::Missing).fate;
-    assert!(matches!(&fate, Fate::Impossible(why) if why.contains("the cluster has 3")));
+    let fate = planned(wanted(1, 4, &[]), Known::Missing(None)).fate;
+    assert!(matches!(&fate, Fate::Impossible(why) if why.contains("3 of the cluster's are up")));
     let fate = planned(wanted(1, 3, &[]), Known::Not("x".into())).fate;
     assert_eq!(fate, Fate::Unknown("x".into()));
 }
@@ -91,7 +92,7 @@ fn partitions_only_grow() {
         &more[..],
         [Step {
             what: What::Partitions,
-            sort: Sort::Change(Some(_)),
+            sort: Sort::Risk(_),
             ..
         }]
     ));
@@ -125,7 +126,7 @@ fn replication_grows_as_far_as_there_are_brokers_and_fewer_is_a_risk() {
         .expect("it differs");
     assert_eq!(step.from, "1 to 3");
     assert!(
-        matches!(step.sort, Sort::Shrink(_)),
+        matches!(step.sort, Sort::Risk(_)),
         "one of them loses a copy"
     );
     uneven.moving = true;
@@ -170,8 +171,8 @@ fn what_may_lose_data_or_safety_is_a_risk_one_way_only() {
 
 #[test]
 fn what_may_lose_something_is_taken_only_if_it_is_allowed() {
-    let wanted = wanted(2, 3, &[(RETENTION, "1")]);
-    let known = Known::There(present(1, 3, &[(RETENTION, "2")]));
+    let wanted = wanted(1, 3, &[(RETENTION, "1"), ("segment.ms", "1")]);
+    let known = Known::There(present(1, 3, &[(RETENTION, "2"), ("segment.ms", "2")]));
     let taken = |allowed: &[&str]| {
         let allowed = allowed.iter().map(|name| (*name).to_owned()).collect();
         let known = [("t".to_owned(), known.clone())].into();
@@ -179,8 +180,8 @@ fn what_may_lose_something_is_taken_only_if_it_is_allowed() {
         let steps = plan.steps().iter();
         steps.map(|step| plan.takes(step)).collect::<Vec<_>>()
     };
-    assert_eq!(taken(&[]), [true, false]);
-    assert_eq!(taken(&["other"]), [true, false]);
+    assert_eq!(taken(&[]), [false, true]);
+    assert_eq!(taken(&["other"]), [false, true]);
     assert_eq!(taken(&["t"]), [true, true]);
 }
 
@@ -228,6 +229,47 @@ fn configs_that_brokers_do_not_have_are_named() {
     ));
 }
 
+#[test]
+fn a_value_that_only_the_default_gives_is_pinned_once() {
+    let wanted = wanted(1, 3, &[(RETENTION, "1000")]);
+    let mut present = present(1, 3, &[(RETENTION, "1000")]);
+    present.own.clear();
+    let pins = steps(wanted.clone(), present.clone());
+    let [step] = &pins[..] else {
+        panic!("{pins:?}");
+    };
+    assert_eq!((&*step.from, &*step.to), ("1000", "1000"));
+    assert!(matches!(step.sort, Sort::Change(Some(note)) if note.contains("default")));
+    present.own.insert(RETENTION.to_owned());
+    assert_eq!(steps(wanted, present), []);
+}
+
+#[test]
+fn fewer_replicas_than_a_write_waits_for_are_refused_by_name() {
+    let refused = |sort: Option<&Sort>| {
+        matches!(sort, Some(Sort::Impossible(why))
+            if why.contains("min.insync.replicas is 2") && why.contains("want at least 2"))
+    };
+    // The topic's own, or the brokers' default: the brokers tell both alike.
+    let two = present(1, 3, &[(MIN_IN_SYNC, "2")]);
+    let fewer = steps(wanted(1, 1, &[]), two.clone());
+    assert!(refused(fewer.first().map(|step| &step.sort)), "{fewer:?}");
+    let enough = steps(wanted(1, 2, &[]), two.clone());
+    assert!(shrinks(enough.first().map(|step| &step.sort)), "{enough:?}");
+    let both = steps(wanted(1, 1, &[(MIN_IN_SYNC, "1")]), two);
+    assert!(
+        both.iter().all(|step| shrinks(Some(&step.sort))),
+        "{both:?}"
+    );
+
+    let by_default = planned(wanted(1, 1, &[]), Known::Missing(Some(2))).fate;
+    assert!(
+        matches!(&by_default, Fate::Impossible(why) if why.contains("min.insync.replicas is 2"))
+    );
+    let own = planned(wanted(1, 1, &[(MIN_IN_SYNC, "1")]), Known::Missing(Some(2)));
+    assert_eq!(own.fate, Fate::Create);
+}
+
 proptest! {
     /// What was applied is as it is wanted: a second plan is empty.
     #[test]
@@ -248,6 +290,7 @@ proptest! {
                 What::Replication => {}
                 What::Config(name) => {
                     present.config.insert(name.clone(), step.to.clone());
+                    present.own.insert(name.clone());
                 }
             }
         }

@@ -25,7 +25,7 @@ fn steps() -> Vec<Step> {
     };
     vec![
         step("segment.ms", "1", "2", Sort::Change(None)),
-        step(RETENTION, "-1", "3600000", Sort::Shrink("some go")),
+        step(RETENTION, "-1", "3600000", Sort::Risk("some go")),
         step("x", "not there", "a\nb", Sort::Impossible("mend it".into())),
     ]
 }

@@ -108,6 +108,15 @@ impl Page {
             .collect()
     }
 
+    /// The lines of indented blocks that begin with this word.
+    pub fn indented(&self, word: &str) -> Vec<String> {
+        let lines = self.text.lines();
+        let bare = lines.filter_map(|line| line.strip_prefix("    "));
+        bare.filter(|line| line.starts_with(word))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// The commands of the blocks marked `console`; a line that begins with `$ ` is one.
     /// A block may stand indented, in a list.
     pub fn commands(&self) -> Vec<Shown> {

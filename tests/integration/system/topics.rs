@@ -29,6 +29,8 @@ tests!(
     creation::a_subscription_creates_its_missing_topic_if_told_to,
     creation::what_forbids_it_is_told_and_the_stream_goes_on,
     page::each_file_of_the_page_is_taken,
+    page::each_command_of_the_page_does_what_it_says,
+    page::each_field_for_scripts_is_documented,
     rights::each_right_that_is_missing_is_named_and_its_command_gives_it,
 );
 

@@ -75,10 +75,14 @@ pub async fn the_samples_topics_and_their_replicas_come_in_redpandas_shape(
 
 /// A topic gets more replicas, and loses them only if that is allowed.
 async fn replicas(own: &str, shaped: &str) -> Result<()> {
-    let one = Wanted::new(
-        shaped,
-        "topics: [{name: moved, partitions: 4, replication: 1}]",
-    )?;
+    let alone = "topics: [{name: moved, partitions: 4, replication: 1}]";
+    let refused = Wanted::new(shaped, alone)?.run("plan", &[]).await?;
+    ensure!(
+        refused.code == Some(1) && refused.out.contains("min.insync.replicas is 2"),
+        "the brokers' default: {refused:?}"
+    );
+    let one = "topics: [{name: moved, partitions: 4, replication: 1, minInSync: 1}]";
+    let one = Wanted::new(shaped, one)?;
     let created = one.run("apply", &[]).await?;
     ensure!(created.code == Some(0), "{created:?}");
     for number in 0..20 {
@@ -87,7 +91,7 @@ async fn replicas(own: &str, shaped: &str) -> Result<()> {
     // Two in sync, of which there are not enough before the third has come.
     let three = "topics: [{name: moved, partitions: 5, replication: 3, minInSync: 2}]";
     let three = Wanted::new(shaped, three)?;
-    let grown = three.run("apply", &[]).await?;
+    let grown = three.run("apply", &["--allow", MOVED]).await?;
     ensure!(grown.code == Some(0), "{grown:?}");
     let replicas = admin::replicas(own, MOVED).await?;
     ensure!(replicas == [3; 5], "the new partition too: {replicas:?}");
@@ -97,7 +101,7 @@ async fn replicas(own: &str, shaped: &str) -> Result<()> {
     let fewer = "topics: [{name: moved, replication: 2, minInSync: 1}]";
     let fewer = Wanted::new(shaped, fewer)?;
     let refused = fewer.run("apply", &[]).await?;
-    ensure!(refused.code == Some(1), "{refused:?}");
+    ensure!(refused.code == Some(3), "{refused:?}");
     ensure!(admin::replicas(own, MOVED).await? == [3; 5], "{refused:?}");
     let allowed = fewer.run("apply", &["--allow", MOVED]).await?;
     ensure!(allowed.code == Some(0), "{allowed:?}");
