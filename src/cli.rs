@@ -63,8 +63,8 @@ pub enum Command {
     Broker(BrokerArgs),
     /// Look at dead letters, send them back, delete them.
     ///
-    /// Exit codes: 0 it is done; 1 it failed; 2 the command line is wrong, or purge could
-    /// not ask or was told no; 130 a redrive was interrupted and can be resumed.
+    /// Exit codes: 0 it is done; 1 it failed, or purge could not ask or was told no; 2 the
+    /// command line is wrong; 130 a redrive was interrupted and can be resumed.
     Dlq(Box<DlqArgs>),
     /// Check a component's metadata, compare it with the built-in's, list all keys.
     ///
@@ -74,7 +74,7 @@ pub enum Command {
     /// Find out why a component can't connect, publish or subscribe.
     ///
     /// Exit codes: 0 nothing is wrong; 1 there are warnings and --strict was given, or not all
-    /// that was asked was answered; 2 there are problems, or the command line is wrong; 130 it
+    /// that was asked was answered; 2 the command line is wrong; 3 there are problems; 130 it
     /// was interrupted.
     Doctor(Box<DoctorArgs>),
     /// Ask a component that should run, for a pod's exec probes: the image has no shell.
@@ -234,12 +234,20 @@ fn sockets(option: Option<&PathBuf>, variable: impl Fn(&str) -> Option<String>) 
     })
 }
 
+/// daprd looks types up in lower case (dapr/dapr v1.16.5, `pkg/components/pubsub/registry.go`),
+/// so `Kafka.sock` would take the place of `pubsub.kafka` without being called so.
 fn socket_name(text: &str) -> Result<String, String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if text.is_empty() || text.starts_with('.') || !text.bytes().all(fits) {
         return Err("a name has letters, digits, - _ and . and does not begin with a dot".into());
     }
-    Ok(text.to_owned())
+    let lower = text.to_ascii_lowercase();
+    if lower != text {
+        return Err(format!(
+            "daprd reads component types in lower case; write {lower}"
+        ));
+    }
+    Ok(lower)
 }
 
 fn mode(text: &str) -> Result<u32, String> {
@@ -272,6 +280,17 @@ mod tests {
         let both = run_args(&["--name", "rdkafka", "--name", "kafka"]);
         assert_eq!(both.names, ["rdkafka", "kafka"]);
         assert!(Cli::try_parse_from(["dapr-rdkafka", "run", "--name", "a/b"]).is_err());
+    }
+
+    #[test]
+    fn a_name_with_capitals_is_refused_with_the_name_that_daprd_reads() {
+        for command in [&["run"][..], &["probe", "live"]] {
+            let line = ["dapr-rdkafka"].iter().chain(command);
+            let line = line.chain(&["--name", "Kafka"]);
+            let error = Cli::try_parse_from(line).expect_err("capitals");
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("write kafka"), "{error}");
+        }
     }
 
     #[test]

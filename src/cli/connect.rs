@@ -1,6 +1,10 @@
 //! Where a command connects to, on the command line.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
 
 use clap::{ArgGroup, Args};
 
@@ -37,8 +41,10 @@ pub struct ConnectArgs {
     #[arg(long, value_name = "HOST:PORT,…")]
     pub brokers: Option<String>,
     /// Any other metadata key of a component. It wins over what the file or the running
-    /// component says. Repeatable.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = Masked(pair))]
+    /// component says. KEY=@FILE takes the value from a file, without the line's end, and
+    /// KEY=env:NAME from the environment: what stands on a command line, every user of the machine
+    /// can read. Repeatable.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = Masked(setting))]
     pub set: Vec<(String, String)>,
     /// How results are written.
     #[arg(long, value_enum, default_value_t)]
@@ -72,6 +78,42 @@ impl ConnectArgs {
     }
 }
 
+/// The largest file that is taken for a value, in bytes: a certificate chain is far smaller.
+const LARGEST: u64 = 1024 * 1024;
+
+/// A key, and its value from where the text says.
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = pair(text)?;
+    let value = match (value.strip_prefix('@'), value.strip_prefix("env:")) {
+        (Some(file), _) => contents(Path::new(file)).map_err(|error| {
+            format!(
+                "the file that is named after @ can't be read: {error}; a value that begins with \
+                 @ itself must come from a file, or from env:"
+            )
+        })?,
+        (None, Some(variable)) => std::env::var(variable).map_err(|_| {
+            "expected the name of a variable after env: that is set, and UTF-8; a value that \
+             begins with env: itself must come from a file, by @"
+                .to_owned()
+        })?,
+        (None, None) => value,
+    };
+    Ok((key, value))
+}
+
+/// A file's text without its last line's end, which editors and `echo` add.
+fn contents(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?
+        .take(LARGEST + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(io::Error::other("it has more than 1 MiB"));
+    }
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
@@ -84,6 +126,32 @@ mod tests {
     use proptest::prelude::any;
 
     use super::*;
+
+    #[test]
+    fn a_value_comes_from_a_file_or_the_environment_without_being_shown() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("password");
+        let set = |value: &str| setting(&format!("saslPassword={value}"));
+        let by_file = format!("@{}", file.display());
+        for (written, value) in [
+            ("s3cr3t\n", "s3cr3t"),
+            ("a\r\n", "a"),
+            ("a\n\n", "a\n"),
+            ("a b", "a b"),
+        ] {
+            std::fs::write(&file, written).expect("written");
+            assert_eq!(set(&by_file), Ok(("saslPassword".into(), value.into())));
+        }
+        let from = |variable: &str| set(&format!("env:{variable}")).map(|(_, value)| value);
+        let path = std::env::var("PATH").expect("it is set");
+        assert_eq!(from("PATH"), Ok(path));
+        for wrong in ["@/no/such/s3cr3t", "env:S3CR3T", "@", "env:"] {
+            let error = set(wrong).expect_err(wrong);
+            assert!(!error.to_lowercase().contains("s3cr3t"), "{error}");
+        }
+        std::fs::write(&file, vec![b'a'; 1024 * 1024 + 1]).expect("written");
+        assert!(set(&by_file).is_err(), "it is too large");
+    }
 
     proptest::proptest! {
         #[test]

@@ -15,7 +15,7 @@ has a code that stays the same; this page has them all, by stages.
     kubectl exec POD -c CONTAINER -- dapr-rdkafka doctor --instance todo-pubsub
     dapr-rdkafka doctor --brokers kafka:9092 --set authType=none --topic orders
 
-A *problem* is what does not work: the exit code is 2. A *warning* works, and may not always: the exit code is 1 with
+A *problem* is what does not work: the exit code is 3. A *warning* works, and may not always: the exit code is 1 with
 `--strict`. A *note* is worth knowing. Made from src/doctor/rows; `UPDATE_DOCS=1 cargo test --lib docs` writes this page
 anew.
 ";

@@ -8,8 +8,9 @@ use super::{Outcome, Report, Verdict, builtin};
 
 pub use text::text;
 
-/// The form of the JSON; it changes when something is removed from it or renamed.
-const SCHEMA: u32 = 1;
+/// The version of the value for scripts (docs/json.md). It grows when a field goes or changes its
+/// meaning, not when one is added.
+const VERSION: u32 = 1;
 
 /// JSON for scripts; codes are stable.
 pub fn json(component: &str, report: &Report, verdict: Verdict) -> Value {
@@ -62,7 +63,8 @@ pub fn json(component: &str, report: &Report, verdict: Verdict) -> Value {
         .collect();
     let (version, daprd) = (report.version.as_deref(), report.daprd.as_deref());
     json!({
-        "schema": SCHEMA,
+        "type": "diagnosis",
+        "version": VERSION,
         "tool": { "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION") },
         "component": component,
         "verdict": verdict,

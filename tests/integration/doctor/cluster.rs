@@ -90,7 +90,7 @@ pub async fn what_a_cluster_says_of_itself_is_weighed(fixture: Arc<Fixture>) -> 
     let (cases, ..) =
         tokio::try_join!(cases, two_clusters(kafka), elsewhere(kafka), clocks(kafka))?;
     let (closed, _, headless, doubled, ahead, behind) = cases;
-    ensure!(closed.code == 2 && doubled.code == 2, "no problems");
+    ensure!(closed.code == 3 && doubled.code == 3, "no problems");
     ensure!(headless.code == 0, "{:#}", headless.json);
     let cause = |diagnosis: &Diagnosis| diagnosis.findings()[0]["cause"].to_string();
     ensure!(cause(&ahead).contains("ahead of this"), "{}", cause(&ahead));

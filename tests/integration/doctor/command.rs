@@ -94,7 +94,7 @@ pub async fn the_text_says_what_the_json_says(fixture: Arc<Fixture>) -> Result<(
     for (file, verdict, code, strict) in [
         (&right, "fine", 0, 0),
         (&odd, "warnings", 0, 1),
-        (&wrong, "problems", 2, 2),
+        (&wrong, "problems", 3, 3),
     ] {
         let json = doctor(&["--component", file, "--output", "json"]).await?;
         json.ends(code)?;
@@ -103,7 +103,7 @@ pub async fn the_text_says_what_the_json_says(fixture: Arc<Fixture>) -> Result<(
         let json = json.json()?;
         ensure!(json["verdict"] == verdict, "{verdict}: {json:#}");
         ensure!(
-            json["schema"] == 1 && json["component"] == "todo",
+            json["type"] == "diagnosis" && json["version"] == 1 && json["component"] == "todo",
             "{json:#}"
         );
         let text = &strictly.out;
@@ -222,7 +222,7 @@ pub async fn files_are_read_as_daprd_reads_them(fixture: Arc<Fixture>) -> Result
     let folder = folder.trim_end_matches("/subscriptions.yaml");
 
     let several = doctor(&["--component", folder]).await?;
-    several.ends(2)?;
+    several.ends(3)?;
     ensure!(
         several.out.contains("RDK-CFG-05")
             && several.out.contains("pick one with --name: todo-pubsub,"),
@@ -249,7 +249,7 @@ pub async fn files_are_read_as_daprd_reads_them(fixture: Arc<Fixture>) -> Result
     // A value that no file has, and the ways out.
     let other = ["--component", folder, "--name", "other", "--output", "json"];
     let unknown = doctor(&other).await?;
-    unknown.ends(2)?;
+    unknown.ends(3)?;
     let first = &unknown.json()?["findings"][0];
     ensure!(first["code"] == "RDK-CFG-03", "{first:#}");
     ensure!(
@@ -270,7 +270,7 @@ pub async fn files_are_read_as_daprd_reads_them(fixture: Arc<Fixture>) -> Result
     let bad = subscriptions.replace(&format!("'{orders}'"), &format!("'{lane}'"));
     write(&place, "subscriptions.yaml", &bad)?;
     let refused = doctor(&todo).await?;
-    refused.ends(2)?;
+    refused.ends(3)?;
     let first = &refused.json()?["findings"][0];
     ensure!(first["code"] == "RDK-CFG-04", "{first:#}");
     Ok(())
@@ -316,9 +316,9 @@ pub async fn a_running_component_tells_its_topics(fixture: Arc<Fixture>) -> Resu
     );
     // What it says of the settings is what daprd sent, not what a file would.
     let broken = doctor(&[&asked[..], &["--set", "compression=brotli"]].concat()).await?;
-    broken.ends(2)?;
+    broken.ends(3)?;
     let none = doctor(&["--instance", "other", "--socket-folder", &folder]).await?;
-    none.ends(2)?;
+    none.ends(3)?;
     ensure!(none.out.contains("todo-pubsub"), "{}", none.out);
     drop((player, pull));
     component.stop().await.map(drop)
@@ -331,7 +331,7 @@ pub async fn flags_alone_do(fixture: Arc<Fixture>) -> Result<()> {
     let told = "nothing is wrong in what was checked; not checked: topics";
     ensure!(said.out.contains(told), "{}", said.out);
     let said = doctor(&["--brokers", kafka, "--set", "authType=password"]).await?;
-    said.ends(2)?;
+    said.ends(3)?;
     ensure!(said.out.contains("- name: saslUsername"), "{}", said.out);
     Ok(())
 }
@@ -347,7 +347,7 @@ pub async fn what_can_not_be_done_is_not_fine(_: Arc<Fixture>) -> Result<()> {
         (missing, "reading"),
     ] {
         let said = doctor(&["--component", &file, "--output", "json"]).await?;
-        said.ends(2)?;
+        said.ends(3)?;
         let first = &said.json()?["findings"][0];
         let cause = first["cause"].as_str().unwrap_or_default();
         ensure!(
@@ -364,7 +364,7 @@ pub async fn what_can_not_be_done_is_not_fine(_: Arc<Fixture>) -> Result<()> {
     let closed = format!("127.0.0.1:{}", harness::free_port()?);
     let said = doctor(&["--brokers", &closed, "--timeout", "1s", "--output", "json"]).await?;
     let verdict = &said.json()?["verdict"];
-    let wanted = if verdict == "problems" { 2 } else { 1 };
+    let wanted = if verdict == "problems" { 3 } else { 1 };
     ensure!(verdict != "fine" && said.code == wanted, "{}", said.out);
     Ok(())
 }

@@ -77,6 +77,7 @@ tests!("embedded":
     limits::what_is_over_a_limit_is_refused_by_name,
     probe::a_probe_waits_as_long_as_it_was_told,
     probe::a_running_component_passes_and_a_hanging_one_does_not,
+    probe::connections_to_the_admin_port_keep_no_liveness_waiting,
     probe::what_is_wrong_with_a_socket_is_named_with_the_remedy,
     probe::who_may_not_open_the_socket_is_told_whose_it_is,
     publish::a_message_carries_its_metadata,

@@ -7,10 +7,16 @@ use std::{
 };
 
 use harness::{Process, Result, Stopped};
-use tokio::{io::AsyncWriteExt as _, net::UnixListener, process::Command, task::JoinHandle};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpStream, UnixListener},
+    process::Command,
+    task::JoinHandle,
+};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 
+use super::Bench;
 use crate::{
     ensure,
     support::{Fixture, Place, SOON, program},
@@ -219,4 +225,19 @@ pub async fn who_may_not_open_the_socket_is_told_whose_it_is(_: Arc<Fixture>) ->
         &stopped,
         &[&path.display().to_string(), &who, mode, "--socket-group"],
     )
+}
+
+/// The port answers 32 at once, and each may take 5 s. The private socket has room of its own.
+pub async fn connections_to_the_admin_port_keep_no_liveness_waiting(_: Arc<Fixture>) -> Result<()> {
+    let mut bench = Bench::start(&["orders"]).await?;
+    let admin = bench.component.admin().await?;
+    let address = admin.trim_start_matches("http://").to_owned();
+    let mut idle = Vec::new();
+    for _ in 0..256 {
+        idle.push(TcpStream::connect(&address).await?);
+    }
+    for _ in 0..8 {
+        passes(&bench.place, &["live"]).await?;
+    }
+    Ok(())
 }

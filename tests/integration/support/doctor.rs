@@ -162,8 +162,8 @@ impl Diagnosis {
     pub fn is_first(&self, code: &str) -> Result<()> {
         let first = self.codes().first().copied();
         ensure!(
-            first == Some(code) && self.code == 2,
-            "expected {code}, exit 2; got {first:?}, exit {}: {:#}",
+            first == Some(code) && self.code == 3,
+            "expected {code}, exit 3; got {first:?}, exit {}: {:#}",
             self.code,
             self.json
         );

@@ -413,7 +413,7 @@ pub async fn purge_deletes_what_it_was_told_and_asks(fixture: Arc<Fixture>) -> R
 
     let asked = say(dlq(&kafka, &["purge", &dead])).await?;
     ensure!(
-        asked.code == Some(2) && asked.err.contains("--yes"),
+        asked.code == Some(1) && asked.err.contains("--yes"),
         "{asked:?}"
     );
     say(dlq(&kafka, &["purge", &dead, "--redriven", "--yes"])).await?;
@@ -440,7 +440,7 @@ pub async fn purge_deletes_what_it_was_told_and_asks(fixture: Arc<Fixture>) -> R
     )
     .await?;
     let refused = say(dlq(&kafka, &["purge", &other, "--yes"])).await?;
-    ensure!(refused.code == Some(2), "{refused:?}");
+    ensure!(refused.code == Some(1), "{refused:?}");
     ensure!(refused.err.contains("does not look like"), "{refused:?}");
     ensure!(read_all(&kafka, &other).await?.len() == 1, "it was purged");
 

@@ -134,6 +134,7 @@ tests!("system":
     retention::a_reader_that_falls_behind_retention_goes_on_at_what_is_left,
     retention::a_position_before_the_log_is_not_taken_for_its_end,
     rollout::fifty_rollouts_make_no_dead_letter_and_lose_nothing,
+    runbook::each_of_kafkas_commands_on_the_page_is_one_that_kafka_takes,
     runbook::the_page_shows_what_its_commands_print,
     security::a_refused_login_is_told_and_heals,
     security::daprd_gets_its_messages_over_tls_with_a_login,

@@ -1,8 +1,11 @@
 //! docs/operations.md, played: its commands print what stands there.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use axum::http::StatusCode;
@@ -64,6 +67,45 @@ pub async fn the_page_shows_what_its_commands_print(fixture: Arc<Fixture>) -> Re
     };
     let played = play(&mut stage, &kafka, &mended).await;
     played.map_err(|error| stage.component.process.failed(&format!("ran: {error}")))
+}
+
+/// Kafka's own scripts, as the page calls them, on a cluster of one broker.
+pub async fn each_of_kafkas_commands_on_the_page_is_one_that_kafka_takes(
+    _: Arc<Fixture>,
+) -> Result<()> {
+    let kafka = Kafka::start().await?;
+    admin::create_topic(&kafka.address, TOPIC, PARTITIONS, &[]).await?;
+    // The group that the page looks at.
+    let group = "kafka-consumer-groups.sh --bootstrap-server <bootstrap> --group todo --topic \
+                 task-created --reset-offsets --to-earliest --execute";
+    kafka.run(group).await?;
+    let mut scripts = BTreeSet::new();
+    for shown in Page::read("operations.md")?.commands() {
+        let words = words(&shown.command);
+        if !words[0].starts_with("kafka-") {
+            continue;
+        }
+        let line = words.iter().map(|word| match word.as_str() {
+            "kafka-0:9092" | "kafka-west-0:9092" => "<bootstrap>",
+            word => word,
+        });
+        let line: Vec<_> = line.collect();
+        let line = line.join(" ");
+        let line = line.replace("--replication-factor 3", "--replication-factor 1");
+        kafka.run(&line).await?;
+        scripts.insert(words[0].clone());
+    }
+    let expected = [
+        "kafka-configs.sh",
+        "kafka-consumer-groups.sh",
+        "kafka-topics.sh",
+    ];
+    ensure!(scripts.iter().eq(expected), "{scripts:?}");
+    ensure!(
+        admin::replicas(&kafka.address, TOPIC).await?.len() == 6,
+        "the page gives it 6 partitions"
+    );
+    Ok(())
 }
 
 async fn play(stage: &mut Stage, kafka: &Kafka, mended: &AtomicBool) -> Result<()> {
