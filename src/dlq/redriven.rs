@@ -92,6 +92,7 @@ pub fn redriven(record: &Record, rules: &Rules) -> Result<Outgoing, Left> {
     if !rules.to_all {
         let group = record.header(dead_letter::GROUP).ok_or(Left::NoGroup)?;
         headers.push(header(dead_letter::REDRIVE_GROUP, group));
+        headers.push(header(dead_letter::REDRIVE_TOPIC, &topic));
     }
     Ok(Outgoing {
         topic,
@@ -108,6 +109,7 @@ fn travels(name: &str) -> bool {
     let replaced = [
         dead_letter::REDRIVES,
         dead_letter::REDRIVE_GROUP,
+        dead_letter::REDRIVE_TOPIC,
         PARTITION_NUMBER,
     ];
     !dead_letter::WRITTEN.contains(&name)
@@ -148,6 +150,7 @@ mod tests {
             (dead_letter::COMPONENT, b"c"),
             (dead_letter::REDRIVES, b"1"),
             (dead_letter::REDRIVE_GROUP, b"older"),
+            (dead_letter::REDRIVE_TOPIC, b"elsewhere"),
             ("__key", b"k"),
             ("__anything", b"x"),
             (PARTITION_NUMBER, b"3"),
@@ -161,7 +164,8 @@ mod tests {
         let text = |name| dead_letter::text(&sent.headers, name);
         assert_eq!(text(dead_letter::REDRIVES), Some("2"));
         assert_eq!(text(dead_letter::REDRIVE_GROUP), Some("todo"));
-        assert_eq!(sent.headers.len(), 4, "{:?}", sent.headers);
+        assert_eq!(text(dead_letter::REDRIVE_TOPIC), Some("orders"));
+        assert_eq!(sent.headers.len(), 5, "{:?}", sent.headers);
         assert_eq!(sent.headers[0], record.headers[0]);
         assert_eq!(sent.headers[1].value.as_deref(), Some(&b"again"[..]));
     }
@@ -210,7 +214,7 @@ mod tests {
             values in proptest::collection::vec((0..30_usize, proptest::collection::vec(proptest::prelude::any::<u8>(), 0..6)), 0..30),
             to_all in proptest::prelude::any::<bool>(),
         ) {
-            let ours = [dead_letter::REDRIVES, dead_letter::REDRIVE_GROUP, PARTITION_NUMBER, "__x", "kafka_dlt-x", "mine", "_mine"];
+            let ours = [dead_letter::REDRIVES, dead_letter::REDRIVE_GROUP, dead_letter::REDRIVE_TOPIC, PARTITION_NUMBER, "__x", "kafka_dlt-x", "mine", "_mine"];
             let names: Vec<_> = dead_letter::WRITTEN.iter().chain(&ours).collect();
             let mut record = letter(&[]);
             record.headers = values.into_iter().map(|(name, value)| Header {
@@ -223,7 +227,7 @@ mod tests {
             let mine: Vec<_> = record.headers.iter().filter(is_mine).collect();
             let (kept, added) = sent.headers.split_at(mine.len());
             proptest::prop_assert_eq!(kept.iter().collect::<Vec<_>>(), mine);
-            proptest::prop_assert_eq!(added.len(), if to_all { 1 } else { 2 });
+            proptest::prop_assert_eq!(added.len(), if to_all { 1 } else { 3 });
             let count = dead_letter::text(added, dead_letter::REDRIVES).map(str::to_owned);
             proptest::prop_assert_eq!(count, Some((letter::redrives(&record) + 1).to_string()));
             proptest::prop_assert!(sent.topic != *record.at.topic);

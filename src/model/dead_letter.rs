@@ -35,6 +35,10 @@ pub const REDRIVES: &str = "dapr-dlq-redrives";
 /// On a record that was sent back: the only group that it is for. Members of
 /// other groups take it for processed.
 pub const REDRIVE_GROUP: &str = "dapr-redrive-group";
+/// On a record that was sent back: the topic in which [`REDRIVE_GROUP`] counts. Stream
+/// processors copy headers to the records that they derive, and those are for every group of
+/// their topic. Version 0.1 does not write it.
+pub const REDRIVE_TOPIC: &str = "dapr-redrive-topic";
 
 /// The headers that are replaced when a record becomes a dead letter, and taken
 /// off when it is sent back. [`REDRIVES`] is not among them: it is kept.
@@ -112,7 +116,8 @@ impl Facts<'_> {
     /// The headers of the dead letter: the record's own, and the facts. Facts of
     /// an earlier failure are replaced, and it is for every group again.
     pub fn headers(self, own: Vec<Header>) -> Vec<Header> {
-        let replaced = |name: &str| WRITTEN.contains(&name) || name == REDRIVE_GROUP;
+        let marks = [REDRIVE_GROUP, REDRIVE_TOPIC];
+        let replaced = |name: &str| WRITTEN.contains(&name) || marks.contains(&name);
         let mut headers = own;
         headers.retain(|header| !replaced(&header.name));
         let facts = [
@@ -154,10 +159,13 @@ impl Record {
     }
 
     /// Whether the record was sent back from a dead-letter topic for another group
-    /// than this one.
+    /// than this one. A mark that was written for another topic does not count.
     pub fn is_for_another_group(&self, group: &str) -> bool {
-        self.header(REDRIVE_GROUP)
-            .is_some_and(|wanted| wanted != group)
+        let counts_here = self
+            .header(REDRIVE_TOPIC)
+            .is_none_or(|topic| topic == &*self.at.topic);
+        let wanted = self.header(REDRIVE_GROUP);
+        counts_here && wanted.is_some_and(|wanted| wanted != group)
     }
 }
 
@@ -196,12 +204,24 @@ mod tests {
         assert!(redriven.is_for_another_group("b"));
     }
 
+    /// Version 0.1 compares the whole value of the group's header and knows no other header, so
+    /// that value must not change, and a mark without the topic must count.
+    #[test]
+    fn the_mark_counts_only_in_the_topic_that_it_was_written_for() {
+        let written_here = record(&[(REDRIVE_GROUP, b"a"), (REDRIVE_TOPIC, b"orders")]);
+        assert!(written_here.is_for_another_group("b"));
+        assert!(!written_here.is_for_another_group("a"));
+        let copied = record(&[(REDRIVE_GROUP, b"a"), (REDRIVE_TOPIC, b"raw-orders")]);
+        assert!(!copied.is_for_another_group("b"), "another topic's record");
+    }
+
     #[test]
     fn facts_replace_those_of_an_earlier_failure_and_nothing_else() {
         let own = record(&[
             ("trace", b"t"),
             (OFFSET, b"1"),
             (REDRIVE_GROUP, b"a"),
+            (REDRIVE_TOPIC, b"orders"),
             (REDRIVES, b"2"),
         ]);
         let facts = Facts {
@@ -243,7 +263,7 @@ mod tests {
             own in proptest::collection::vec((0..20_usize, proptest::collection::vec(proptest::prelude::any::<u8>(), 0..9)), 0..30),
             message in ".{0,1200}",
         ) {
-            let names = WRITTEN.iter().chain(&[REDRIVE_GROUP, REDRIVES, "mine", ""]);
+            let names = WRITTEN.iter().chain(&[REDRIVE_GROUP, REDRIVE_TOPIC, REDRIVES, "mine", ""]);
             let names: Vec<_> = names.collect();
             let own = own.into_iter().map(|(name, value)| Header {
                 name: names[name % names.len()].to_string(),

@@ -179,6 +179,10 @@ pub async fn a_redriven_record_is_what_it_was(fixture: Arc<Fixture>) -> Result<(
             .chain([
                 (dead_letter::REDRIVES.to_owned(), redrives.into()),
                 (dead_letter::REDRIVE_GROUP.to_owned(), group.into()),
+                (
+                    dead_letter::REDRIVE_TOPIC.to_owned(),
+                    source.clone().into_bytes(),
+                ),
             ])
             .collect(),
         ..of.clone()
