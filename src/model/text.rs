@@ -11,13 +11,12 @@ pub fn beginning(text: &str, longest: usize) -> &str {
     &text[..end]
 }
 
-/// Text without what could steer a terminal: control characters are written as
-/// `\u{1b}`, except line ends and tabs.
+/// Text without what could steer a terminal: control characters, and those that turn the
+/// direction of writing around, are written as `\u{1b}`, except line ends and tabs.
 pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for c in text.chars() {
-        // Also those that turn the direction of writing around.
-        let steers = c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c);
+        let steers = c.is_control() || turns(c);
         if steers && c != '\n' && c != '\t' {
             printable.extend(c.escape_unicode());
         } else {
@@ -25,6 +24,14 @@ pub fn printable(text: &str) -> String {
         }
     }
     printable
+}
+
+/// Whether a character turns the direction of writing around, for the text or a part of it.
+fn turns(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 /// The same with its line ends written as `\n`.
@@ -39,7 +46,7 @@ pub fn in_yaml(text: &str) -> String {
     let json = serde_json::Value::from(text).to_string();
     let mut quoted = String::with_capacity(json.len());
     for c in json.chars() {
-        let steers = c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c);
+        let steers = c.is_control() || turns(c) || matches!(c, '\u{2028}' | '\u{2029}');
         if steers || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}') {
             let _ = write!(quoted, "\\u{:04x}", u32::from(c));
         } else {
@@ -60,6 +67,11 @@ mod tests {
         let text = "a\u{1b}[31m\tb\nc\u{9b}\u{202e}";
         assert_eq!(printable(text), "a\\u{1b}[31m\tb\nc\\u{9b}\\u{202e}");
         assert_eq!(on_one_line(text), "a\\u{1b}[31m\tb\\nc\\u{9b}\\u{202e}");
+        for turns in "\u{2066}\u{2067}\u{2068}\u{2069}\u{200e}\u{200f}\u{61c}".chars() {
+            let (text, escaped) = (turns.to_string(), turns.escape_unicode().to_string());
+            assert_eq!(printable(&text), escaped);
+            assert!(in_yaml(&text).is_ascii());
+        }
     }
 
     #[test]
