@@ -239,7 +239,7 @@ pub async fn broker(args: BrokerArgs) -> Result<Ended, Failed> {
 
 /// Does something with dead letters.
 pub async fn dlq(command: DlqCommand) -> Result<Ended, Failed> {
-    match dead_letters(command).await {
+    match Box::pin(dead_letters(command)).await {
         // The reader of the output has closed the pipe.
         Err(Failed::Dlq(dlq::Failed::Output(error))) if error.kind() == BrokenPipe => {
             Ok(Ended::Clean)
@@ -276,17 +276,25 @@ pub fn config(command: &ConfigCommand) -> Result<Ended, Failed> {
 
 async fn dead_letters(command: DlqCommand) -> Result<Ended, Failed> {
     let args = command.connect_args();
-    let output = args.output;
     let connection = dlq::connect(&args.connect(|name| std::env::var(name).ok())).await?;
     let mut out = std::io::stdout();
     match command {
         DlqCommand::List(args) => {
-            dlq::list(&connection, &args.topics, output, &mut out).await?;
+            dlq::list(&connection, &args.list(), &mut out).await?;
         }
         DlqCommand::Show(args) => {
-            let selection = args.selection();
-            let (topic, limit) = (&args.topic, args.limit);
-            dlq::show(&connection, topic, &selection, limit, output, &mut out).await?;
+            dlq::show(&connection, &args.topic, &args.show(), &mut out).await?;
+        }
+        DlqCommand::Resolve(args) => {
+            let resolve = args.resolve().map_err(dlq::Failed::Usage)?;
+            dlq::resolve(&connection, &args.topic, &resolve, &mut out).await?;
+        }
+        DlqCommand::Export(args) => {
+            dlq::export(&connection, &args.topic, &args.selection(), &mut out).await?;
+        }
+        DlqCommand::Import(args) => {
+            let lines = std::io::stdin().lock();
+            dlq::import(&connection, &args.topic, lines, &mut out).await?;
         }
         DlqCommand::Purge(args) => {
             dlq::purge(&connection, &args.topic, args.purge(), &mut out).await?;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::Failed;
 use crate::{
-    connect::{Connect, Given, find},
+    connect::{Connect, Given, Uses, find},
     kafka::Session,
     metadata::{self, Settings},
 };
@@ -19,6 +19,8 @@ pub struct Connection {
     pub name: Arc<str>,
     /// Its settings.
     pub settings: Settings,
+    /// What subscribes with it, as far as that is known.
+    pub uses: Uses,
     /// Keeps the login's token fresh.
     _session: Session,
 }
@@ -29,7 +31,10 @@ pub struct Connection {
 /// When there is none, more than one, or it can't be used.
 pub async fn connect(connect: &Connect) -> Result<Connection, Failed> {
     let Given {
-        name, properties, ..
+        name,
+        properties,
+        uses,
+        ..
     } = find(connect, "dlq").await?;
     let resolved = metadata::resolve(&properties)
         .map_err(|problems| Failed::Connect(format!("{name}: {problems}")))?;
@@ -43,6 +48,7 @@ pub async fn connect(connect: &Connect) -> Result<Connection, Failed> {
     Ok(Connection {
         name: name.clone(),
         settings,
+        uses,
         _session: session,
     })
 }

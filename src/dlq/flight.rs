@@ -1,16 +1,17 @@
-//! Records on their way back, and the progress that follows them.
+//! Records on their way back, and what is settled by them.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 
-use super::{Connection, Failed, progress::Progress};
+use super::{
+    Connection, Failed, Left,
+    redriven::group,
+    settled::{Settled, Target, Witness},
+    store::Store,
+};
 use crate::{
-    kafka::{Browser, Cause, Confirmation, Outgoing, SendError, Sender},
+    kafka::{Cause, Confirmation, Kind, Outgoing, Placed, SendError, Sender},
     model::{Offset, Record},
 };
 
@@ -21,56 +22,65 @@ const RECORDS: usize = 200;
 const BYTES: usize = 32 * 1024 * 1024;
 
 /// The most records that are sent again by a redrive that was killed: as many may be on
-/// their way or confirmed, and not committed.
+/// their way or confirmed, and not noted as settled.
 pub const MAY_REPEAT: usize = 1000;
 
-/// How often a commit is tried at the end.
-const LAST_COMMITS: usize = 3;
+/// How often it is tried at the end to note what was settled.
+const LAST_WRITES: usize = 3;
 
 /// How long to wait between them.
-const COMMIT_PAUSE: Duration = Duration::from_secs(1);
+const WRITE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Sends records in order, and commits what is confirmed without a gap.
+/// Sends records in order, and notes as settled what is confirmed.
 pub struct Flight<'a> {
-    browser: &'a Browser,
+    store: &'a Store,
     sender: Sender,
-    topic: &'a str,
-    /// In the order of reading, so that the front of each partition is its oldest.
+    settled: Settled,
+    /// In the order of sending.
     waiting: VecDeque<Waiting>,
     bytes: usize,
-    progress: HashMap<i32, Progress>,
-    /// Confirmed since the last commit.
-    uncommitted: usize,
-    /// It failed, and may have arrived: 0 or 1.
+    /// Confirmed since the last note.
+    unnoted: usize,
+    /// Failed, and may have arrived.
     uncertain: usize,
-    /// Passed since the last commit, sent or not.
-    moved: bool,
-    /// One was refused: what stands behind it must not be settled.
-    stuck: bool,
+    /// Refused by the brokers for what they are, since the caller took them.
+    refused: Vec<Unsent>,
     /// Confirmed, by topic.
     pub sent: HashMap<String, u64>,
+    /// Where confirmed records are, if the caller waits for their groups.
+    pub places: Option<Vec<(Target, Offset)>>,
 }
 
-/// A record that was read and is not settled.
+/// A record that is on its way.
 struct Waiting {
-    partition: i32,
-    offset: Offset,
+    letter: Letter,
     size: usize,
-    what: What,
+    topic: String,
+    group: Option<String>,
+    confirmation: Confirmation,
 }
 
-enum What {
-    /// It is not sent: it was not selected, or it is left.
-    Passed { left: bool },
-    /// It is on its way.
-    Sent {
-        topic: String,
-        confirmation: Confirmation,
-    },
+/// A dead letter's place and time.
+struct Letter {
+    at: String,
+    partition: i32,
+    witness: Witness,
 }
 
-/// A record that could not be sent.
-pub struct Refused {
+/// A record that stays open, because the brokers refused it.
+pub struct Unsent {
+    /// Its place: topic/partition@offset.
+    pub at: String,
+    /// Where it was to go.
+    pub topic: String,
+    /// For which group.
+    pub group: Option<String>,
+    /// Why it stays.
+    pub left: Left,
+}
+
+/// A record that could not be sent, for a reason that holds for the next ones, too.
+pub struct Stuck {
     /// Its place: topic/partition@offset.
     pub at: String,
     /// Where it was to go.
@@ -79,88 +89,89 @@ pub struct Refused {
     pub error: SendError,
 }
 
+/// How a flight ended.
+#[derive(Default)]
+pub struct Landed {
+    /// How many records may be sent again.
+    pub repeated: usize,
+    /// The first record that could not be sent.
+    pub stuck: Option<Stuck>,
+    /// What is settled could not be noted.
+    pub unnoted: Option<Cause>,
+}
+
 impl<'a> Flight<'a> {
+    /// Nothing is on its way yet.
+    ///
+    /// # Errors
+    /// When there can be no producer.
     pub fn new(
         connection: &Connection,
-        browser: &'a Browser,
-        topic: &'a str,
-        progress: HashMap<i32, Progress>,
+        store: &'a Store,
+        settled: Settled,
+        wait: bool,
     ) -> Result<Self, Failed> {
         let name: Arc<str> = connection.name.clone();
         let sender = Sender::new(&connection.settings, name)
             .map_err(Failed::kafka("making a Kafka producer"))?;
         Ok(Self {
-            browser,
+            store,
             sender,
-            topic,
+            settled,
             waiting: VecDeque::new(),
             bytes: 0,
-            uncommitted: 0,
+            unnoted: 0,
             uncertain: 0,
-            // Where it begins is progress, too, when it begins again.
-            moved: !progress.is_empty(),
-            progress,
-            stuck: false,
+            refused: Vec::new(),
             sent: HashMap::new(),
+            places: wait.then(Vec::new),
         })
     }
 
-    /// Passes a record that is not sent; `left` if it was selected all the same.
-    pub async fn pass(&mut self, record: &Record, left: bool) -> Result<(), Refused> {
-        self.make_room(0).await?;
-        self.wait_for(record, 0, What::Passed { left });
-        self.settle()
-    }
-
     /// Sends a record, once there is room.
-    pub async fn send(&mut self, record: &Record, outgoing: Outgoing) -> Result<(), Refused> {
+    ///
+    /// # Errors
+    /// When this one or an earlier one is stuck.
+    pub async fn send(&mut self, record: &Record, outgoing: Outgoing) -> Result<(), Stuck> {
         let size = record.size();
-        self.make_room(size).await?;
-        let sent = self.sender.send(&outgoing);
-        let topic = outgoing.topic;
-        match sent {
-            Ok(confirmation) => {
-                let what = What::Sent {
-                    topic,
-                    confirmation,
-                };
-                self.wait_for(record, size, what);
-                self.settle()
-            }
-            Err(error) => Err(Refused {
-                at: format!("{}@{}", record.at, record.offset),
-                topic,
-                error,
-            }),
-        }
-    }
-
-    async fn make_room(&mut self, size: usize) -> Result<(), Refused> {
         while self.waiting.len() >= RECORDS || (self.bytes > 0 && self.bytes + size > BYTES) {
             self.settle_first().await?;
         }
-        Ok(())
-    }
-
-    fn wait_for(&mut self, record: &Record, size: usize, what: What) {
-        self.bytes += size;
-        self.waiting.push_back(Waiting {
+        let letter = Letter {
+            at: format!("{}@{}", record.at, record.offset),
             partition: record.at.partition,
-            offset: record.offset,
-            size,
-            what,
-        });
+            witness: Witness {
+                offset: record.offset.0,
+                time: record.timestamp,
+            },
+        };
+        let sent = self.sender.send(&outgoing);
+        let group = group(&outgoing).map(str::to_owned);
+        let topic = outgoing.topic;
+        match sent {
+            Ok(confirmation) => {
+                self.bytes += size;
+                self.waiting.push_back(Waiting {
+                    letter,
+                    size,
+                    topic,
+                    group,
+                    confirmation,
+                });
+                self.settle()
+            }
+            Err(error) => self.failed(letter, topic, group, error),
+        }
     }
 
-    /// Settles what is confirmed already, in order, without waiting.
-    pub fn settle(&mut self) -> Result<(), Refused> {
+    /// Settles what is confirmed already, without waiting.
+    ///
+    /// # Errors
+    /// When a record is stuck.
+    pub fn settle(&mut self) -> Result<(), Stuck> {
         while let Some(first) = self.waiting.front_mut() {
-            let confirmed = match &mut first.what {
-                What::Passed { .. } => Ok(()),
-                What::Sent { confirmation, .. } => match confirmation.confirmed().now_or_never() {
-                    Some(confirmed) => confirmed,
-                    None => break,
-                },
+            let Some(confirmed) = first.confirmation.confirmed().now_or_never() else {
+                break;
             };
             self.settled(confirmed)?;
         }
@@ -168,80 +179,123 @@ impl<'a> Flight<'a> {
     }
 
     /// Waits for the oldest.
-    async fn settle_first(&mut self) -> Result<(), Refused> {
-        let confirmed = match self.waiting.front_mut().map(|first| &mut first.what) {
-            Some(What::Sent { confirmation, .. }) => confirmation.confirmed().await,
-            Some(What::Passed { .. }) | None => Ok(()),
+    async fn settle_first(&mut self) -> Result<(), Stuck> {
+        let Some(first) = self.waiting.front_mut() else {
+            return Ok(());
         };
+        let confirmed = first.confirmation.confirmed().await;
         self.settled(confirmed)
     }
 
-    fn settled(&mut self, confirmed: Result<(), SendError>) -> Result<(), Refused> {
+    fn settled(&mut self, confirmed: Result<Placed, SendError>) -> Result<(), Stuck> {
         let Some(first) = self.waiting.pop_front() else {
             return Ok(());
         };
-        self.bytes -= first.size;
-        let left = match first.what {
-            What::Passed { left } => left,
-            What::Sent { topic, .. } => {
-                if let Err(error) = confirmed {
-                    self.stuck = true;
-                    self.uncertain += usize::from(error.may_arrive);
-                    let at = format!("{}/{}@{}", self.topic, first.partition, first.offset);
-                    return Err(Refused { at, topic, error });
+        let Waiting {
+            letter,
+            size,
+            topic,
+            group,
+            ..
+        } = first;
+        self.bytes -= size;
+        match confirmed {
+            Err(error) => self.failed(letter, topic, group, error),
+            Ok(Placed { partition, offset }) => {
+                self.unnoted += 1;
+                *self.sent.entry(topic.clone()).or_default() += 1;
+                let target = Target {
+                    topic,
+                    partition,
+                    group,
+                };
+                self.settled
+                    .sent(letter.partition, letter.witness, &target, offset);
+                if let Some(places) = &mut self.places {
+                    places.push((target, offset));
                 }
-                self.uncommitted += 1;
-                *self.sent.entry(topic).or_default() += 1;
-                false
+                Ok(())
+            }
+        }
+    }
+
+    /// A refusal of one record, or of one topic, is no reason to keep the others.
+    fn failed(
+        &mut self,
+        letter: Letter,
+        topic: String,
+        group: Option<String>,
+        error: SendError,
+    ) -> Result<(), Stuck> {
+        let left = match error.cause.kind {
+            Kind::Forbidden => Left::Forbidden,
+            Kind::TooLarge => Left::TooLarge,
+            Kind::UnknownTopic => Left::NoSuchTopic,
+            _ => {
+                self.uncertain += usize::from(error.may_arrive);
+                let at = letter.at;
+                return Err(Stuck { at, topic, error });
             }
         };
-        let progress = self.progress.entry(first.partition);
-        let progress = progress.or_insert_with(|| Progress::at(first.offset));
-        progress.pass(first.offset, left);
-        self.moved = true;
+        self.refused.push(Unsent {
+            at: letter.at,
+            topic,
+            group,
+            left,
+        });
         Ok(())
     }
 
-    /// Whether so much is uncommitted that it must be committed before more is sent.
+    /// Takes what was refused since the last call.
+    pub fn take_refused(&mut self) -> Vec<Unsent> {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// How many were sent, or are on their way.
+    pub fn begun(&self) -> u64 {
+        let waiting = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
+        self.sent.values().sum::<u64>().saturating_add(waiting)
+    }
+
+    /// What is settled.
+    pub fn what_is_settled(&self) -> &Settled {
+        &self.settled
+    }
+
+    /// Whether so much is not noted that it must be before more is sent.
     pub fn is_full(&self) -> bool {
-        self.uncommitted + RECORDS >= MAY_REPEAT
+        self.unnoted + RECORDS >= MAY_REPEAT
     }
 
-    /// Commits what is settled.
-    pub async fn commit(&mut self) -> Result<(), Cause> {
-        if !self.moved {
-            return Ok(());
-        }
-        let marks = self.progress.iter();
-        let marks = marks.map(|(partition, progress)| (*partition, progress.mark()));
-        self.browser.commit(self.topic, marks.collect()).await?;
-        (self.uncommitted, self.moved) = (0, false);
+    /// Notes what is settled.
+    ///
+    /// # Errors
+    /// When the store refuses. What is not noted is noted with the next call.
+    pub async fn note(&mut self) -> Result<(), Cause> {
+        self.store.write(&mut self.settled).await?;
+        self.unnoted = 0;
         Ok(())
     }
 
-    /// Waits for all that is on its way, and commits. How many records may be sent again
-    /// when the redrive is resumed, and what went wrong here, if anything did.
-    pub async fn land(&mut self) -> (usize, Option<Refused>, Option<Cause>) {
-        let mut refused = None;
-        while !self.waiting.is_empty() && !self.stuck {
-            refused = self.settle_first().await.err();
+    /// Waits for all that is on its way, and notes what is settled.
+    pub async fn land(&mut self) -> Landed {
+        let mut stuck = None;
+        while !self.waiting.is_empty() {
+            // What is behind a record that is stuck may have arrived all the same.
+            stuck = stuck.or(self.settle_first().await.err());
         }
-        let mut committed = self.commit().await;
-        for _ in 1..LAST_COMMITS {
-            if committed.is_ok() {
+        let mut noted = self.note().await;
+        for _ in 1..LAST_WRITES {
+            if noted.is_ok() {
                 break;
             }
-            tokio::time::sleep(COMMIT_PAUSE).await;
-            committed = self.commit().await;
+            tokio::time::sleep(WRITE_PAUSE).await;
+            noted = self.note().await;
         }
-        let mut repeated = self.uncommitted + self.uncertain;
-        // Behind one that was refused, what arrived is sent again all the same.
-        for waiting in &mut self.waiting {
-            if let What::Sent { confirmation, .. } = &mut waiting.what {
-                let sent = confirmation.confirmed().await;
-                repeated += usize::from(sent.map_or_else(|error| error.may_arrive, |()| true));
-            }
+        Landed {
+            repeated: self.unnoted + self.uncertain,
+            stuck,
+            unnoted: noted.err(),
         }
-        (repeated, refused, committed.err())
     }
 }

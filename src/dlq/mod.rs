@@ -1,29 +1,37 @@
 //! The commands for dead letters: look at them, send them back, delete them.
 
 mod connection;
+mod finished;
 mod flight;
 mod format;
 mod letter;
 mod list;
-mod progress;
 mod purge;
 mod redrive;
 mod redriven;
+mod resolve;
 mod selection;
+mod settled;
 mod show;
+mod store;
 mod tally;
+mod targets;
 mod topics;
+mod transfer;
+mod wait;
 
 use std::{io, sync::Arc, time::Duration};
 
 pub use connection::{Connection, connect};
 pub use flight::MAY_REPEAT;
-pub use list::list;
+pub use list::{List, list};
 pub use purge::{Purge, purge};
 pub use redrive::{Ended, Redrive, redrive};
-pub use redriven::{Left, Rules, redriven};
+pub use redriven::{Left, Rules};
+pub use resolve::{Resolve, resolve};
 pub use selection::{Key, Offsets, Selection, time};
-pub use show::show;
+pub use show::{Show, show};
+pub use transfer::{export, import};
 
 use crate::{
     connect::{Output, Unknown},
@@ -72,7 +80,7 @@ impl Failed {
     }
 }
 
-/// A browser for a group's progress, once a broker answers.
+/// A browser that sees a group's offsets, once a broker answers.
 async fn browser(connection: &Connection, group: &str) -> Result<Browser, Failed> {
     let name: Arc<str> = connection.name.clone();
     let browser = Browser::new(&connection.settings, group, name)

@@ -16,17 +16,21 @@ const PREFIXES: [&str; 2] = ["__", "kafka_dlt-"];
 const PARTITION_NUMBER: &str = "partitionNumber";
 
 /// How dead letters are sent back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// To all groups of the topic, not only to the one that failed.
     pub to_all: bool,
+    /// To this topic, whatever the records say.
+    pub to: Option<String>,
     /// Where those go that don't name their source.
-    pub topic: Option<String>,
+    pub default_to: Option<String>,
+    /// Groups that have another name now: the old name and the new one.
+    pub regroup: Vec<(String, String)>,
     /// One that was sent back this often stays.
     pub max_redrives: u32,
 }
 
-/// Why a dead letter is not sent back.
+/// Why a dead letter is not sent back. It stays open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Left {
     /// It does not say which topic it comes from.
@@ -37,25 +41,21 @@ pub enum Left {
     OwnTopic,
     /// It was sent back as often as allowed.
     TooOften,
+    /// It names a topic whose dead letters don't go here.
+    NotASource,
+    /// Its topic does not exist.
+    NoSuchTopic,
+    /// This login may not write to its topic.
+    Forbidden,
+    /// Its group neither reads the topic nor has ever done so.
+    GroupGone,
+    /// This login may not see its group.
+    GroupHidden,
+    /// Its topic takes no records of this size.
+    TooLarge,
 }
 
 impl Left {
-    /// Why, and what to do about it.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Self::NoTopic => {
-                "does not name its source topic (the built-in component or another tool wrote it); --topic TOPIC says where such records go"
-            }
-            Self::NoGroup => {
-                "does not name the group that failed (the built-in component or another tool wrote it); --to-all sends to every group"
-            }
-            Self::OwnTopic => "would come back to the dead-letter topic itself",
-            Self::TooOften => {
-                "was sent back as often as --max-redrives allows; mend the cause first, then raise it"
-            }
-        }
-    }
-
     /// The name in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -63,24 +63,94 @@ impl Left {
             Self::NoGroup => "no-group",
             Self::OwnTopic => "own-topic",
             Self::TooOften => "too-often",
+            Self::NotASource => "not-a-source",
+            Self::NoSuchTopic => "no-such-topic",
+            Self::Forbidden => "forbidden",
+            Self::GroupGone => "group-gone",
+            Self::GroupHidden => "group-hidden",
+            Self::TooLarge => "too-large",
+        }
+    }
+
+    /// Why, and what to do about it, for records that would go to this topic for this group.
+    pub fn reason(self, topic: &str, group: &str) -> String {
+        match self {
+            Self::NoTopic => "no source topic is named (the built-in component or another tool \
+                              wrote them). --default-to TOPIC sends them there"
+                .into(),
+            Self::NoGroup => "the group that failed is not named (the built-in component or \
+                              another tool wrote them). --to-all sends them to every group"
+                .into(),
+            Self::OwnTopic => "they would come back to the dead-letter topic itself. --to TOPIC \
+                               sends them elsewhere"
+                .into(),
+            Self::TooOften => "they were sent back as often as --max-redrives allows. Mend the \
+                               cause, then raise it"
+                .into(),
+            Self::NotASource => format!(
+                "nothing but their own headers says that they come from {topic}. --source {topic} \
+                 sends them there"
+            ),
+            Self::NoSuchTopic => format!(
+                "the topic {topic} does not exist. Create it, or send them elsewhere with --to TOPIC"
+            ),
+            Self::Forbidden => format!(
+                "this login may not write to {topic}. Give it the right to, or use another login"
+            ),
+            Self::GroupGone => format!(
+                "the group {group} neither reads {topic} nor has committed offsets of it, so every \
+                 consumer would skip them. --regroup {group}=NEW sends them to the group that took \
+                 its place, --to-all to every group"
+            ),
+            Self::GroupHidden => format!(
+                "this login may not see the group {group}, so it is not known whether anybody would \
+                 get them. Give it the right to describe the group, or use --to-all"
+            ),
+            Self::TooLarge => {
+                format!("they are larger than {topic} takes. Raise its max.message.bytes")
+            }
         }
     }
 }
 
-/// The record to send, or why it stays.
+/// The record to send, or why it stays; `is_source` says of which topics the dead letters go
+/// to this dead-letter topic.
 ///
 /// Key, value and the app's headers stay as they are. The time is that of sending: with
 /// its old time, the topic's retention could remove the record before it is read.
-pub fn redriven(record: &Record, rules: &Rules) -> Result<Outgoing, Left> {
+///
+/// # Errors
+/// Why the record stays, and the topic and the group that it would go to, as far as they are
+/// known.
+pub fn redriven(
+    record: &Record,
+    rules: &Rules,
+    is_source: impl Fn(&str) -> bool,
+) -> Result<Outgoing, (Left, String, String)> {
+    let named = record.header(dead_letter::TOPIC);
+    let topic = rules
+        .to
+        .as_deref()
+        .or(named)
+        .or(rules.default_to.as_deref());
+    let group = record.header(dead_letter::GROUP).map(|group| {
+        let renamed = rules.regroup.iter().find(|(old, _)| old == group);
+        renamed.map_or(group, |(_, new)| new)
+    });
+    let left = |left| {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        (left, text(topic), text(group))
+    };
     let redrives = letter::redrives(record);
     if redrives >= rules.max_redrives {
-        return Err(Left::TooOften);
+        return Err(left(Left::TooOften));
     }
-    let source = record.header(dead_letter::TOPIC).map(str::to_owned);
-    let topic = source.or_else(|| rules.topic.clone());
-    let topic = topic.ok_or(Left::NoTopic)?;
-    if topic == *record.at.topic {
-        return Err(Left::OwnTopic);
+    let topic = topic.ok_or_else(|| left(Left::NoTopic))?;
+    if topic == &*record.at.topic {
+        return Err(left(Left::OwnTopic));
+    }
+    if rules.to.is_none() && named.is_some_and(|named| !is_source(named)) {
+        return Err(left(Left::NotASource));
     }
     let mut headers: Vec<_> = record
         .headers
@@ -90,18 +160,23 @@ pub fn redriven(record: &Record, rules: &Rules) -> Result<Outgoing, Left> {
         .collect();
     headers.push(header(dead_letter::REDRIVES, &(redrives + 1).to_string()));
     if !rules.to_all {
-        let group = record.header(dead_letter::GROUP).ok_or(Left::NoGroup)?;
+        let group = group.ok_or_else(|| left(Left::NoGroup))?;
         headers.push(header(dead_letter::REDRIVE_GROUP, group));
-        headers.push(header(dead_letter::REDRIVE_TOPIC, &topic));
+        headers.push(header(dead_letter::REDRIVE_TOPIC, topic));
     }
     Ok(Outgoing {
-        topic,
+        topic: topic.to_owned(),
         partition: None,
         key: record.key.clone(),
         value: record.value.clone(),
         headers,
         timestamp: None,
     })
+}
+
+/// The group that a record to be sent is for; `None` is every group.
+pub fn group(outgoing: &Outgoing) -> Option<&str> {
+    dead_letter::text(&outgoing.headers, dead_letter::REDRIVE_GROUP)
 }
 
 /// Whether the header of this name goes along.
@@ -131,9 +206,16 @@ mod tests {
 
     const RULES: Rules = Rules {
         to_all: false,
-        topic: None,
+        to: None,
+        default_to: None,
+        regroup: Vec::new(),
         max_redrives: 3,
     };
+
+    /// As where all topics' dead letters go to one.
+    fn redriven(record: &Record, rules: &Rules) -> Result<Outgoing, Left> {
+        super::redriven(record, rules, |_| true).map_err(|(left, ..)| left)
+    }
 
     fn names(outgoing: &Outgoing) -> Vec<&str> {
         let names = outgoing.headers.iter().map(|header| header.name.as_str());
@@ -190,7 +272,7 @@ mod tests {
         let record = letter(&[("__topic", b"orders")]);
         assert_eq!(redriven(&record, &RULES).unwrap_err(), Left::NoTopic);
         let topic = Rules {
-            topic: Some("orders".into()),
+            default_to: Some("orders".into()),
             ..RULES
         };
         assert_eq!(redriven(&record, &topic).unwrap_err(), Left::NoGroup);
@@ -208,6 +290,41 @@ mod tests {
         assert_eq!(redriven(&named, &topic).expect("it can").topic, "named");
     }
 
+    /// Whoever may write to the dead-letter topic must not choose where the operator's login
+    /// writes.
+    #[test]
+    fn a_header_alone_names_no_topic() {
+        let record = letter(&[
+            (dead_letter::TOPIC, b"payments"),
+            (dead_letter::GROUP, b"todo"),
+        ]);
+        let refused = super::redriven(&record, &RULES, |topic| topic == "orders");
+        let refused = refused.map(|sent| sent.topic);
+        let wanted = (Left::NotASource, "payments".to_owned(), "todo".to_owned());
+        assert_eq!(refused, Err(wanted));
+        // An operator's word counts.
+        let rules = Rules {
+            to: Some("elsewhere".into()),
+            ..RULES
+        };
+        let sent = super::redriven(&record, &rules, |_| false).expect("it can be sent");
+        assert_eq!(sent.topic, "elsewhere");
+    }
+
+    #[test]
+    fn a_renamed_group_gets_what_its_old_name_refused() {
+        let record = letter(&[
+            (dead_letter::TOPIC, b"orders"),
+            (dead_letter::GROUP, b"old"),
+        ]);
+        let rules = Rules {
+            regroup: vec![("other".into(), "x".into()), ("old".into(), "new".into())],
+            ..RULES
+        };
+        let sent = redriven(&record, &rules).expect("it can be sent");
+        assert_eq!(group(&sent), Some("new"));
+    }
+
     proptest::proptest! {
         #[test]
         fn whatever_its_headers_only_the_apps_go_along(
@@ -221,7 +338,7 @@ mod tests {
                 name: names[name % names.len()].to_string(),
                 value: Some(value.into()),
             }).collect();
-            let rules = Rules { to_all, topic: Some("orders".into()), max_redrives: u32::MAX };
+            let rules = Rules { to_all, default_to: Some("orders".into()), max_redrives: u32::MAX, ..RULES };
             let Ok(sent) = redriven(&record, &rules) else { return Ok(()) };
             let is_mine = |header: &&Header| header.name.ends_with("mine");
             let mine: Vec<_> = record.headers.iter().filter(is_mine).collect();

@@ -1,45 +1,38 @@
 //! Which dead letters are meant.
 
-use std::{hash::Hasher as _, str::FromStr};
-
-use fnv::FnvHasher;
-use serde::Serialize;
+use std::{
+    str::FromStr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::letter;
 use crate::model::{Offset, Record, dead_letter};
 
 /// Filters; a record must pass each of them. Without any it is every record.
-///
-/// What is not filtered is not serialized: so a filter that a later version adds leaves
-/// the names of [`Selection::progress_group`] as they are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// A failure's name, or a part of the message, both in any case; one of them.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// Names one of these topics as the one that it comes from.
+    pub sources: Vec<String>,
     /// One of these keys.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Key>,
     /// Failed at this time or later, in milliseconds since the Unix epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
     /// Failed before this time, in milliseconds since the Unix epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
     /// In one of these partitions of the dead-letter topic.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<i32>,
     /// At these offsets of the dead-letter topic.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub offsets: Option<Offsets>,
 }
 
 /// A record's key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key(pub Vec<u8>);
 
 /// A range of offsets, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offsets {
     /// The first.
     pub first: i64,
@@ -62,8 +55,14 @@ impl Selection {
                 .offsets
                 .is_none_or(|offsets| offsets.hold(record.offset))
             && (self.keys.is_empty() || key())
+            && (self.sources.is_empty() || self.has_source(record))
             && (self.reasons.is_empty() || self.has_reason(record))
             && self.in_time(record)
+    }
+
+    fn has_source(&self, record: &Record) -> bool {
+        let source = record.header(dead_letter::TOPIC);
+        source.is_some_and(|source| self.sources.iter().any(|wanted| wanted == source))
     }
 
     fn has_reason(&self, record: &Record) -> bool {
@@ -97,31 +96,6 @@ impl Selection {
             (low.max(Offset(offsets.first)), high.min(end))
         });
         (first < end).then_some((first, end))
-    }
-
-    /// The group under which the progress of redriving this selection is committed.
-    /// Each selection has its own, so that a wider redrive does not skip what a
-    /// narrower one did not select.
-    pub fn progress_group(&self, topic: &str) -> String {
-        let everything = format!("dapr-rdkafka-redrive.{topic}");
-        if *self == Self::default() {
-            return everything;
-        }
-        // What is written in another order or case, or twice, means the same.
-        let mut sorted = self.clone();
-        for reason in &mut sorted.reasons {
-            *reason = reason.to_lowercase();
-        }
-        sorted.reasons.sort_unstable();
-        sorted.reasons.dedup();
-        sorted.keys.sort_unstable();
-        sorted.keys.dedup();
-        sorted.partitions.sort_unstable();
-        sorted.partitions.dedup();
-        // FNV, since the name must be the same with the next version of this program.
-        let mut hasher = FnvHasher::default();
-        hasher.write(serde_json::json!(sorted).to_string().as_bytes());
-        format!("{everything}.{:016x}", hasher.finish())
     }
 }
 
@@ -176,10 +150,22 @@ impl FromStr for Offsets {
     }
 }
 
-/// A time as `2026-01-31T12:00:00Z`, in milliseconds since the Unix epoch.
+/// A time as `2026-01-31T12:00:00Z`, or so long ago as `2h` or `3days`, in milliseconds since
+/// the Unix epoch.
 pub fn time(text: &str) -> Result<i64, String> {
-    letter::millis(text)
-        .ok_or_else(|| "expected a time in UTC, such as 2026-01-31T12:00:00Z".into())
+    at(text, SystemTime::now()).ok_or_else(|| {
+        "expected a time in UTC, such as 2026-01-31T12:00:00Z, or how long ago it was: 30m, 2h, 3d"
+            .into()
+    })
+}
+
+fn at(text: &str, now: SystemTime) -> Option<i64> {
+    let ago = || {
+        let ago = humantime::parse_duration(text).ok()?;
+        let since = now.duration_since(UNIX_EPOCH).ok()?.checked_sub(ago)?;
+        i64::try_from(since.as_millis()).ok()
+    };
+    letter::millis(text).or_else(ago)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rdkafka::{
     TopicPartitionList,
-    consumer::{CommitMode, Consumer as _, StreamConsumer},
+    consumer::{Consumer as _, StreamConsumer},
     metadata::MetadataPartition,
     types::RDKafkaErrorCode,
 };
@@ -36,8 +36,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Partitions whose ends are asked for at once.
 const ASKED_AT_ONCE: usize = 16;
 
-/// A consumer that reads partitions and keeps a group's offsets, but is no member of
-/// the group.
+/// A consumer that reads partitions and a group's offsets, but is no member of the group.
 pub struct Browser {
     pub(super) inner: LoggedIn<Arc<StreamConsumer<Context>>>,
     pub(super) failures: Failures,
@@ -55,7 +54,7 @@ pub struct Mark {
 }
 
 impl Browser {
-    /// A browser that commits for this group. It connects in the background.
+    /// A browser that sees this group's offsets. It connects in the background.
     pub fn new(settings: &Settings, group: &str, instance: Arc<str>) -> Result<Self, Cause> {
         let failures = Failures::default();
         let context = Context {
@@ -120,7 +119,11 @@ impl Browser {
             .await
     }
 
-    async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Cause> {
+    /// The ids of a topic's partitions, sorted. A topic that does not exist is not created.
+    ///
+    /// # Errors
+    /// Among others when the topic does not exist.
+    pub async fn partitions(&self, topic: &str) -> Result<Vec<i32>, Cause> {
         let topic = topic.to_owned();
         self.blocking(move |consumer| {
             let metadata = consumer.fetch_metadata(Some(&topic), REQUEST_TIMEOUT)?;
@@ -191,29 +194,6 @@ impl Browser {
         .await
     }
 
-    /// Commits for the group, and waits for the answer.
-    ///
-    /// # Errors
-    /// Among others when the group has members: their offsets are theirs.
-    pub async fn commit(&self, topic: &str, marks: HashMap<i32, Mark>) -> Result<(), Cause> {
-        let topic = topic.to_owned();
-        let commit = self.blocking(move |consumer| {
-            let mut list = TopicPartitionList::new();
-            for (partition, mark) in marks {
-                let mut element = list.add_partition(&topic, partition);
-                element.set_offset(rdkafka::Offset::Offset(mark.offset.0))?;
-                if !mark.note.is_empty() {
-                    element.set_metadata(&mark.note);
-                }
-            }
-            consumer.commit(&list, CommitMode::Sync)?;
-            Ok(())
-        });
-        tokio::time::timeout(REQUEST_TIMEOUT, commit)
-            .await
-            .unwrap_or_else(|_| Err(Cause::other("the group's coordinator did not answer")))
-    }
-
     /// Reads parts of a topic's partitions, each from its first offset to the one
     /// before its end. A browser reads one topic at a time.
     pub fn read(
@@ -228,6 +208,8 @@ impl Browser {
             .collect();
         let list = convert::list(ranges.iter().map(|(at, first, _)| (at, *first)))?;
         self.inner.assign(&list)?;
+        // An earlier reading has paused what it was done with, and that outlasts an assignment.
+        self.inner.resume(&list)?;
         let ends = ranges
             .into_iter()
             .map(|(at, _, end)| (at.partition, (at, end)))
@@ -236,7 +218,7 @@ impl Browser {
     }
 
     /// Runs a call that waits for a broker where waiting is allowed.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         call: impl FnOnce(&StreamConsumer<Context>) -> Result<T, Cause> + Send + 'static,
     ) -> Result<T, Cause> {

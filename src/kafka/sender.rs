@@ -9,12 +9,24 @@ use super::{
     logged_in::LoggedIn,
     producer::Outgoing,
 };
-use crate::metadata::{Settings, librdkafka};
+use crate::{
+    metadata::{Settings, librdkafka},
+    model::Offset,
+};
 
 /// An idempotent producer for many records in a row: each is confirmed, and those of
 /// one partition keep their order, without waiting for each.
 pub struct Sender {
     inner: LoggedIn<FutureProducer<Context>>,
+}
+
+/// Where the broker has put a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The partition of its topic.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: Offset,
 }
 
 /// The answer to a record that is on its way.
@@ -56,9 +68,12 @@ impl Sender {
 impl Confirmation {
     /// Waits for the broker's acknowledgement, at most a second longer than the setting
     /// `publishTimeout`. Nothing is lost if the future is dropped.
-    pub async fn confirmed(&mut self) -> Result<(), SendError> {
+    pub async fn confirmed(&mut self) -> Result<Placed, SendError> {
         match (&mut self.0).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(delivery)) => Ok(Placed {
+                partition: delivery.partition,
+                offset: Offset(delivery.offset),
+            }),
             Ok(Err((error, _))) => Err(SendError::from(Cause::from(error))),
             Err(_) => Err(SendError::from(Cause::other("the producer is gone"))),
         }

@@ -1,9 +1,12 @@
-//! Making topics, and how they are made.
+//! Making topics, how they are made, and how long they keep records.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use rdkafka::{
-    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    admin::{
+        AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
+        TopicReplication,
+    },
     client::DefaultClientContext,
     error::KafkaError,
     types::RDKafkaErrorCode,
@@ -20,6 +23,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The brokers' own default, for partitions and for replicas (KIP-464).
 const DEFAULT: i32 = -1;
+
+/// `segment.bytes` of a compacted topic: 64 MiB, which hosted brokers accept.
+const COMPACTED_SEGMENT: &str = "67108864";
 
 /// How a topic is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +47,8 @@ pub enum New {
         /// How long records are kept.
         retention: Duration,
     },
+    /// The last record of each key is kept, in one partition, so that all are in one order.
+    Compacted,
     /// As the brokers' defaults are.
     Defaults,
 }
@@ -53,16 +61,28 @@ pub async fn create_topic(settings: &Settings, topic: &str, new: New) -> Result<
     let admin: LoggedIn<AdminClient<DefaultClientContext>> =
         super::create(settings, librdkafka::client(settings), DefaultClientContext)?;
     let (shape, retention) = match new {
-        New::Defaults => (None, None),
+        New::Defaults | New::Compacted => (None, None),
         New::DeadLetters { shape, retention } => (Some(shape), Some(retention)),
     };
+    let compacted = new == New::Compacted;
     let count = |of: fn(Shape) -> usize| {
         let count = shape.map(of).map_or(Ok(DEFAULT), i32::try_from);
         count.map_err(Cause::other)
     };
     let replication = TopicReplication::Fixed(count(|shape| shape.replication)?);
     let retention = retention.map(|retention| retention.as_millis().to_string());
-    let mut new = NewTopic::new(topic, count(|shape| shape.partitions)?, replication);
+    let partitions = if compacted {
+        1
+    } else {
+        count(|shape| shape.partitions)?
+    };
+    let mut new = NewTopic::new(topic, partitions, replication);
+    if compacted {
+        // Only closed segments are compacted, and the default size is 1 GiB.
+        new = new
+            .set("cleanup.policy", "compact")
+            .set("segment.bytes", COMPACTED_SEGMENT);
+    }
     if let Some(retention) = &retention {
         new = new
             .set("retention.ms", retention)
@@ -79,6 +99,38 @@ pub async fn create_topic(settings: &Settings, topic: &str, new: New) -> Result<
         }
     }
     Ok(())
+}
+
+/// How long topics keep records, in milliseconds; -1 is without end. A topic that can't be
+/// described, for which it takes the right to describe its configuration, is left out.
+pub async fn topic_retention(settings: &Settings, topics: &[String]) -> HashMap<String, i64> {
+    let asked = retention(settings, topics).await;
+    asked.unwrap_or_else(|cause| {
+        tracing::debug!("how long topics keep records is not known: {cause}");
+        HashMap::new()
+    })
+}
+
+async fn retention(settings: &Settings, topics: &[String]) -> Result<HashMap<String, i64>, Cause> {
+    let admin: LoggedIn<AdminClient<DefaultClientContext>> =
+        super::create(settings, librdkafka::client(settings), DefaultClientContext)?;
+    let resources: Vec<_> = topics
+        .iter()
+        .map(|topic| ResourceSpecifier::Topic(topic))
+        .collect();
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+    let described = admin.describe_configs(&resources, &options).await;
+    // It waits for its thread.
+    tokio::task::spawn_blocking(move || drop(admin));
+    let each = described?.into_iter().filter_map(|described| {
+        let described = described.ok()?;
+        let OwnedResourceSpecifier::Topic(topic) = &described.specifier else {
+            return None;
+        };
+        let retention = described.get("retention.ms")?.value.clone()?;
+        Some((topic.clone(), retention.parse().ok()?))
+    });
+    Ok(each.collect())
 }
 
 fn refused(settings: &Settings, topic: &str, code: RDKafkaErrorCode) -> Cause {

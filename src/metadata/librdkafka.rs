@@ -261,6 +261,31 @@ pub fn browser(settings: &Settings, group: &str) -> Pairs {
     pairs
 }
 
+/// For a member of a group whose only partition is a lock.
+pub fn exclusive(settings: &Settings, group: &str) -> Pairs {
+    let member = &settings.group;
+    let mut pairs = common(settings);
+    pairs.extend([
+        ("group.id", group.to_owned()),
+        ("enable.auto.commit", "false".into()),
+        ("enable.auto.offset.store", "false".into()),
+        // A member that joins must not take the partition from the one that has it.
+        ("partition.assignment.strategy", "cooperative-sticky".into()),
+        ("session.timeout.ms", millis(member.session_timeout)),
+        ("heartbeat.interval.ms", millis(member.heartbeat_interval)),
+        // librdkafka wants it no shorter than the session.
+        (
+            "max.poll.interval.ms",
+            millis(member.session_timeout.max(MAX_POLL_INTERVAL)),
+        ),
+        // The topic may have been created a moment ago.
+        ("topic.metadata.refresh.interval.ms", "1000".into()),
+        // The topic's records are of no interest.
+        ("auto.offset.reset", "latest".into()),
+    ]);
+    pairs
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;

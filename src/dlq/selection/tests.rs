@@ -70,6 +70,17 @@ fn time_is_that_of_the_last_failure() {
 }
 
 #[test]
+fn a_time_may_be_how_long_ago_it_was() {
+    let now = UNIX_EPOCH + std::time::Duration::from_secs(86_400 * 3);
+    assert_eq!(at("2h", now), Some((86_400 * 3 - 7200) * 1000));
+    assert_eq!(at("3d", now), Some(0));
+    assert_eq!(at("0s", now), Some(86_400 * 3 * 1000));
+    assert_eq!(at("1970-01-01T00:00:01Z", now), Some(1000));
+    assert_eq!(at("4d", now), None, "before 1970");
+    assert_eq!(at("2", now), None, "no unit");
+}
+
+#[test]
 fn offsets_include_both_ends_and_bound_what_is_read() {
     let parse = |text: &str| text.parse::<Offsets>().map(|o| (o.first, o.last));
     assert_eq!(parse("7"), Ok((7, 7)));
@@ -98,14 +109,15 @@ fn offsets_include_both_ends_and_bound_what_is_read() {
 }
 
 #[test]
-fn each_selection_has_its_own_progress() {
-    let everything = Selection::default().progress_group("orders.dlq");
-    assert_eq!(everything, "dapr-rdkafka-redrive.orders.dlq");
-    let one = reasons(&["a", "b"]).progress_group("orders.dlq");
-    // Kept as it is: another name would forget what was redriven.
-    assert_eq!(one, "dapr-rdkafka-redrive.orders.dlq.8189ae98d5970a67");
-    assert_eq!(one, reasons(&["B", "a", "a"]).progress_group("orders.dlq"));
-    assert_ne!(one, reasons(&["a"]).progress_group("orders.dlq"));
+fn a_source_is_the_topic_that_a_record_names() {
+    let from = |source: &str| Selection {
+        sources: vec!["tasks".into(), source.into()],
+        ..Selection::default()
+    };
+    let record = letter(&[(dead_letter::TOPIC, b"orders")]);
+    assert!(from("orders").holds(&record));
+    assert!(!from("order").holds(&record));
+    assert!(!from("orders").holds(&letter(&[])), "it names none");
 }
 
 proptest::proptest! {

@@ -1,4 +1,4 @@
-//! docs/operations.md, played: its commands print what stands there.
+//! docs/operations.md and docs/dead-letters.md, played: their commands print what the pages show.
 
 use std::{
     collections::BTreeSet,
@@ -9,6 +9,7 @@ use std::{
 };
 
 use axum::http::StatusCode;
+use dapr_rdkafka::model::dead_letter;
 use harness::{Component, Daprd, Kafka, Result, eventually};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -19,7 +20,7 @@ use crate::{
         Fixture, Place, SOON, admin,
         app::{App, Event, subscription},
         endpoints::get,
-        letters::say,
+        letters::{self, say},
         page::{Page, Shown, is_shown, words},
         program, records,
     },
@@ -133,6 +134,60 @@ async fn play(stage: &mut Stage, kafka: &Kafka, mended: &AtomicBool) -> Result<(
         .publish("todo-pubsub", TOPIC, query, &Value::Null);
     ensure!(refused.await.is_err(), "it was initialised again");
     stage.shows("uninitialised").await
+}
+
+/// The walk-through of docs/dead-letters.md.
+pub async fn a_thousand_dead_letters_are_redriven_as_the_page_says(
+    fixture: Arc<Fixture>,
+) -> Result<()> {
+    const ORDERS: &str = "orders";
+    const DEAD_ORDERS: &str = "orders.dlq";
+    let kafka = Kafka::start().await?;
+    for topic in [ORDERS, DEAD_ORDERS] {
+        admin::create_topic(&kafka.address, topic, 1, &[]).await?;
+    }
+    let place = Place::with_component(&kafka.address, &[("deadLetterTopic", "{topic}.dlq")])?;
+    let component = place.component().await?;
+    let app = App::with(json!([subscription(ORDERS, &json!({}))]), |_| {
+        StatusCode::OK
+    })
+    .await?;
+    let daprd = place.daprd(fixture.daprd, GROUP, Some(app.port)).await?;
+    let stock = "HTTP 500: out of stock";
+    let causes = [
+        (600, ORDERS, GROUP, stock),
+        (
+            150,
+            ORDERS,
+            GROUP,
+            "HTTP 500: the payment service timed out",
+        ),
+        (120, ORDERS, "todo-old", stock),
+        (90, ORDERS, GROUP, "HTTP 400: no such customer"),
+        (40, "orders-v1", GROUP, stock),
+    ];
+    let letters = causes.iter().flat_map(|(count, topic, group, message)| {
+        let letter = move |n: usize| {
+            let event = json!({
+                "specversion": "1.0", "id": n.to_string(), "source": "test", "type": "order",
+                "datacontenttype": "application/json", "data": {"n": n},
+            });
+            let key = format!("order-{}", n % 20);
+            let letter = letters::letter(&key, &event.to_string(), topic, group);
+            letter.with(dead_letter::MESSAGE, *message)
+        };
+        (0..*count).map(letter)
+    });
+    let letters: Vec<_> = letters.collect();
+    records::write_to(&kafka.address, DEAD_ORDERS, Some(0), &letters).await?;
+    let mut stage = Stage {
+        page: Page::read("dead-letters.md")?,
+        place,
+        component,
+        daprd,
+    };
+    let played = stage.shows("thousand").await;
+    played.map_err(|error| stage.component.process.failed(&format!("ran: {error}")))
 }
 
 /// An app that is out of stock until it is mended.
