@@ -149,6 +149,17 @@ func TestNamesOfStrimzi(t *testing.T) {
 			}
 		}
 	}
+	// The runbook's redrive and purge.
+	for topic := range wanted(t) {
+		if is := allowed(user.Spec.Authorization.ACLs, "topic", topic, "Delete"); is != strings.HasSuffix(topic, ".dlq") {
+			t.Errorf("whether the user may delete records of %s: %t", topic, is)
+		}
+	}
+	for _, operation := range []string{"Create", "Read", "Write"} {
+		if !allowed(user.Spec.Authorization.ACLs, "topic", "dapr-rdkafka-redrives", operation) {
+			t.Errorf("the user may not %s dapr-rdkafka-redrives", operation)
+		}
+	}
 	for _, group := range []string{"todo", "dapr-rdkafka-redrive.task-created.dlq"} {
 		if !allowed(user.Spec.Authorization.ACLs, "group", group, "Read") || allowed(user.Spec.Authorization.ACLs, "group", "another", "Read") {
 			t.Errorf("the user may not use the group %s, or any", group)
