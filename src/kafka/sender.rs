@@ -44,7 +44,11 @@ impl Sender {
         // The broker's limit counts for a record that stands on it already, not the
         // component's for Publish.
         let settings = super::of_any_size(settings);
-        let inner = super::create(&settings, librdkafka::producer(&settings), context)?;
+        let mut pairs = librdkafka::producer(&settings);
+        // A broker refuses a whole batch that is larger than the topic's max.message.bytes, which
+        // librdkafka does not know, also if each of its records is small enough.
+        pairs.push(("batch.num.messages", "1".into()));
+        let inner = super::create(&settings, pairs, context)?;
         Ok(Self { inner })
     }
 
