@@ -1,7 +1,7 @@
 //! Which topics are dead-letter topics.
 
 use super::Connection;
-use crate::model::topic::subscribed;
+use crate::{connect::Uses, model::topic::subscribed};
 
 /// The metadata key of a Subscription.
 pub const DEAD_LETTER_TOPIC: &str = "deadLetterTopic";
@@ -16,16 +16,18 @@ pub const SOURCE: &str = "{topic}";
 /// Whether a name is one of a dead-letter topic: the component's `deadLetterTopic`
 /// means it, a Subscription names it, or it ends in one of [`ENDINGS`].
 pub fn is_dead_letter(connection: &Connection, topic: &str) -> bool {
-    let named = connection.settings.dead_letter.topic.as_deref();
-    let mut by_subscription = connection.uses.subscriptions.iter().flat_map(|of| {
-        let own = of
-            .metadata
-            .iter()
-            .filter(|(key, _)| key.eq_ignore_ascii_case(DEAD_LETTER_TOPIC));
+    let template = connection.settings.dead_letter.topic.as_deref();
+    is_named(template, &connection.uses, topic)
+}
+
+fn is_named(template: Option<&str>, uses: &Uses, topic: &str) -> bool {
+    let mut by_subscription = uses.subscriptions.iter().flat_map(|of| {
+        let own = of.metadata.iter();
+        let own = own.filter(|(key, _)| key.eq_ignore_ascii_case(DEAD_LETTER_TOPIC));
         let own = own.map(|(_, template)| template.replace(SOURCE, subscribed(&of.topic).0));
         own.chain(of.dead_letter_topic.clone())
     });
-    named.is_some_and(|pattern| means(pattern, topic))
+    template.is_some_and(|template| means(template, topic))
         || by_subscription.any(|named| named == topic)
         || ENDINGS.iter().any(|ending| topic.ends_with(ending))
 }
@@ -44,7 +46,38 @@ fn means(pattern: &str, topic: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::means;
+    use super::*;
+    use crate::resources::Subscription;
+
+    #[test]
+    fn what_people_call_them_and_what_subscriptions_name_is_found() {
+        let own = ("DeadLetterTopic".to_owned(), "bad-{topic}".to_owned());
+        let subscription = Subscription {
+            topic: "tasks~1".into(),
+            dead_letter_topic: Some("by-daprd".into()),
+            metadata: [own].into(),
+            ..Subscription::default()
+        };
+        let uses = Uses {
+            subscriptions: vec![subscription],
+            ..Uses::default()
+        };
+        for topic in [
+            "a.dlq",
+            "a-dlq",
+            "a_dlq",
+            "a.DLT",
+            "a-dlt",
+            "bad-tasks",
+            "by-daprd",
+        ] {
+            assert!(is_named(None, &uses, topic), "{topic}");
+        }
+        for topic in ["tasks", "bad-orders", "a.dlq.x", "dlq"] {
+            assert!(!is_named(None, &uses, topic), "{topic}");
+        }
+        assert!(is_named(Some("x-{topic}"), &uses, "x-a"));
+    }
 
     #[test]
     fn a_setting_means_one_topic_or_one_for_each() {
