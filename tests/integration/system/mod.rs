@@ -78,6 +78,7 @@ tests!("system":
     dlq::a_redrive_never_starts_over_by_itself,
     dlq::a_wide_redrive_sends_what_a_narrow_one_did_not,
     dlq::purge_deletes_what_is_finished_and_asks,
+    dlq::the_rights_of_the_manifests_suffice,
     dlq::two_redrives_of_a_topic_exclude_each_other,
     dlq::what_nobody_would_get_is_refused_with_the_remedy,
     dlq::what_version_0_1_sent_is_not_sent_again,
