@@ -63,8 +63,9 @@ pub enum Command {
     Broker(BrokerArgs),
     /// Look at dead letters, send them back, delete them.
     ///
-    /// Exit codes: 0 it is done; 1 it failed, or purge could not ask or was told no; 2 the
-    /// command line is wrong; 130 a redrive was interrupted and can be resumed.
+    /// Exit codes: 0, the command succeeded; 1, it failed, selected records could not be sent, or
+    /// purge could not ask for confirmation or did not get it; 2, the command line is wrong; 130,
+    /// a redrive was interrupted and can be resumed.
     Dlq(Box<DlqArgs>),
     /// Check a component's metadata, compare it with the built-in's, list all keys.
     ///
