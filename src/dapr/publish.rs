@@ -12,7 +12,7 @@ use crate::{
     metadata::Headers,
     model::{
         Header,
-        dead_letter::{Facts, Failure},
+        dead_letter::{self, Facts, Failure},
         topic,
     },
 };
@@ -37,7 +37,7 @@ pub(super) struct Publisher<'a> {
 }
 
 /// The record for a publish: every metadata pair becomes a header, as with the
-/// built-in component. `schema` is the `valueSchemaType` that was asked for.
+/// built-in component, but those that steer this program. `schema` is the `valueSchemaType` that was asked for.
 pub(super) fn outgoing(
     publisher: &Publisher<'_>,
     topic: &str,
@@ -83,9 +83,12 @@ pub(super) fn outgoing(
         .find_map(|name| metadata.get(*name))
         .map(|key| bytes(key))
         .or_else(|| encoded_key(&metadata));
+    // A dead letter of daprd's has those of its record, which become the facts' own.
+    let is_letter = facts.is_some();
+    let passes = |name: &str| is_letter || !dead_letter::steers(name);
     let mut headers: Vec<_> = metadata
         .into_iter()
-        .filter(|(name, _)| !publisher.headers.excludes(name))
+        .filter(|(name, _)| passes(name) && !publisher.headers.excludes(name))
         .map(|(name, value)| Header {
             name,
             value: Some(bytes(&value)),
@@ -282,6 +285,25 @@ mod tests {
         assert_eq!(names(&record), ["ax-"]);
         assert_eq!(record.key.as_deref(), Some(&b"k"[..]));
         assert_eq!(record.partition, Some(1));
+    }
+
+    #[test]
+    fn what_steers_this_program_is_not_for_publishers() {
+        let steering = [
+            ("dapr-redrive-group", "others"),
+            ("dapr-dlq-redrives", "3"),
+            ("dapr-dlq-failure", "rejected"),
+            ("__dlq.errors.topic", "payments"),
+            ("__dlq.errors.group", "others"),
+        ];
+        let own = [("dapr-other", "1"), ("__key", "k"), ("__dlq.other", "2")];
+        let published = record(&[&steering[..], &own].concat());
+        assert_eq!(names(&published), ["__dlq.other", "__key", "dapr-other"]);
+        // What daprd gives up says how often it was sent back, and is for every group again.
+        let letter = record(&[&DAPRDS[..], &steering].concat());
+        assert_eq!(text(&letter.headers, "dapr-dlq-redrives"), Some("3"));
+        assert_eq!(text(&letter.headers, "__dlq.errors.topic"), Some("tasks"));
+        assert_eq!(text(&letter.headers, "dapr-redrive-group"), None);
     }
 
     #[test]

@@ -56,6 +56,12 @@ pub const WRITTEN: [&str; 11] = [
     TIMESTAMP,
 ];
 
+/// Whether a header of this name steers this program: which group a record is for, and what the
+/// dead-letter commands make of it. Who publishes has no say in that.
+pub fn steers(name: &str) -> bool {
+    WRITTEN.contains(&name) || [REDRIVES, REDRIVE_GROUP, REDRIVE_TOPIC].contains(&name)
+}
+
 /// The longest [`MESSAGE`], in bytes: an app's answer may be a whole page, and the
 /// broker bounds the record.
 pub const LONGEST_MESSAGE: usize = 1024;
