@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Mutex;
 
 use super::diagnosis::{Brokers, told};
-use crate::kafka::Producer;
+use crate::kafka::Producers;
 
 /// How long they are given.
 const ASK: Duration = Duration::from_secs(2);
@@ -26,7 +26,7 @@ struct Known {
 
 impl Reach {
     /// Asks the brokers, one asker at a time.
-    pub(super) async fn ask(&self, producer: &Producer) -> Brokers {
+    pub(super) async fn ask(&self, producer: &Producers) -> Brokers {
         let mut known = self.0.lock().await;
         let known = match known.as_mut() {
             Some(known) if known.asked.elapsed() < FRESH => known,

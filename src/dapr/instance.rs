@@ -26,7 +26,7 @@ use super::{
 use crate::{
     delivery::{self, Budget, Drained, Group, Lane, Refused, Subscriber},
     doctor,
-    kafka::{BrokerWatch, Cause, Outgoing, Producer, Session},
+    kafka::{BrokerWatch, Cause, InOrder, Outgoing, Producers, SendError, Session},
     metadata::{self, Headers, Settings},
     model::{
         dead_letter::{self, Failure},
@@ -58,7 +58,7 @@ const REACH_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Instance {
     name: Arc<str>,
     settings: Settings,
-    producer: Producer,
+    producer: Producers,
     group: OnceCell<Group>,
     /// For what the group reads ahead; shared with other instances.
     budget: Budget,
@@ -100,7 +100,7 @@ impl Instance {
         let settings = resolved.settings;
         let begun = Instant::now();
         let session = log_in(&settings, &name).await?;
-        let producer = Producer::new(&settings, name.clone())
+        let producer = Producers::new(&settings, name.clone())
             .map_err(|cause| status::cause("creating the producer", &cause))?;
         let background = CancellationToken::new();
         let left = settings.init_timeout.saturating_sub(TELL + begun.elapsed());
@@ -141,10 +141,36 @@ impl Instance {
     }
 
     /// Publishes a record; what came of it is logged, counted and told.
-    pub(super) async fn publish(&self, record: &Outgoing) -> Result<(), Status> {
+    pub(super) async fn publish(&self, mut record: Outgoing) -> Result<(), Status> {
         let begun = Instant::now();
-        let sent = self.producer.send(record).await;
-        let (instance, topic, took) = (&self.name, &record.topic, begun.elapsed());
+        let sent = self.producer.send(&mut record).await;
+        self.published(&record, sent, begun.elapsed())
+    }
+
+    /// The same for a record of several that keep their order.
+    pub(super) async fn publish_in(
+        &self,
+        order: &InOrder<'_>,
+        mut record: Outgoing,
+    ) -> Result<(), Status> {
+        let begun = Instant::now();
+        let sent = order.send(&mut record).await;
+        self.published(&record, sent, begun.elapsed())
+    }
+
+    /// Prepares to publish several records to a topic in their order; `to_partitions` if some
+    /// name theirs.
+    pub(super) async fn in_order(&self, topic: &str, to_partitions: bool) -> InOrder<'_> {
+        self.producer.in_order(topic, to_partitions).await
+    }
+
+    fn published(
+        &self,
+        record: &Outgoing,
+        sent: Result<(), SendError>,
+        took: Duration,
+    ) -> Result<(), Status> {
+        let (instance, topic) = (&self.name, &record.topic);
         match sent {
             Ok(()) => {
                 if !self.published.contains(topic) {
@@ -350,7 +376,7 @@ async fn log_in(settings: &Settings, name: &Arc<str>) -> Result<Session, Status>
 }
 
 /// Says that no broker answers, until one does.
-async fn wait_for_brokers(name: Arc<str>, producer: Producer, readiness: Readiness) {
+async fn wait_for_brokers(name: Arc<str>, producer: Producers, readiness: Readiness) {
     let _hold = readiness.hold(format!("component \"{name}\" has no broker that answers"));
     loop {
         tokio::time::sleep(REACH_AGAIN).await;

@@ -17,6 +17,7 @@ use super::{
     },
     publish, pull, schema, status,
 };
+use crate::kafka::Outgoing;
 
 /// Never `MESSAGE_TTL`: daprd would stop handling TTL itself.
 const BULK_PUBLISH: &str = "BULK_PUBSUB";
@@ -37,6 +38,27 @@ impl Service {
         let found = self.instances.find(&identity, peer::connection(request));
         // The caller is told, but whoever looks for the cause looks here.
         found.inspect_err(|status| tracing::warn!("{}", status.message()))
+    }
+}
+
+/// Something for each of a bulk's entries, by their ids.
+type Entries<T> = Vec<(String, T)>;
+
+/// The entries' records, or, if one can't be published, those that can't.
+fn all_or_refused(
+    entries: impl Iterator<Item = (String, Result<Outgoing, Status>)>,
+) -> Result<Entries<Outgoing>, Entries<Status>> {
+    let (mut records, mut refused) = (Vec::new(), Vec::new());
+    for (id, record) in entries {
+        match record {
+            Ok(record) => records.push((id, record)),
+            Err(status) => refused.push((id, status)),
+        }
+    }
+    if refused.is_empty() {
+        Ok(records)
+    } else {
+        Err(refused)
     }
 }
 
@@ -87,7 +109,7 @@ impl PubSub for Service {
             request.metadata,
             schema.as_deref(),
         )?;
-        instance.publish(&record).await?;
+        instance.publish(record).await?;
         Ok(Response::new(PublishResponse {}))
     }
 
@@ -104,21 +126,32 @@ impl PubSub for Service {
         } = request.into_inner();
         limits::bulk(&entries, &metadata)?;
         let total = entries.len();
-        let sent = entries.into_iter().map(|entry| {
-            let (instance, topic, metadata) = (&instance, &topic, &metadata);
+        let publisher = instance.publisher();
+        let schema = schema::named(&metadata);
+        let records = entries.into_iter().map(|entry| {
+            // The request's metadata wins over the entry's, and it alone says
+            // what is encoded, as with the built-in component.
+            let mut merged = entry.metadata;
+            merged.extend(metadata.clone());
+            let record = publish::outgoing(&publisher, &topic, entry.event, merged, schema);
+            (entry.entry_id, record)
+        });
+        let records = all_or_refused(records);
+        let records = records.map_err(|refused| status::bulk_refused(&topic, total, &refused))?;
+        let to_partitions = records.iter().any(|(_, record)| record.partition.is_some());
+        let order = instance.in_order(&topic, to_partitions).await;
+        let checked = records.into_iter().map(|(id, record)| {
+            let checked = order.check(&record);
+            let checked = checked.map_err(|error| status::publish(&record, &error));
+            (id, checked.map(|()| record))
+        });
+        let records = all_or_refused(checked);
+        let records = records.map_err(|refused| status::bulk_refused(&topic, total, &refused))?;
+        let sent = records.into_iter().map(|(id, record)| {
+            let (instance, order) = (&instance, &order);
             async move {
-                // The request's metadata wins over the entry's, and it alone says
-                // what is encoded, as with the built-in component.
-                let mut merged = entry.metadata;
-                merged.extend(metadata.clone());
-                let publisher = instance.publisher();
-                let schema = schema::named(metadata);
-                let record = publish::outgoing(&publisher, topic, entry.event, merged, schema);
-                let result = match record {
-                    Ok(record) => instance.publish(&record).await,
-                    Err(status) => Err(status),
-                };
-                result.map_err(|status| (entry.entry_id, status))
+                let result = instance.publish_in(order, record).await;
+                result.map_err(|status| (id, status))
             }
         });
         // Started in order: equal keys keep theirs, as long as the queue has room.

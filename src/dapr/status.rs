@@ -10,10 +10,10 @@ fn code(kind: Kind) -> Code {
     match kind {
         Kind::Unreachable | Kind::Fatal => Code::Unavailable,
         Kind::UnknownTopic => Code::NotFound,
-        Kind::TooLarge | Kind::Invalid => Code::InvalidArgument,
+        Kind::TooLarge | Kind::OverTopicLimit | Kind::Invalid => Code::InvalidArgument,
         Kind::Forbidden => Code::PermissionDenied,
         Kind::QueueFull => Code::ResourceExhausted,
-        Kind::OutOfRange | Kind::Other => Code::Internal,
+        Kind::BatchTooLarge | Kind::OutOfRange | Kind::Other => Code::Internal,
     }
 }
 
@@ -41,6 +41,22 @@ pub(super) fn publish(record: &Outgoing, error: &SendError) -> Status {
 /// Publishing some records of a bulk failed. daprd reads failed entries only
 /// when there is an error too, so their ids stand in its text.
 pub(super) fn bulk_publish(topic: &str, total: usize, failed: &[(String, Status)]) -> Status {
+    let count = failed.len();
+    let what =
+        format!("{count} of {total} entries were not published to topic {topic}, the others were");
+    of_entries(&what, failed)
+}
+
+/// Some entries of a bulk can't be published, which is known before the first is sent.
+pub(super) fn bulk_refused(topic: &str, total: usize, refused: &[(String, Status)]) -> Status {
+    let count = refused.len();
+    let what = format!(
+        "nothing was published to topic {topic}, since {count} of {total} entries can't be"
+    );
+    of_entries(&what, refused)
+}
+
+fn of_entries(what: &str, failed: &[(String, Status)]) -> Status {
     let code = failed
         .first()
         .map_or(Code::Internal, |(_, status)| status.code());
@@ -53,14 +69,7 @@ pub(super) fn bulk_publish(topic: &str, total: usize, failed: &[(String, Status)
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let count = failed.len();
-    Status::new(
-        code,
-        format!(
-            "{count} of {total} entries were not published to topic {topic}, the others were: {}{more}",
-            shown.join(" ")
-        ),
-    )
+    Status::new(code, format!("{what}: {}{more}", shown.join(" ")))
 }
 
 /// An error's text travels as an HTTP/2 header, which has its limits.
@@ -68,14 +77,14 @@ const SHOWN_ENTRIES: usize = 20;
 
 fn remedy(kind: Kind) -> &'static str {
     match kind {
-        Kind::TooLarge => {
-            " (raise the component's maxMessageBytes, and the topic's max.message.bytes if the broker refused it)"
-        }
+        Kind::TooLarge => " (raise the component's maxMessageBytes, or publish smaller messages)",
+        Kind::OverTopicLimit => " (raise that, or publish smaller messages)",
         Kind::UnknownTopic => " (create the topic, or let the broker create topics)",
         Kind::QueueFull => " (brokers take records more slowly than they are published)",
         Kind::Unreachable
         | Kind::Invalid
         | Kind::Forbidden
+        | Kind::BatchTooLarge
         | Kind::OutOfRange
         | Kind::Fatal
         | Kind::Other => "",
@@ -114,9 +123,11 @@ mod tests {
             (Kind::Fatal, "`Unavailable` (14)", "yes"),
             (Kind::QueueFull, "`ResourceExhausted` (8)", "yes"),
             (Kind::Other, "`Internal` (13)", "yes"),
+            (Kind::BatchTooLarge, "`Internal` (13)", "yes"),
             (Kind::UnknownTopic, "`NotFound` (5)", "no"),
             (Kind::Forbidden, "`PermissionDenied` (7)", "no"),
             (Kind::TooLarge, "`InvalidArgument` (3)", "no"),
+            (Kind::OverTopicLimit, "`InvalidArgument` (3)", "no"),
             (Kind::Invalid, "`InvalidArgument` (3)", "no"),
         ] {
             let own = super::code(kind);
@@ -158,5 +169,8 @@ mod tests {
         assert!(text.contains("[entry e0: ") && text.contains("[entry e19: "));
         assert!(text.ends_with("and 80 more"));
         assert!(text.len() < 8000, "{}", text.len());
+        let refused = bulk_refused("orders", 500, &failed);
+        let beginning = "nothing was published to topic orders, since 100 of 500 entries can't be";
+        assert!(refused.message().starts_with(beginning), "{refused}");
     }
 }

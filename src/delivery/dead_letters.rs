@@ -8,7 +8,7 @@ use std::{
 use super::{calls::Calls, inbox::Written};
 use crate::{
     engine::{Letter, LetterId},
-    kafka::{Cause, Kind, Outgoing, Producer, SendError},
+    kafka::{Cause, Kind, Outgoing, Producers, SendError},
     metadata::{DeadLetterHeaders, Settings},
     model::{
         Header,
@@ -23,7 +23,7 @@ pub(super) struct DeadLetters {
     settings: Settings,
     instance: Member,
     /// Made for the first dead letter: most groups never have one.
-    producer: Option<Producer>,
+    producer: Option<Producers>,
     /// Those on their way to the broker.
     under_way: Calls<Written>,
 }
@@ -41,7 +41,7 @@ impl DeadLetters {
     /// Writes one.
     pub(super) fn write(&mut self, letter: LetterId, content: Arc<Letter>) {
         let producer = self.producer();
-        let outgoing = self.outgoing(&content);
+        let mut outgoing = self.outgoing(&content);
         let early = Written {
             letter,
             content: content.clone(),
@@ -49,7 +49,7 @@ impl DeadLetters {
         };
         self.under_way.spawn(early, async move {
             let result = match producer {
-                Ok(producer) => producer.send(&outgoing).await,
+                Ok(producer) => producer.send(&mut outgoing).await,
                 Err(cause) => Err(SendError::from(cause)),
             };
             Written {
@@ -73,11 +73,12 @@ impl DeadLetters {
         tokio::task::spawn_blocking(move || drop(self));
     }
 
-    fn producer(&mut self) -> Result<Producer, Cause> {
+    fn producer(&mut self) -> Result<Producers, Cause> {
         if let Some(producer) = &self.producer {
             return Ok(producer.clone());
         }
-        let producer = Producer::for_dead_letters(&self.settings, self.instance.component.clone())?;
+        let producer =
+            Producers::for_dead_letters(&self.settings, self.instance.component.clone())?;
         Ok(self.producer.insert(producer).clone())
     }
 
@@ -114,7 +115,7 @@ impl DeadLetters {
 /// Says what to do where it can be done.
 pub(super) fn explain(error: &SendError, create: bool) -> String {
     let remedy = match error.cause.kind {
-        Kind::TooLarge => {
+        Kind::TooLarge | Kind::OverTopicLimit => {
             " (the added headers make it larger than its source: raise the dead-letter topic's \
              max.message.bytes)"
         }

@@ -481,12 +481,12 @@ impl Pace {
 fn remedy(error: &SendError) -> &'static str {
     match error.cause.kind {
         Kind::UnknownTopic => "create the topic first, or select other records",
-        Kind::TooLarge => {
+        Kind::TooLarge | Kind::OverTopicLimit => {
             "raise the topic's max.message.bytes, or leave the record out with --offset"
         }
         Kind::Forbidden => "give this login the right to write to the topic",
         Kind::Unreachable | Kind::QueueFull => "see that the brokers answer, then run it again",
-        Kind::Invalid | Kind::OutOfRange | Kind::Fatal | Kind::Other => {
+        Kind::BatchTooLarge | Kind::Invalid | Kind::OutOfRange | Kind::Fatal | Kind::Other => {
             "mend the cause, then run it again"
         }
     }

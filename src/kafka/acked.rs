@@ -10,8 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use rdkafka::{
-    bindings,
+    Message as _, bindings,
     error::{KafkaError, RDKafkaErrorCode},
     message::DeliveryResult,
     producer::{BaseProducer, Producer as _, ProducerContext},
@@ -19,7 +20,7 @@ use rdkafka::{
 };
 use tokio::sync::{Notify, oneshot};
 
-use super::{Cause, Outgoing, context::Context, convert, logged_in::LoggedIn};
+use super::{Cause, Kind, Outgoing, context::Context, convert, logged_in::LoggedIn};
 
 /// How long a full queue is left alone before a record is tried again.
 const FULL: Duration = Duration::from_millis(100);
@@ -27,17 +28,30 @@ const FULL: Duration = Duration::from_millis(100);
 /// Events between which others on the runtime have their turn.
 const IN_A_ROW: usize = 64;
 
-/// Where the answer to a record goes.
-type Answer = oneshot::Sender<Result<(), KafkaError>>;
+/// Where the answer to a record goes; with an error by which it may be sent again comes its value.
+type Answer = oneshot::Sender<Result<(), (KafkaError, Option<Bytes>)>>;
 
 impl ProducerContext for Context {
     type DeliveryOpaque = Box<Answer>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, answer: Box<Answer>) {
         let result = result.as_ref().map(drop);
+        let result = result.map_err(|(error, message)| {
+            let too_large = Cause::from(error.clone()).kind == Kind::BatchTooLarge;
+            let value = message.payload().filter(|_| too_large);
+            (error.clone(), value.map(Bytes::copy_from_slice))
+        });
         // Whoever sent it may have stopped waiting.
-        let _ = answer.send(result.map_err(|(error, _)| error.clone()));
+        let _ = answer.send(result);
     }
+}
+
+/// Why a record was not acknowledged.
+pub(super) enum Unsent {
+    /// librdkafka did not take it.
+    Here(KafkaError),
+    /// A broker's answer, or that there is none.
+    There(KafkaError),
 }
 
 /// A producer that is polled when there is something. Dropping the last handle waits for
@@ -65,11 +79,14 @@ impl LoggedIn<BaseProducer<Context>> {
 impl AckedProducer {
     /// Sends a record, and waits for its acknowledgement. As long as the queue is full it is
     /// tried again, until `full_until`. Dropping the future gives nothing up.
+    ///
+    /// The record's value is let go when librdkafka has a copy, so that a record that waits
+    /// for brokers is in memory once. A record that may be sent again has it back.
     pub(super) async fn send(
         &self,
-        outgoing: &Outgoing,
+        outgoing: &mut Outgoing,
         full_until: Instant,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<(), Unsent> {
         loop {
             let (answer, answered) = oneshot::channel();
             let full = RDKafkaErrorCode::QueueFull;
@@ -77,13 +94,23 @@ impl AckedProducer {
                 .producer
                 .send(convert::base_record(outgoing, Box::new(answer)))
             {
-                Ok(()) => return answered.await.unwrap_or(Err(KafkaError::Canceled)),
+                Ok(()) => {
+                    outgoing.value = None;
+                    let canceled = Err((KafkaError::Canceled, None));
+                    return answered
+                        .await
+                        .unwrap_or(canceled)
+                        .map_err(|(error, value)| {
+                            outgoing.value = value;
+                            Unsent::There(error)
+                        });
+                }
                 Err((error, _))
                     if error.rdkafka_error_code() == Some(full) && Instant::now() < full_until =>
                 {
                     tokio::time::sleep(FULL).await;
                 }
-                Err((error, _)) => return Err(error),
+                Err((error, _)) => return Err(Unsent::Here(error)),
             }
         }
     }
@@ -187,7 +214,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        kafka::{EmbeddedBroker, Producer},
+        kafka::{EmbeddedBroker, Producers},
         metadata::resolve,
     };
 
@@ -203,7 +230,7 @@ mod tests {
         let before = tokio::runtime::Handle::current()
             .metrics()
             .num_alive_tasks();
-        let producer = Producer::new(&resolved.settings, "todo-pubsub".into());
+        let producer = Producers::new(&resolved.settings, "todo-pubsub".into());
         let producer = producer.expect("a producer");
         let record = Outgoing {
             topic: "orders".into(),
@@ -213,7 +240,12 @@ mod tests {
             headers: Vec::new(),
             timestamp: None,
         };
-        for answer in join_all((0..MANY).map(|_| producer.send(&record))).await {
+        let sent = (0..MANY).map(|_| {
+            let mut record = record.clone();
+            let producer = &producer;
+            async move { producer.send(&mut record).await }
+        });
+        for answer in join_all(sent).await {
             answer.expect("acknowledged");
         }
         drop(producer);

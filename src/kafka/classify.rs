@@ -19,8 +19,12 @@ pub enum Kind {
     Unreachable,
     /// The topic or partition does not exist.
     UnknownTopic,
-    /// The record is too large for the producer, the broker or the topic.
+    /// The record is over the setting `maxMessageBytes`.
     TooLarge,
+    /// The batch that the record was in is too large for the topic.
+    BatchTooLarge,
+    /// The record alone is too large for the topic.
+    OverTopicLimit,
     /// The name or the record is not allowed by Kafka.
     Invalid,
     /// An ACL forbids it.
@@ -40,7 +44,12 @@ impl Kind {
     /// that is full, and a record that librdkafka itself refuses, say nothing of brokers.
     pub(super) fn shows_a_broker(self) -> bool {
         match self {
-            Self::UnknownTopic | Self::Forbidden | Self::OutOfRange | Self::Other => true,
+            Self::UnknownTopic
+            | Self::BatchTooLarge
+            | Self::OverTopicLimit
+            | Self::Forbidden
+            | Self::OutOfRange
+            | Self::Other => true,
             Self::Unreachable | Self::TooLarge | Self::Invalid | Self::QueueFull | Self::Fatal => {
                 false
             }
@@ -102,7 +111,7 @@ fn kind(code: Code) -> Kind {
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
             Kind::UnknownTopic
         }
-        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => Kind::TooLarge,
+        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => Kind::BatchTooLarge,
         Code::InvalidTopic | Code::InvalidMessage | Code::InvalidRecord => Kind::Invalid,
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
@@ -148,16 +157,14 @@ mod tests {
         for code in [
             Code::TopicAuthorizationFailed,
             Code::UnknownTopicOrPartition,
+            Code::MessageSizeTooLarge,
         ] {
             assert!(shows(code), "{code:?}");
         }
-        for code in [
-            Code::QueueFull,
-            Code::MessageSizeTooLarge,
-            Code::MessageTimedOut,
-        ] {
+        for code in [Code::QueueFull, Code::MessageTimedOut] {
             assert!(!shows(code), "{code:?}");
         }
+        assert!(!Kind::TooLarge.shows_a_broker());
     }
 
     #[test]
@@ -191,7 +198,7 @@ mod tests {
     #[test]
     fn error_codes_have_their_kinds() {
         let kind = |code| Cause::from(KafkaError::MessageProduction(code)).kind;
-        assert_eq!(kind(Code::MessageSizeTooLarge), Kind::TooLarge);
+        assert_eq!(kind(Code::MessageSizeTooLarge), Kind::BatchTooLarge);
         assert_eq!(kind(Code::UnknownTopic), Kind::UnknownTopic);
         assert_eq!(kind(Code::MessageTimedOut), Kind::Unreachable);
         assert_eq!(kind(Code::TopicAuthorizationFailed), Kind::Forbidden);

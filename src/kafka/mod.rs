@@ -6,6 +6,7 @@
 mod acked;
 mod admin_request;
 mod at_position;
+mod batch_limit;
 mod browse;
 mod classify;
 mod commit;
@@ -22,12 +23,15 @@ mod list_offsets;
 mod logged_in;
 mod oauth;
 mod producer;
+mod producers;
 mod progress;
 mod purge;
 mod reach;
 mod reading;
 mod sender;
 mod start;
+mod topic_limit;
+mod topic_limits;
 mod topics;
 #[cfg(openssl_wrapped)]
 mod trailing_dot;
@@ -43,7 +47,8 @@ pub use groups::Members;
 pub use health::Health;
 pub use identity::{Origin, TopicId};
 pub use oauth::Session;
-pub use producer::{Outgoing, Producer, SendError};
+pub use producer::{Outgoing, SendError};
+pub use producers::{InOrder, Producers};
 #[cfg(test)]
 pub use progress::{metadata, parse};
 pub use purge::delete_records;

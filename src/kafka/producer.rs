@@ -16,11 +16,13 @@ use tokio::time::error::Elapsed;
 
 use super::{
     Cause, Health, Kind, Unreachable,
-    acked::AckedProducer,
+    acked::{AckedProducer, Unsent},
+    batch_limit::BatchSize,
     classify,
     context::{Context, Failures},
     logged_in::LoggedIn,
     oauth, reach,
+    topic_limit::topic_limit,
 };
 use crate::{
     metadata::{Settings, librdkafka},
@@ -45,6 +47,16 @@ pub struct Outgoing {
     pub timestamp: Option<i64>,
 }
 
+impl Outgoing {
+    /// The bytes of its key, its value and its headers: in a batch it has a few more.
+    pub fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers = self.headers.iter();
+        let headers = headers.map(|header| header.name.len() + length(&header.value));
+        length(&self.key) + length(&self.value) + headers.sum::<usize>()
+    }
+}
+
 /// A record was not acknowledged.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{cause}{}", if *.may_arrive { "; the record may still arrive" } else { "; the record was not written" })]
@@ -63,6 +75,33 @@ impl From<Cause> for SendError {
     }
 }
 
+/// librdkafka did not take a record, which may have `largest` bytes.
+pub(super) fn not_taken(outgoing: &Outgoing, error: KafkaError, largest: usize) -> SendError {
+    let cause = Cause::from(error);
+    if cause.kind == Kind::BatchTooLarge {
+        return too_large(outgoing, largest);
+    }
+    SendError {
+        cause,
+        may_arrive: false,
+    }
+}
+
+/// A record is over `maxMessageBytes`.
+pub(super) fn too_large(outgoing: &Outgoing, largest: usize) -> SendError {
+    let bytes = outgoing.bytes();
+    SendError {
+        cause: Cause {
+            kind: Kind::TooLarge,
+            text: format!(
+                "the record is too large: it has {bytes} bytes with its key and headers, and \
+                 maxMessageBytes is {largest}"
+            ),
+        },
+        may_arrive: false,
+    }
+}
+
 /// The end of `publishTimeout` that is kept for telling that the queue was full
 /// all the time.
 const TELL: Duration = Duration::from_millis(100);
@@ -74,15 +113,16 @@ const LOOK: Duration = Duration::from_secs(4);
 /// librdkafka reconnects and sends again within this.
 const RECOVERY: Duration = Duration::from_secs(5);
 
-/// A producer that is made anew when it is broken. Cheap to clone; dropping the
-/// last clone waits for its threads, so that is for where waiting is allowed.
+/// A producer with batches of one size that is made anew when it is broken. Cheap to clone;
+/// dropping the last clone waits for its threads, so that is for where waiting is allowed.
 #[derive(Clone)]
-pub struct Producer {
+pub(super) struct Producer {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     settings: Settings,
+    batch: BatchSize,
     instance: Arc<str>,
     failures: Failures,
     /// Somebody looks already why nothing is heard.
@@ -99,20 +139,18 @@ struct Client {
 }
 
 impl Producer {
-    /// A producer for dead letters, whose size is for the broker alone to judge:
-    /// another producer may write larger records than `maxMessageBytes`, and the
-    /// added headers make each larger than its source.
-    pub fn for_dead_letters(settings: &Settings, instance: Arc<str>) -> Result<Self, Cause> {
-        Self::new(&super::of_any_size(settings), instance)
-    }
-
     /// A producer for these settings. It connects in the background.
-    pub fn new(settings: &Settings, instance: Arc<str>) -> Result<Self, Cause> {
+    pub(super) fn new(
+        settings: &Settings,
+        batch: BatchSize,
+        instance: Arc<str>,
+    ) -> Result<Self, Cause> {
         let failures = Failures::default();
-        let inner = create(settings, instance.clone(), failures.clone())?;
+        let inner = create(settings, batch, instance.clone(), failures.clone())?;
         Ok(Self {
             shared: Arc::new(Shared {
                 settings: settings.clone(),
+                batch,
                 instance,
                 failures,
                 looking: AtomicBool::new(false),
@@ -123,9 +161,13 @@ impl Producer {
     }
 
     /// Sends a record and waits for the broker's acknowledgement, within the
-    /// setting `publishTimeout`.
-    pub async fn send(&self, outgoing: &Outgoing) -> Result<(), SendError> {
-        let begun = Instant::now();
+    /// setting `publishTimeout` from `begun` on. Its value is let go, unless the batch was too
+    /// large that it was in.
+    pub(super) async fn send(
+        &self,
+        outgoing: &mut Outgoing,
+        begun: Instant,
+    ) -> Result<(), SendError> {
         let client = self.client();
         let error = match self.send_by(&client, outgoing, begun).await {
             Ok(Ok(())) => {
@@ -133,7 +175,7 @@ impl Producer {
                 self.let_go(client);
                 return Ok(());
             }
-            Ok(Err(error)) => SendError::from(Cause::from(error)),
+            Ok(Err(unsent)) => self.unsent(outgoing, unsent),
             Err(_) => self.timed_out(begun),
         };
         Err(self.examine(client, error))
@@ -142,20 +184,30 @@ impl Producer {
     async fn send_by(
         &self,
         client: &Client,
-        outgoing: &Outgoing,
+        outgoing: &mut Outgoing,
         begun: Instant,
-    ) -> Result<Result<(), KafkaError>, Elapsed> {
+    ) -> Result<Result<(), Unsent>, Elapsed> {
         let timeout = self.shared.settings.publish_timeout;
         let sent = client
             .inner
             .send(outgoing, begun + timeout.saturating_sub(TELL));
-        let mut sent = pin!(tokio::time::timeout(timeout, sent));
-        let quiet = timeout.saturating_sub(LOOK.min(timeout / 2));
-        if let Ok(sent) = tokio::time::timeout(quiet, &mut sent).await {
+        let until = begun + timeout;
+        let mut sent = pin!(tokio::time::timeout_at(until.into(), sent));
+        let quiet = begun + timeout.saturating_sub(LOOK.min(timeout / 2));
+        if let Ok(sent) = tokio::time::timeout_at(quiet.into(), &mut sent).await {
             return sent;
         }
         self.look(begun);
         sent.await
+    }
+
+    fn unsent(&self, outgoing: &Outgoing, unsent: Unsent) -> SendError {
+        match unsent {
+            Unsent::Here(error) => {
+                not_taken(outgoing, error, self.shared.settings.max_message_bytes)
+            }
+            Unsent::There(error) => Cause::from(error).into(),
+        }
     }
 
     /// Looks why nothing is heard of a record that was sent at `begun`, unless that is
@@ -193,7 +245,7 @@ impl Producer {
     }
 
     /// How many records were sent and not acknowledged yet, at this moment.
-    pub fn in_flight(&self) -> i32 {
+    pub(super) fn in_flight(&self) -> i32 {
         self.client().inner.base().in_flight_count()
     }
 
@@ -257,7 +309,7 @@ impl Producer {
         // Librdkafka waits for its threads when a client is dropped.
         tokio::task::spawn_blocking(move || {
             let (settings, instance) = (&shared.settings, shared.instance.clone());
-            match create(settings, instance, shared.failures.clone()) {
+            match create(settings, shared.batch, instance, shared.failures.clone()) {
                 Ok(inner) => {
                     let current = shared.client.write();
                     let mut current = current.unwrap_or_else(PoisonError::into_inner);
@@ -288,13 +340,13 @@ impl Producer {
 
     /// Waits until a broker answers that can be used where it is advertised, and returns
     /// how many there are. What is wrong with some of them is logged.
-    pub async fn reach(&self, timeout: Duration) -> Result<usize, Unreachable> {
+    pub(super) async fn reach(&self, timeout: Duration) -> Result<usize, Unreachable> {
         self.asked().reach(timeout, self.ask()).await
     }
 
     /// Waits until a broker answers, and returns how many there are: cheaper than
     /// [`reach`](Self::reach) as long as one does.
-    pub async fn answers(&self, timeout: Duration) -> Result<usize, Unreachable> {
+    pub(super) async fn answers(&self, timeout: Duration) -> Result<usize, Unreachable> {
         self.asked().answers(timeout, self.ask()).await
     }
 
@@ -319,8 +371,36 @@ impl Producer {
         }
     }
 
+    /// How many partitions a topic has, if brokers tell within that time and know it.
+    pub(super) async fn partitions(&self, topic: &str, within: Duration) -> Option<usize> {
+        let (producer, topic) = (self.client().inner, topic.to_owned());
+        let asked = tokio::task::spawn_blocking(move || {
+            let client = producer.base().client();
+            let metadata = client.fetch_metadata(Some(&topic), within).ok()?;
+            let found = metadata
+                .topics()
+                .iter()
+                .find(|found| found.name() == topic)?;
+            found.error().is_none().then(|| found.partitions().len())
+        });
+        asked.await.ok()?
+    }
+
+    /// A function that asks for a topic's limit, and blocks meanwhile.
+    pub(super) fn ask_limit(
+        &self,
+        topic: &str,
+        within: Duration,
+    ) -> impl FnOnce() -> Result<usize, Cause> + Send + 'static {
+        let (producer, topic) = (self.client().inner, topic.to_owned());
+        move || {
+            let client = producer.base().client().native_ptr();
+            topic_limit(client, &topic, within)
+        }
+    }
+
     /// Waits until everything sent so far was acknowledged or failed.
-    pub async fn flush(&self, timeout: Duration) -> Result<(), Cause> {
+    pub(super) async fn flush(&self, timeout: Duration) -> Result<(), Cause> {
         let producer = self.client().inner;
         tokio::task::spawn_blocking(move || producer.flush(timeout))
             .await
@@ -342,6 +422,7 @@ impl Producer {
 
 fn create(
     settings: &Settings,
+    batch: BatchSize,
     instance: Arc<str>,
     failures: Failures,
 ) -> Result<LoggedIn<Arc<AckedProducer>>, Cause> {
@@ -351,7 +432,10 @@ fn create(
         signals: None,
         closing: AtomicBool::new(false),
     };
-    let client: LoggedIn<BaseProducer<Context>> =
-        super::create(settings, librdkafka::producer(settings), context)?;
+    let client: LoggedIn<BaseProducer<Context>> = super::create(
+        settings,
+        librdkafka::producer(settings, batch.bytes()),
+        context,
+    )?;
     Ok(client.acked())
 }

@@ -4,10 +4,13 @@ use rdkafka::producer::{DeliveryFuture, FutureProducer};
 
 use super::{
     Cause, SendError,
+    batch_limit::BatchSize,
+    classify::Kind,
     context::{Context, Failures},
     convert,
     logged_in::LoggedIn,
     producer::Outgoing,
+    producers::over_limit,
 };
 use crate::{
     metadata::{Settings, librdkafka},
@@ -30,7 +33,10 @@ pub struct Placed {
 }
 
 /// The answer to a record that is on its way.
-pub struct Confirmation(DeliveryFuture);
+pub struct Confirmation {
+    sent: DeliveryFuture,
+    bytes: usize,
+}
 
 impl Sender {
     /// A sender for these settings. It connects in the background.
@@ -44,10 +50,8 @@ impl Sender {
         // The broker's limit counts for a record that stands on it already, not the
         // component's for Publish.
         let settings = super::of_any_size(settings);
-        let mut pairs = librdkafka::producer(&settings);
-        // A broker refuses a whole batch that is larger than the topic's max.message.bytes, which
-        // librdkafka does not know, also if each of its records is small enough.
-        pairs.push(("batch.num.messages", "1".into()));
+        // A refused batch could not be sent again without changing the order of its keys.
+        let pairs = librdkafka::producer(&settings, BatchSize::Single.bytes());
         let inner = super::create(&settings, pairs, context)?;
         Ok(Self { inner })
     }
@@ -60,7 +64,10 @@ impl Sender {
     pub fn send(&self, outgoing: &Outgoing) -> Result<Confirmation, SendError> {
         let record = convert::future_record(outgoing);
         match self.inner.send_result::<[u8], [u8]>(record) {
-            Ok(sent) => Ok(Confirmation(sent)),
+            Ok(sent) => Ok(Confirmation {
+                sent,
+                bytes: outgoing.bytes(),
+            }),
             Err((error, _)) => Err(SendError {
                 cause: error.into(),
                 may_arrive: false,
@@ -73,13 +80,20 @@ impl Confirmation {
     /// Waits for the broker's acknowledgement, at most a second longer than the setting
     /// `publishTimeout`. Nothing is lost if the future is dropped.
     pub async fn confirmed(&mut self) -> Result<Placed, SendError> {
-        match (&mut self.0).await {
-            Ok(Ok(delivery)) => Ok(Placed {
-                partition: delivery.partition,
-                offset: Offset(delivery.offset),
-            }),
-            Ok(Err((error, _))) => Err(SendError::from(Cause::from(error))),
-            Err(_) => Err(SendError::from(Cause::other("the producer is gone"))),
-        }
+        let error = match (&mut self.sent).await {
+            Ok(Ok(delivery)) => {
+                return Ok(Placed {
+                    partition: delivery.partition,
+                    offset: Offset(delivery.offset),
+                });
+            }
+            Ok(Err((error, _))) => SendError::from(Cause::from(error)),
+            Err(_) => SendError::from(Cause::other("the producer is gone")),
+        };
+        // Each record is a batch of its own.
+        Err(match error.cause.kind {
+            Kind::BatchTooLarge => over_limit(self.bytes, None),
+            _ => error,
+        })
     }
 }

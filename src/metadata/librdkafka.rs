@@ -122,8 +122,8 @@ pub fn client(settings: &Settings) -> Pairs {
     common(settings)
 }
 
-/// For the producer.
-pub fn producer(settings: &Settings) -> Pairs {
+/// For a producer with batches of so many bytes.
+pub fn producer(settings: &Settings, batch: usize) -> Pairs {
     let timeout = settings.publish_timeout;
     // Room for a few of the largest records, and never less than 64 MiB.
     let queue_kbytes = (settings.max_message_bytes / 1024 * 4).max(64 * 1024);
@@ -156,6 +156,7 @@ pub fn producer(settings: &Settings) -> Pairs {
         // Each Publish waits for its acknowledgement: waiting for company first
         // only adds latency.
         ("linger.ms", "0".into()),
+        ("batch.size", batch.to_string()),
         ("compression.type", settings.compression.name().into()),
         ("message.max.bytes", settings.max_message_bytes.to_string()),
         // A little longer, so that the error is ours, which knows more.
@@ -338,12 +339,13 @@ mod tests {
 
     #[test]
     fn the_producers_keys_reach_librdkafka() {
-        let pairs = map(producer(&settings(&[])));
+        let pairs = map(producer(&settings(&[]), 64_000));
         assert_eq!(pairs["acks"], "all");
         assert_eq!(pairs["enable.idempotence"], "true");
+        assert_eq!(pairs["batch.size"], "64000");
         assert!(!pairs.contains_key("message.send.max.retries"));
         let local = [("producerRequiredAcks", "local"), ("producerRetryMax", "3")];
-        let pairs = map(producer(&settings(&local)));
+        let pairs = map(producer(&settings(&local), 64_000));
         for (name, value) in [
             ("acks", "1"),
             ("enable.idempotence", "false"),

@@ -103,7 +103,7 @@ const ROWS: &[Row] = &[
         daprds: EACH,
         tests: &[
             "system::publish::cloud_events_raw_payloads_and_bulks_arrive",
-            "system::publish::a_bulk_with_an_oversized_entry_fails_for_the_app",
+            "system::publish::a_bulk_with_an_oversized_entry_publishes_nothing",
             "system::dispatch::a_bulk_subscription_gets_batches_if_daprd_is_concurrent",
         ],
     },

@@ -107,7 +107,7 @@ async fn publish(
     (callers, per_call, size): (usize, usize, usize),
     window: Duration,
 ) -> Result<Done> {
-    let producer: FutureProducer = config(librdkafka::producer(settings)).create()?;
+    let producer: FutureProducer = config(librdkafka::producer(settings, 1_000_000)).create()?;
     let (topic, data) = (topic.to_owned(), vec![b'x'; size]);
     let call = move |n: usize| {
         let (producer, topic, data) = (producer.clone(), topic.clone(), data.clone());

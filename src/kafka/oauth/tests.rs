@@ -77,7 +77,7 @@ async fn answer(State(endpoint): State<Endpoint>) -> (StatusCode, Json<Value>) {
 
 fn client(settings: &Settings) -> Result<LoggedIn<BaseProducer>, Cause> {
     let context = rdkafka::producer::DefaultProducerContext;
-    create(settings, librdkafka::producer(settings), context)
+    create(settings, librdkafka::producer(settings, 64_000), context)
 }
 
 fn seats(session: &Session) -> usize {

@@ -85,7 +85,7 @@ tests!("embedded":
     publish::a_publish_in_a_transaction_is_refused_by_name,
     publish::a_schema_is_refused_by_name,
     publish::a_tombstone_goes_around,
-    publish::a_partly_failed_bulk_names_its_entries,
+    publish::a_bulk_with_an_entry_that_cant_be_publishes_nothing,
     publish::a_topic_that_cant_be_is_refused_by_name,
     publish::a_broker_that_is_silent_is_named_by_the_failed_publish,
     publish::without_a_broker_publish_ends_in_time_and_says_what_is_known,

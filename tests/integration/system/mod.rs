@@ -2,6 +2,7 @@
 
 mod above;
 mod admin;
+mod batches;
 mod brokers;
 mod conformance;
 mod daprds;
@@ -45,6 +46,13 @@ tests!("system":
     above::however_a_member_ends_only_the_refused_record_comes_again,
     above::what_is_said_of_another_topic_hides_no_record,
     admin::daprd_minds_its_own_sockets_only,
+    batches::what_fits_a_narrow_topic_is_written,
+    batches::many_callers_of_a_new_narrow_topic_are_served,
+    batches::a_key_keeps_its_order_where_the_limit_is_not_disclosed,
+    batches::a_record_over_the_topics_limit_is_refused_by_its_number,
+    batches::dead_letters_fit_a_narrow_topic,
+    batches::a_redrive_fits_a_narrow_topic,
+    batches::a_redrive_keeps_the_order_where_the_limit_is_not_disclosed,
     brokers::a_broker_that_comes_later_is_used,
     brokers::a_broker_that_crashed_and_came_back_loses_nothing,
     brokers::a_missing_topic_is_read_from_its_first_message,
@@ -114,7 +122,7 @@ tests!("system":
     outbox::what_a_transaction_saved_is_published_once,
     outage::a_minute_without_a_broker_heals_by_itself,
     partitions::keys_go_where_the_built_in_puts_them,
-    publish::a_bulk_with_an_oversized_entry_fails_for_the_app,
+    publish::a_bulk_with_an_oversized_entry_publishes_nothing,
     publish::cloud_events_raw_payloads_and_bulks_arrive,
     publish::large_requests_are_taken,
     rebalance::members_come_and_go_and_nothing_is_lost,

@@ -98,7 +98,9 @@ pub async fn cloud_events_raw_payloads_and_bulks_arrive(fixture: Arc<Fixture>) -
     Ok(())
 }
 
-pub async fn a_bulk_with_an_oversized_entry_fails_for_the_app(fixture: Arc<Fixture>) -> Result<()> {
+/// What is known before the first entry is sent keeps all of them back, so that an app that
+/// publishes the bulk again doubles none.
+pub async fn a_bulk_with_an_oversized_entry_publishes_nothing(fixture: Arc<Fixture>) -> Result<()> {
     let bench = Bench::start(&fixture, false, &[]).await?;
     let entries = [
         entry("small", &json!("fits")),
@@ -106,11 +108,15 @@ pub async fn a_bulk_with_an_oversized_entry_fails_for_the_app(fixture: Arc<Fixtu
     ];
     let (status, answer) = bench.bulk(&entries).await?;
     ensure!(status >= 400, "the app was told success: {status} {answer}");
-    for part in ["huge", "too large"] {
+    for part in ["nothing was published", "huge", "too large"] {
         ensure!(answer.contains(part), "{part} is not in {status} {answer}");
     }
+    bench
+        .daprd
+        .publish("todo-pubsub", &bench.topic, "", &json!("after"))
+        .await?;
     let events = bench.app.events(1).await?;
-    ensure!(events[0].body["data"] == "fits", "{events:?}");
+    ensure!(events[0].body["data"] == "after", "{events:?}");
     Ok(())
 }
 
