@@ -15,7 +15,7 @@ use crate::{
         RunArgs, TopicsCommand,
     },
     config,
-    dapr::{Instances, Server, ServerError, socket::Access, warn_if_shut_out},
+    dapr::{Instances, Room, Server, ServerError, socket::Access, warn_if_shut_out},
     delivery::Drained,
     dlq,
     doctor::{self, Verdict},
@@ -130,6 +130,7 @@ pub async fn run(args: RunArgs) -> Result<Ended, Failed> {
         &args.names,
         &access,
         largest,
+        &Room::new(args.max_publish_mib),
         instances.clone(),
         &readiness,
     )

@@ -141,6 +141,17 @@ pub struct RunArgs {
                 request is in memory as a whole"
     )]
     pub max_request_mib: u32,
+    /// How much all publishes under way may hold together, in MiB.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 32,
+        value_parser = clap::value_parser!(u32).range(1..=2048),
+        help = "How much all publishes that Kafka has not acknowledged may hold together, in MiB, 1 \
+                to 2048. Further ones wait in daprd, for at most 15 s; a larger request waits until \
+                no other is under way"
+    )]
+    pub max_publish_mib: u32,
     /// How much memory the process may take, in MiB.
     #[arg(
         long,

@@ -14,6 +14,7 @@ use super::{
     peer::Connection,
     proto::{DESCRIPTORS, pub_sub_server::PubSubServer},
     pubsub::Service,
+    room::{Bounded, Room},
     socket::{self, Access, Socket, SocketError},
 };
 use crate::telemetry::readiness::Readiness;
@@ -21,9 +22,9 @@ use crate::telemetry::readiness::Readiness;
 /// The service's name, in reflection and in gRPC's health protocol.
 pub(super) const SERVICE: &str = "dapr.proto.components.v1.PubSub";
 
-/// Calls that one connection may have under way; more wait at the client. It bounds
-/// what a flood of publishes can make this process hold, and, being counted per
-/// connection, keeps no other daprd's Init waiting.
+/// Calls that one connection may have under way; more wait at the client. Being counted per
+/// connection, it keeps no other daprd's Init waiting. What publishes hold is bounded by
+/// [`Room`].
 pub(super) const CONCURRENT_CALLS: u32 = 1024;
 
 /// Calls of one connection that may be given up before they were looked at: an app that ends
@@ -32,9 +33,13 @@ pub(super) const CONCURRENT_CALLS: u32 = 1024;
 /// bound is 20 (0.4). Each of daprd's takes about a kilobyte until it is looked at.
 const GIVEN_UP: usize = 16 * CONCURRENT_CALLS as usize;
 
-/// HTTP/2's 64 KiB windows make a large publish wait for many round trips.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// What daprd may send of one call before it is read. A publish that waits for room has twice as
+/// much in memory, since its length was read; a large one takes a round trip for each half of it.
+const STREAM_WINDOW: u32 = 16 * 1024;
+
+/// The same of one connection: of all its calls together, so that publishes that wait never hold
+/// up acknowledgements, which come over the same connection.
+const CONNECTION_WINDOW: u32 = (CONCURRENT_CALLS + 1) * STREAM_WINDOW;
 
 /// How long to wait when a connection can't be taken, as when this process has no file
 /// left: trying at once would only spin.
@@ -64,12 +69,13 @@ pub struct Server {
 
 impl Server {
     /// Binds `<folder>/<name>.sock` for each name, and serves them. A request may have
-    /// `largest` bytes.
+    /// `largest` bytes, and all publishes under way have so much `room`.
     pub async fn start(
         folder: &Path,
         names: &[String],
         access: &Access,
         largest: usize,
+        room: &Room,
         instances: Instances,
         readiness: &Readiness,
     ) -> Result<Self, ServerError> {
@@ -99,6 +105,10 @@ impl Server {
                 instances: instances.clone(),
             })
             .max_decoding_message_size(largest);
+            let service = Bounded {
+                inner: service,
+                room: room.clone(),
+            };
             let reflection = tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .build_v1alpha()?;

@@ -51,6 +51,11 @@ fn positions(offsets: &[(TopicPartition, Progress)]) -> String {
     }
 }
 
+/// A publish was refused because those that are under way take all the room there is.
+pub fn publish_without_room() {
+    counter!(names::PUBLISHES_WITHOUT_ROOM).increment(1);
+}
+
 fn commit(member: &Member, result: &'static str) {
     let Member { component, group } = member.clone();
     counter!(names::COMMITS, "component" => component, "group" => group, "result" => result)

@@ -58,6 +58,7 @@ metrics! {
     PUBLISHED: Counter("published_messages_total", Count, ["component", "topic", "result"], "Messages that were published (result ok) or could not be (failed; the topic is empty as long as no publish to it succeeded).");
     PUBLISH_DURATION: Histogram("publish_duration_seconds", Seconds, ["component", "topic", "result"], "From the publish to the broker's acknowledgement, or to the failure.");
     PRODUCER_QUEUE: Gauge("producer_queue_messages", Count, ["component"], "Messages that the broker has not acknowledged yet.");
+    PUBLISHES_WITHOUT_ROOM: Counter("publishes_without_room_total", Count, [], "Publishes that were refused because there was no room for them within 15 s (--max-publish-mib).");
     BROKER_FAILURES: Counter("broker_connection_failures_total", Count, ["component"], "Connections to brokers that failed or were ended by them.");
     BROKER_PROBLEM: Gauge("broker_problem", Count, ["component", "code"], "Brokers whose connections broke and have this problem now, by the code of `dapr-rdkafka doctor`; the log has the cause and the fix.");
     REBALANCES: Counter("rebalances_total", Count, ["component", "group", "event"], "Times that partitions were assigned or revoked.");

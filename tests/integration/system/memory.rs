@@ -1,14 +1,15 @@
 //! How much memory the component takes where records wait for it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use futures_util::future::try_join_all;
-use harness::{Result, root};
+use futures_util::future::{join_all, try_join_all};
+use harness::{Kafka, Result, eventually, root};
+use tonic::Code;
 
 use crate::{
     ensure,
@@ -234,4 +235,79 @@ pub async fn a_backlog_fits_into_a_pods_limit(fixture: Arc<Fixture>) -> Result<(
     println!("{before} KiB before, {after} KiB at most");
     ensure!(after < LIMIT, "{after} KiB are more than {LIMIT}");
     Ok(())
+}
+
+/// What the process may take while brokers stand still and its app publishes on, in KiB.
+const STANDSTILL_LIMIT: usize = 96 * 1024;
+
+/// Waits until the most memory that a process had has stopped growing.
+async fn settled(process: u32) -> Result<usize> {
+    let mut before = 0;
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        interval.tick().await;
+        let now = peak(process)?;
+        if now == before {
+            return Ok(now);
+        }
+        before = now;
+    }
+}
+
+/// Far more is published than fits, while the broker stands still: most of it waits in daprd.
+/// What is acknowledged then is there.
+pub async fn publishes_fit_while_brokers_stand_still(_: Arc<Fixture>) -> Result<()> {
+    const PUBLISHES: usize = 1_500;
+    const SIZE: usize = 100_000;
+    let kafka = Kafka::start().await?;
+    admin::create_topic(&kafka.address, "still", 3, &[]).await?;
+    let place = Place::new()?;
+    let mut component = place.component().await?;
+    let given = properties(&kafka.address, "group", &[]);
+    let player = Player::start(&place.socket("rdkafka"), given).await?;
+    let process = component.process.id().ok_or("it has ended")?;
+    player.publish_at_last("still", "k", "before").await?;
+    let before = peak(process)?;
+    kafka.signal("STOP").await?;
+    let publishes = (0..PUBLISHES).map(|number| {
+        let mut player = player.clone();
+        async move {
+            let mut data = number.to_string().into_bytes();
+            data.resize(SIZE, b' ');
+            player.publish_bytes("still", data, HashMap::new()).await
+        }
+    });
+    let answers = tokio::spawn(join_all(publishes));
+    let admin = component.admin().await?;
+    // As many as there is room for.
+    let queued = "producer_queue_messages{component=\"todo-pubsub\"}";
+    at_least(&admin, queued, 300.0).await?;
+    let full = eventually("its memory settles", SOON, || async {
+        settled(process).await.ok()
+    });
+    let full = full.await?;
+    kafka.signal("CONT").await?;
+    let answers = answers.await?;
+    let after = peak(process)?;
+    println!("{before} KiB before, {full} KiB while the broker stood still, {after} KiB at most");
+    ensure!(
+        after < STANDSTILL_LIMIT,
+        "{after} KiB are more than {STANDSTILL_LIMIT}"
+    );
+    let mut acknowledged = 1;
+    for answer in answers {
+        match answer {
+            Ok(()) => acknowledged += 1,
+            Err(refused) => ensure!(
+                [Code::ResourceExhausted, Code::Unavailable].contains(&refused.code()),
+                "{refused:?}"
+            ),
+        }
+    }
+    // Nobody else writes, and idempotence lets no record stand twice.
+    let written = admin::records(&kafka.address, "still", 3).await?;
+    println!("{acknowledged} were acknowledged, and {written} are there");
+    ensure!(acknowledged <= written, "acknowledged records are lost");
+    ensure!(acknowledged > PUBLISHES / 2, "most come through");
+    kafka.stop().await
 }

@@ -112,6 +112,7 @@ tests!("system":
     memory::a_compressed_backlog_and_a_slow_app_fit_as_well,
     memory::many_partitions_with_a_backlog_take_turns,
     memory::an_app_that_hangs_holds_no_memory,
+    memory::publishes_fit_while_brokers_stand_still,
     memory::turns_lose_and_repeat_nothing,
     metrics::a_group_shows_how_it_is_doing,
     migration::a_group_may_hold_both,
