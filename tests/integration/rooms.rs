@@ -64,7 +64,14 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("topics", &["connect", "doctor", "metadata", "model"]),
     (
         "dlq",
-        &["connect", "kafka", "metadata", "model", "telemetry"],
+        &[
+            "connect",
+            "kafka",
+            "metadata",
+            "model",
+            "resources",
+            "telemetry",
+        ],
     ),
 ];
 
