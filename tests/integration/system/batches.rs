@@ -234,7 +234,7 @@ async fn redrive_in_order(kafka: &str, source: &str) -> Result<()> {
         })
         .collect::<Result<_>>()?;
     records::write(kafka, &dead, &letters).await?;
-    let said = say(dlq(kafka, &["redrive", &dead])).await?;
+    let said = say(dlq(kafka, &["redrive", &dead, "--to-all"])).await?;
     ensure!(said.code == Some(0), "{said:?}");
     let written = numbers(kafka, source).await?;
     ensure!(written.iter().copied().eq(0..LETTERS), "{written:?}");
