@@ -154,14 +154,6 @@ pub async fn metadata_that_is_wrong_is_cured_by_what_is_told(fixture: Arc<Fixtur
             &[
                 ("brokers", brokers),
                 ("authType", "none"),
-                ("trustAnchorArn", "arn"),
-            ],
-            &[],
-        ),
-        (
-            &[
-                ("brokers", brokers),
-                ("authType", "none"),
                 ("heartbeatInterval", "20s"),
             ],
             &[("heartbeatInterval", "2s")],
