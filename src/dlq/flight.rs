@@ -229,7 +229,7 @@ impl<'a> Flight<'a> {
     ) -> Result<(), Stuck> {
         let left = match error.cause.kind {
             Kind::Forbidden => Left::Forbidden,
-            Kind::TooLarge => Left::TooLarge,
+            Kind::TooLarge | Kind::OverTopicLimit => Left::TooLarge,
             Kind::UnknownTopic => Left::NoSuchTopic,
             _ => {
                 self.uncertain += usize::from(error.may_arrive);
